@@ -1,0 +1,140 @@
+"""The typed catalogue: what each service is. Pure data; nothing here knows Pulumi, a host or a stack's values.
+
+Every model refuses unknown keys. ``catalog.reader.read`` turns a YAML file into a ``Catalog`` and every mistake into one sentence with
+file, line, service and key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+ServiceKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._][A-Za-z0-9._/ -]*$", max_length=200)]
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", max_length=200)
+]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
+
+Technology = Literal[
+    "static", "php", "fastapi", "vite", "typescript", "drupal", "n8n", "keycloak", "grafana", "minio", "matomo", "logging"
+]
+Runtime = Literal["files", "php", "process", "external"]
+MigrationKind = Literal["sql", "alembic", "prisma", "drush", "command"]
+Engine = Literal["mariadb", "postgresql"]
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(Strict):
+    """A service's database. ``server`` names one of the stack's servers (``plesk``, ``external-mariadb``, ``external-postgresql``)."""
+
+    engine: Engine
+    server: Literal["plesk", "external-mariadb", "external-postgresql"]
+    name: Identifier
+    user: Identifier
+    privileges: tuple[str, ...] = ("ALL PRIVILEGES",)
+    """Rights on this database alone; for MariaDB ``ALL PRIVILEGES`` or names of privileges."""
+
+
+class Build(Strict):
+    """How a service's artefact is made: ``kind`` picks the strategy; ``output`` is what is packed, relative to the source."""
+
+    kind: Literal["copy", "php", "npm", "vite", "typescript", "python"] = "copy"
+    output: RelativePath | None = None
+    scripts: tuple[str, ...] = ()
+    """npm scripts to run, in order, e.g. ``build:games``."""
+    timeout: int = Field(default=600, ge=1, le=3600)
+    """Seconds for each step."""
+
+
+class Migration(Strict):
+    """How the database follows a release. ``online``: compatible with the running release, never restored automatically."""
+
+    kind: MigrationKind
+    mode: Literal["online", "offline"]
+    directory: RelativePath | None = None
+    """Where the release holds its migrations (``sql``, ``alembic``, ``prisma``)."""
+    commands: tuple[tuple[str, ...], ...] = ()
+    """For ``drush`` and ``command``: argument lists, run in the release's directory in order."""
+    timeout: int = Field(default=600, ge=1, le=7200)
+    """Seconds for the whole of it."""
+
+
+class Restart(Strict):
+    """How a long-running process takes the new release; ``budget`` is the declared unavailability in seconds."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    budget: int = Field(default=10, ge=1, le=300)
+
+
+class HostSteps(Strict):
+    """What happens on the host besides copying files."""
+
+    dependencies: Literal["venv"] | None = None
+    migrate: Migration | None = None
+    restart: Restart | None = None
+    programs: tuple[str, ...] = ()
+    """Programs that the host must have for this service (besides those that every release needs)."""
+
+
+class Health(Strict):
+    """What the public URL must answer."""
+
+    path: str = Field(default="/", pattern=r"^/[^\s\"'\\]*$")
+    status: Literal[200] = 200
+    contains: str | None = None
+    release_path: str | None = Field(default="/release.json", pattern=r"^/[^\s\"'\\]*$")
+    """Where the site tells its release as JSON (``release``); ``null`` where it does not."""
+    successes: int = Field(default=2, ge=1, le=10)
+    timeout: int = Field(default=20, ge=1, le=300)
+
+
+class Service(Strict):
+    """One web service."""
+
+    title: str
+    host: HostName
+    """The name below the stack's domain; empty for the domain itself."""
+    path: RelativePath
+    """Where the web server looks, below the host's root."""
+    technology: Technology
+    runtime: Runtime
+    source: RelativePath
+    """Below the monorepo."""
+    build: Build = Build()
+    excludes: tuple[str, ...] = ()
+    """rsync patterns left out of the artefact, besides ``.git`` and ``*.log``, which are never in it."""
+    persistent: tuple[RelativePath, ...] = ()
+    """What belongs to the running site (uploads): linked into each release, never deleted."""
+    hard_links: bool = True
+    """Whether unchanged files may be hard links to the former release."""
+    database: Database | None = None
+    secrets: tuple[EnvName, ...] = ()
+    """Application secrets that the service's ``secrets.env`` holds, by their names in spec section 4."""
+    mail: str | None = None
+    """Mail address, ``{domain}`` standing for the stack's domain."""
+    steps: HostSteps = HostSteps()
+    health: Health = Health()
+    schema_query: str | None = None
+    """SQL that gives one value, the schema's version."""
+    after: tuple[ServiceKey, ...] = ()
+    """Services whose ``switch`` must have ended before this one's begins."""
+    stacks: tuple[Literal["production", "staging", "sandbox"], ...] = Field(min_length=1)
+
+
+class Catalog(Strict):
+    """All services, by key, in the file's order."""
+
+    version: Literal[1]
+    services: dict[ServiceKey, Service]
+
+    def of_stack(self, stack: str, extra: tuple[str, ...] = ()) -> dict[str, Service]:
+        """The services that ``stack`` deploys: those that name it, and ``extra`` from its configuration."""
+        return {k: s for k, s in self.services.items() if stack in s.stacks or k in extra}

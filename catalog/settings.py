@@ -1,0 +1,101 @@
+"""The stack's settings: everything below ``mo:`` in ``Pulumi.<stack>.yaml``, typed. Stacks differ by this data only.
+
+``mo:settingsFile`` may name a YAML file of more settings (mode 600, outside version control) laid over the stack's own: what only one
+machine knows. The sandbox uses it; ``catalog.settings.load`` merges it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+DomainName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$")]
+
+
+class Settings(BaseModel):
+    """Base: camelCase keys, unknown keys refused, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class HostSettings(Settings):
+    """The SSH account. ``host_keys``: pinned public keys (``ssh-ed25519 AAAA…``); ``key_file``: private key, ``None`` for the agent."""
+
+    name: str
+    address: str
+    port: int = Field(default=22, ge=1, le=65535)
+    user: str
+    root: str = Field(pattern=r"^/")
+    host_keys: tuple[str, ...] = Field(min_length=1)
+    key_file: str | None = None
+    strategy: Literal["symlink", "in-place"] = "symlink"
+    socks_port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class EdgeSettings(Settings):
+    """How public URLs are asked: ``https://<domain>[:port]``; TCP to ``connect`` (``address:port``) where given; ``ca_file`` to trust."""
+
+    scheme: Literal["https", "http"] = "https"
+    port: int = 443
+    connect: str | None = None
+    ca_file: str | None = None
+
+
+class ServerSettings(Settings):
+    """A database server. ``provision``: ``managed`` (we make databases and accounts) or ``existing`` (the panel makes them)."""
+
+    engine: Literal["mariadb", "postgresql"]
+    host: str
+    port: int
+    provision: Literal["managed", "existing"]
+    reach: Literal["direct", "host"]
+    tls: bool = False
+    ca_file: str | None = None
+    admin_user: str | None = None
+    account_hosts: tuple[str, ...] = ("localhost",)
+    """From where service accounts may log in (MariaDB)."""
+
+
+class GitHubSettings(Settings):
+    """Repository and environment. ``base_url`` only for GitHub Enterprise or the sandbox."""
+
+    owner: str
+    repository: str
+    environment: str
+    reviewers: tuple[int, ...] = ()
+    base_url: str | None = None
+
+
+class GateSettings(Settings):
+    """Which gates must pass, where their reports are, how old they may be (hours)."""
+
+    required: tuple[str, ...]
+    reports: str = "quality-reports"
+    max_age_hours: int = Field(default=24, ge=1)
+
+
+class WindowSettings(Settings):
+    """When to deploy: ``saturday`` 08:00–14:00 UTC; outside it a warning, or a refusal."""
+
+    outside: Literal["warn", "refuse", "allow"] = "warn"
+
+
+class StackSettings(Settings):
+    """All of a stack's settings but its secrets."""
+
+    domain: DomainName
+    host: HostSettings
+    edge: EdgeSettings = EdgeSettings()
+    servers: dict[str, ServerSettings]
+    github: GitHubSettings
+    gates: GateSettings
+    window: WindowSettings = WindowSettings()
+    services: tuple[str, ...] = ()
+    """Services besides those that the catalogue gives this stack."""
+    source: str = "../monorepo"
+    """The monorepo's checkout, relative to the project."""
+    keep_releases: int = Field(default=5, ge=2, le=50)
+    on_remove: Literal["retain", "purge"] = "retain"
+    allow_file_backend: bool = False
