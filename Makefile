@@ -1,0 +1,51 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(wildcard components/remote/host/*) $(wildcard sandbox/*.sh) .ci/run
+
+.PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format gates bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (apt, pip, npm)
+	@bin/setup
+
+demo: setup ## set up and deploy all 22 services to the sandbox host
+	@$(PY) -m sandbox up
+	@bin/mo demo
+
+sandbox-up: setup ## start the sandbox host
+	@$(PY) -m sandbox up
+
+sandbox-down: ## stop the sandbox host and remove everything it left
+	@$(PY) -m sandbox down
+
+sandbox-status: ## what of the sandbox runs, and on which ports
+	@$(PY) -m sandbox status
+
+test: setup ## set up and pass all tests
+	@$(PY) -m pytest -q -n 2 --dist loadfile
+
+test-fast: setup ## unit and policy tests, under a minute
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m 'not slow and not sandbox and not pulumi_cli' tests/unit tests/policies
+
+check: setup ## types, lint, format, shell programs, import rules
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@shellcheck $(SHELLS)
+	@.venv/bin/lint-imports
+
+format: ## format the code
+	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+gates: setup ## run the real tools on the sandbox's monorepo and site, print the table of gates
+	@$(PY) -m operations.gates
+
+bench: setup ## benchmarks: ratios against a hand-written deploy of the same work
+	@$(PY) -m benchmarks
+
+clean: ## remove what builds and tests left here (not the sandbox: make sandbox-down)
+	rm -rf dist quality-reports .mypy_cache .ruff_cache .pytest_cache .hypothesis
