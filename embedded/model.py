@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,6 +57,10 @@ class PendingOperation:
     resource: ResourceState
 
 
+class EngineError(Exception):
+    """A failure in the words that the CLI prints, e.g. of a ``Project.stack_outputs`` look-up."""
+
+
 @dataclass
 class Snapshot:
     """The state of a stack: resources in the checkpoint's order, and operations under way."""
@@ -77,14 +81,24 @@ class Journal(Protocol):
         """Records an operation under way and gives its number."""
 
     def end(
-        self, number: int | None, *, old: ResourceState | None = None, new: ResourceState | None = None, remove_old: bool = False
+        self,
+        number: int | None,
+        *,
+        old: ResourceState | None = None,
+        new: ResourceState | None = None,
+        remove_old: bool = False,
+        keep_old: bool = False,
     ) -> None:
         """Records the success of operation ``number`` (``None`` for steps that were not begun, such as ``same``).
 
-        ``new`` takes its place at the end of the resources of this run; ``old`` is what it stands instead of, or with
-        ``remove_old`` and no ``new`` what is gone. Where ``old`` is kept beside ``new`` (create-before-delete), ``old``
-        is recorded again by a call of its own with ``new=old`` and ``old.delete = True``.
+        ``new`` takes its place at the end of the resources of this run; ``old`` is what it stands instead of (it is gone), or
+        with ``remove_old`` and no ``new`` what is gone. With ``keep_old``, ``old`` stays at its place, and its ``delete`` or
+        ``pending_replacement`` has changed (a replacement that is half done); one call, so that a crash cannot fall between.
+        A ``same`` step (``number`` is ``None``) may be buffered until the next call that is durable.
         """
+
+    def rebase(self, resources: list[ResourceState]) -> None:
+        """After a refresh: the resources that the run goes on from are these, in this order (all that was there before is gone)."""
 
     def fail(self, number: int) -> None:
         """Records the failure of operation ``number``: it is no longer pending and nothing was saved."""
@@ -146,6 +160,7 @@ class Project:
     config: dict[str, str]
     secret_keys: frozenset[str]
     config_property_map: dict[str, PropertyValue] = field(default_factory=dict)
+    stack_outputs: Callable[[str], PropertyMap] | None = None  # outputs of another stack by its name (StackReference); may raise EngineError
 
 
 @dataclass
@@ -162,7 +177,11 @@ class Result:
 
 class Emit(Protocol):
     """Receives each engine event: a dict in the form of Pulumi's ``apitype.EngineEvent`` (``{"resourcePreEvent": {…}}``, as in
-    the recordings' ``events.jsonl``) without ``sequence`` and ``timestamp``, secrets already masked as ``[secret]``."""
+    the recordings' ``events.jsonl``) without ``sequence`` and ``timestamp``, secrets already masked as ``[secret]``.
+
+    Events about a step carry, beside ``metadata``, the key ``"_states"``: ``(old, new)``, the live ``ResourceState`` objects (or
+    ``None``) for ``preview --json`` and the diff view. Take it off before the event is written anywhere.
+    """
 
     def __call__(self, event: dict[str, Any]) -> None: ...
 
