@@ -1,15 +1,18 @@
 """The stack's settings: everything below ``mo:`` in ``Pulumi.<stack>.yaml``, typed. Stacks differ by this data only.
 
 ``mo:settingsFile`` may name a YAML file of more settings (mode 600, outside version control) laid over the stack's own: what only one
-machine knows. The sandbox uses it; ``catalog.settings.load`` merges it.
+machine knows. The sandbox uses it; ``catalog.settings_file.load`` merges it.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from catalog.manifest import ReleaseId
+from catalog.models import ServiceKey
 
 DomainName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$")]
 
@@ -58,6 +61,16 @@ class ServerSettings(Settings):
     """From where service accounts may log in (MariaDB)."""
 
 
+class MailSettings(Settings):
+    """The SMTP server of the services and the addresses they write from; ``{domain}`` stands for the stack's domain."""
+
+    host: str = "smtp.kasserver.com"
+    port: int = Field(default=587, ge=1, le=65535)
+    support: str = "support@{domain}"
+    civimail_from: str = "newsletter@newsletter.{domain}"
+    civimail_bounce: str = "bounce@{domain}"
+
+
 class GitHubSettings(Settings):
     """Repository and environment. ``base_url`` only for GitHub Enterprise or the sandbox."""
 
@@ -66,6 +79,8 @@ class GitHubSettings(Settings):
     environment: str
     reviewers: tuple[int, ...] = ()
     base_url: str | None = None
+    write_delay_ms: int = Field(default=1000, ge=1)
+    """Milliseconds between two writes; GitHub asks for about a second."""
 
 
 class GateSettings(Settings):
@@ -82,6 +97,15 @@ class WindowSettings(Settings):
     outside: Literal["warn", "refuse", "allow"] = "warn"
 
 
+class RollbackSettings(Settings):
+    """Why this update goes back: written into the temporary configuration by ``bin/mo rollback``, kept in the history, shown to the gate."""
+
+    update: int
+    reason: str
+    author: str
+    time: str
+
+
 class StackSettings(Settings):
     """All of a stack's settings but its secrets."""
 
@@ -90,6 +114,7 @@ class StackSettings(Settings):
     edge: EdgeSettings = EdgeSettings()
     servers: dict[str, ServerSettings]
     github: GitHubSettings
+    mail: MailSettings = MailSettings()
     gates: GateSettings
     window: WindowSettings = WindowSettings()
     services: tuple[str, ...] = ()
@@ -99,3 +124,28 @@ class StackSettings(Settings):
     keep_releases: int = Field(default=5, ge=2, le=50)
     on_remove: Literal["retain", "purge"] = "retain"
     allow_file_backend: bool = False
+    releases: dict[ServiceKey, ReleaseId] | None = None
+    """The release set: what each service is to run. ``None``: what ``dist/`` holds. A service that it does not name stays as it is."""
+    allow_older: bool = False
+    """Whether an artefact that was built before the live one may replace it."""
+    adopt: tuple[ServiceKey, ...] = ()
+    """Services whose content, found at the first deploy, may be hidden by the release."""
+    rollback: RollbackSettings | None = None
+
+
+class OwnerSecrets(Settings):
+    """What only the owner has. Never shown: ``repr`` masks every value."""
+
+    plesk_admin_password: SecretStr | None = None
+    external_mariadb_admin_password: SecretStr | None = None
+    external_postgresql_admin_password: SecretStr | None = None
+    github_token: SecretStr | None = None
+    ssh_private_key: SecretStr | None = None
+    """The text of the key; ``None``: the file ``host.keyFile`` or the agent."""
+    smtp_user: SecretStr | None = None
+    smtp_password: SecretStr | None = None
+
+    def admin_password(self, server: str) -> SecretStr | None:
+        """The administrator's password of a server by its name."""
+        found = getattr(self, server.replace("-", "_") + "_admin_password", None)
+        return found if isinstance(found, SecretStr) else None
