@@ -1,7 +1,8 @@
 """What the stack exports for the monitoring: one versioned structure without secrets, the output ``monitoring`` of the stack.
 
-``docs/exports.schema.json`` is this model's JSON schema (a test keeps them equal). Read it by ``pulumi stack output monitoring --json`` or through
-a ``StackReference``. Keys are camelCase in JSON. A field that is added raises nothing; one that changes its meaning raises ``version``.
+``docs/exports.schema.json`` is this model's JSON schema (a test keeps them equal). Read it by
+``pulumi stack output monitoring --json`` or through a ``StackReference``. Keys are camelCase in JSON. A field that is added
+raises nothing; one that changes its meaning raises ``version``.
 """
 
 from __future__ import annotations

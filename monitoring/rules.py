@@ -1,0 +1,190 @@
+"""Recording and alert rules: one for every row of the monitoring and alert tables (docs/monitoring.md), with its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.exports import MonitoringExport
+from monitoring.settings import MonitoringSettings
+
+MINUTE = 60
+HOUR = 3600
+
+
+def rules(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
+    """The rule file. Times are multiplied by ``settings.time_scale``."""
+    return {"groups": [_recorded(exports, settings), _critical(settings), _warning(exports, settings), _targets(exports)]}
+
+
+def _time(seconds: float, settings: MonitoringSettings) -> str:
+    return f"{max(1, round(seconds * settings.time_scale))}s"
+
+
+def _alert(name: str, expr: str, held: str, severity: str, summary: str, description: str) -> dict[str, Any]:
+    alert: dict[str, Any] = {"alert": name, "expr": expr}
+    if held != "0s":
+        alert["for"] = held
+    return {**alert, "labels": {"severity": severity}, "annotations": {"summary": summary, "description": description}}
+
+
+def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
+    # 30 minutes of probes, so that one lost answer in a hundred is below the warning and two are above it.
+    window = _time(30 * MINUTE, settings)
+    short = _time(5 * MINUTE, settings)
+    return {
+        "name": "mo-recorded",
+        "rules": [
+            {"record": "mo:http_ok:ratio", "expr": 'avg by (stack) (probe_success{job="mo-services"})'},
+            {"record": "mo:probe_errors:ratio_window", "expr": f'1 - avg_over_time(probe_success{{job="mo-services"}}[{window}])'},
+            {
+                "record": "mo:response_seconds:p95",
+                "expr": f'quantile_over_time(0.95, probe_duration_seconds{{job="mo-services"}}[{short}])',
+            },
+            {"record": "mo:services:up", "expr": 'sum by (stack) (probe_success{job="mo-services"})'},
+            {
+                "record": "mo:services:expected",
+                "expr": f"vector({exports.thresholds.services_deployed})",
+            },
+            {
+                "record": "mo:database_connections:ratio",
+                "expr": "mysql_global_status_threads_connected / mysql_global_variables_max_connections",
+            },
+            {
+                "record": "mo:database_connections:ratio",
+                "expr": "sum by (server, engine, stack, host, instance, job) (pg_stat_activity_count)"
+                " / on (server, engine, stack, host, instance, job) pg_settings_max_connections",
+            },
+            {
+                "record": "mo:database_queries:rate",
+                "expr": f"rate(mysql_global_status_queries[{short}])",
+            },
+            {
+                "record": "mo:database_queries:rate",
+                "expr": f"sum by (server, engine, stack, host, instance, job) (rate(pg_stat_database_xact_commit[{short}]))",
+            },
+        ],
+    }
+
+
+def _critical(settings: MonitoringSettings) -> dict[str, Any]:
+    return {
+        "name": "mo-critical",
+        "rules": [
+            _alert(
+                "HostDown",
+                'probe_success{job="mo-host"} == 0',
+                "0s",
+                "critical",
+                "Host {{ $labels.host }} does not answer on SSH",
+                "No SSH banner from {{ $labels.instance }}. Its services' own alerts are silenced meanwhile. Look: bin/mo doctor",
+            ),
+            _alert(
+                "ServiceDown",
+                'probe_success{job="mo-services"} == 0',
+                "0s",
+                "critical",
+                "{{ $labels.title }} ({{ $labels.service }}) is down",
+                "{{ $labels.url }} does not answer as it must. Look: bin/mo status; bin/mo logs {{ $labels.service }}",
+            ),
+            _alert(
+                "DatabaseConnectionFailure",
+                "mysql_up == 0 or pg_up == 0 or mo_database_up == 0",
+                "0s",
+                "critical",
+                "Database {{ $labels.server }}{{ $labels.service }} cannot be reached",
+                "A connection to {{ $labels.server }}{{ $labels.service }} fails. Look: bin/mo doctor",
+            ),
+            _alert(
+                "SecurityIncident",
+                "mo_live_files_changed > 0 or (mo_security_alerts_open > 0)",
+                "0s",
+                "critical",
+                "Security incident at {{ $labels.service }}{{ $labels.source }}",
+                "{{ $value }} file(s) of a live release changed on the host, or new HIGH alerts are open. Look: bin/mo drift",
+            ),
+        ],
+    }
+
+
+def _warning(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
+    limits = exports.thresholds
+    return {
+        "name": "mo-warning",
+        "rules": [
+            _alert(
+                "SlowResponse",
+                f'probe_duration_seconds{{job="mo-services"}} > {limits.response_time_warning}',
+                _time(15 * MINUTE, settings),
+                "warning",
+                "{{ $labels.title }} ({{ $labels.service }}) answers slowly",
+                "{{ $labels.url }} takes {{ $value | humanizeDuration }}, more than " + f"{limits.response_time_warning} s.",
+            ),
+            _alert(
+                "ErrorRate",
+                f"mo:probe_errors:ratio_window > {limits.error_ratio_warning}",
+                _time(30 * MINUTE, settings),
+                "warning",
+                "{{ $labels.title }} ({{ $labels.service }}) fails too often",
+                "{{ $value | humanizePercentage }} of the probes failed, more than " + f"{limits.error_ratio_warning:.0%}.",
+            ),
+            _alert(
+                "DiskSpaceLow",
+                f"mo_quota_free_bytes / mo_quota_bytes < {limits.free_disk_ratio_warning}",
+                _time(HOUR, settings),
+                "warning",
+                "Host {{ $labels.host }} is running out of space",
+                "{{ $value | humanizePercentage }} of the account's space is free, less than "
+                + f"{limits.free_disk_ratio_warning:.0%}. Look: bin/mo doctor; bin/mo snapshots list",
+            ),
+        ],
+    }
+
+
+def _targets(exports: MonitoringExport) -> dict[str, Any]:
+    """The deployment's own targets (they concern a finished deploy, so they hold at once), and certificates that run out."""
+    limits = exports.thresholds
+    return {
+        "name": "mo-targets",
+        "rules": [
+            _alert(
+                "DeploymentSlow",
+                f"mo_deployment_duration_seconds > {limits.deployment_minutes * MINUTE}",
+                "0s",
+                "info",
+                "The last deployment of {{ $labels.stack }} took too long",
+                "{{ $value | humanizeDuration }}, target " + f"{limits.deployment_minutes} min.",
+            ),
+            _alert(
+                "ServicesMissing",
+                f"mo_services_deployed < {limits.services_deployed}",
+                "0s",
+                "info",
+                "Fewer services deployed than the catalogue has",
+                "{{ $value }} of " + f"{limits.services_deployed} services are deployed.",
+            ),
+            _alert(
+                "DeploymentFailed",
+                "mo_deployment_failures > 0 or mo_deployment_rollbacks > 0",
+                "0s",
+                "info",
+                "The last deployment of {{ $labels.stack }} had failures or was rolled back",
+                "Look: the report in quality-reports/, bin/mo history",
+            ),
+            _alert(
+                "MigrationPending",
+                "mo_migrations_pending > 0",
+                "0s",
+                "info",
+                "{{ $labels.service }} has pending migrations",
+                "{{ $value }} migrations of the live release are not applied. Look: bin/mo status",
+            ),
+            _alert(
+                "CertificateExpires",
+                'probe_ssl_earliest_cert_expiry{job="mo-services"} - time() < 14 * 86400',
+                "0s",
+                "warning",
+                "The certificate of {{ $labels.service }} runs out",
+                "In {{ $value | humanizeDuration }}: renew it in the panel.",
+            ),
+        ],
+    }

@@ -1,0 +1,34 @@
+"""What only the monitoring machine knows: where its tools listen and where alerts go.
+
+All of it has a default that fits Debian's packages.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MonitoringSettings(BaseModel):
+    """Addresses are ``host:port``; durations are in seconds.
+
+    ``time_scale`` multiplies every time of an alert: 1 in production, less where the alerts are tried for real.
+    ``n8n_webhook``: the URL that Alertmanager posts to; ``smtp`` and ``mail_to``: e-mail beside it, left out where ``None``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prometheus: str = "127.0.0.1:9090"
+    alertmanager: str = "127.0.0.1:9093"
+    blackbox: str = "127.0.0.1:9115"
+    node_exporter: str = "127.0.0.1:9100"
+    mysqld_exporters: dict[str, str] = {}
+    """Server name of the stack → its mysqld exporter."""
+    postgres_exporters: dict[str, str] = {}
+    scrape_interval: int = Field(default=15, ge=1, le=120)
+    time_scale: float = Field(default=1.0, gt=0, le=1)
+    n8n_webhook: str = "http://127.0.0.1:5678/webhook/alert"
+    smtp: str | None = None
+    mail_from: str = "alerts@localhost"
+    mail_to: str | None = None
+    secrets_directory: str = "/etc/mo-monitoring"
+    """Where the monitoring machine keeps credentials that no file of ours may hold (``webhook-token``)."""
