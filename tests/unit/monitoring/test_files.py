@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -168,8 +169,6 @@ def test_the_workflow_s_check_accepts_the_deploy_s_signature_alone(secret: str, 
         f"const run = () => {{ {code} }};"
         "console.log(JSON.stringify(run()[0].json));"
     )
-    import base64
-
     sent = body.replace(b"votes", b"forum") if tampered else body
     given = json.dumps({"secret": secret, "signature": signature(b"key", body), "body": base64.b64encode(sent).decode()})
     done = subprocess.run(["node", "-e", harness], input=given, capture_output=True, text=True, check=True)
