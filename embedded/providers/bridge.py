@@ -1,0 +1,348 @@
+"""What the bridged providers (random, mysql, postgresql, github) have in common: schemas, defaults, differences, outputs.
+
+A bridged provider is a Terraform provider behind Pulumi's bridge. The bridge writes into inputs ``__defaults`` (which inputs came from
+defaults), and into outputs ``__meta`` (the schema's version) and ``__pulumi_raw_state_delta`` (how the outputs differ from Terraform's
+own form of them). They are made here as the bridge makes them, so that the published plugin finds its own state.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from embedded.providers.base import CheckFailure, Diff, Log, ProviderError, Resource
+from embedded.providers.differences import bare, differences
+from embedded.values import UNKNOWN, Output, PropertyMap, PropertyValue, Secret, Unknown, contains, plain
+
+DELTA = "__pulumi_raw_state_delta"
+DEFAULTS = "__defaults"
+META = "__meta"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One property. ``kind``: ``str``, ``int``, ``bool``, ``list``, ``set``, ``map`` or ``object`` (a list of at most one, flattened)."""
+
+    kind: str = "str"
+    required: bool = False
+    default: PropertyValue = None
+    computed: bool = False
+    replace: bool = False
+    secret: bool = False
+    input: bool = True
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A resource type: its fields in Pulumi's names, the version of its state, and whether its Diff is detailed (SDKv2's is)."""
+
+    fields: Mapping[str, Field]
+    meta_version: str | None = None
+    writes_defaults: bool = True
+    detailed: bool = True
+
+    @property
+    def stables(self) -> list[str]:
+        """The properties that never change in place."""
+        return sorted(name for name, spec in self.fields.items() if spec.replace)
+
+
+def annotate(value: PropertyValue, like: PropertyValue) -> PropertyValue:
+    """``value`` with the ``Secret`` wrappers that ``like`` has at the same places: what the engine does for providers that know none."""
+    if isinstance(like, Secret) or (isinstance(like, Output) and like.secret):
+        return value if isinstance(value, Secret) else Secret(plain(value))
+    like = bare(like)
+    if isinstance(value, dict) and isinstance(like, dict):
+        return {key: annotate(item, like[key]) if key in like else item for key, item in value.items()}
+    if isinstance(value, list) and isinstance(like, (list, tuple)):
+        return [annotate(item, like[index]) if index < len(like) else item for index, item in enumerate(value)]
+    return value
+
+
+class BridgedProvider(ABC):
+    """A provider made of schemas; a subclass has ``schemas`` (by type token) and the four operations on real things."""
+
+    package: ClassVar[str]
+    schemas: ClassVar[Mapping[str, Schema]]
+    secret_settings: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, version: str, project_directory: str, log: Log) -> None:
+        self.version = version
+        self.directory = project_directory
+        self.log = log
+        self.settings: dict[str, Any] = {}
+
+    @abstractmethod
+    def make(self, resource: Resource, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Makes the thing: its id and all output properties, plain. Raises ``ProviderError``."""
+
+    @abstractmethod
+    def look(self, resource: Resource, known: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """The thing's id and output properties as they are, given what is known of it (nothing at an import); ``None``: it is gone."""
+
+    @abstractmethod
+    def change(self, resource: Resource, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        """Changes the thing in place: its output properties."""
+
+    @abstractmethod
+    def remove(self, resource: Resource, known: dict[str, Any]) -> None:
+        """Removes the thing; one that is gone already is no error."""
+
+    def schema(self, token: str) -> Schema:
+        """The schema of a resource type. Raises ``ProviderError`` for one that is not supported."""
+        if token not in self.schemas:
+            raise ProviderError(f"the embedded engine does not know the resource type {token}; use the Pulumi CLI for this program")
+        return self.schemas[token]
+
+    def check_config(self, urn: str, olds: PropertyMap, news: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
+        return {
+            key: Secret(plain(value)) if key in self.secret_settings and not contains(value, Unknown) else value
+            for key, value in news.items()
+        }, []
+
+    def diff_config(self, urn: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap) -> Diff:
+        return Diff("none")
+
+    def configure(self, inputs: PropertyMap) -> None:
+        """Keeps the settings; nothing is asked of a server before an operation needs it."""
+        self.settings = {
+            key: value for key, value in plain(inputs).items() if not key.startswith("__") and not contains(value, Unknown)
+        }
+
+    def check(
+        self, resource: Resource, olds: PropertyMap, news: PropertyMap, random_seed: bytes
+    ) -> tuple[PropertyMap, list[CheckFailure]]:
+        schema = self.schema(resource.type)
+        failures = _validate(schema.fields, {key: value for key, value in news.items() if key != DEFAULTS}, "")
+        checked = _with_defaults(schema.fields, news) if schema.writes_defaults else dict(news)
+        for key, value in checked.items():
+            spec = schema.fields.get(key)
+            if spec is not None and spec.secret and schema.writes_defaults and not contains(value, Unknown):
+                checked[key] = Secret(plain(value))
+        failures += [] if failures else self.validate(resource, {key: plain(value) for key, value in checked.items()})
+        return checked, failures
+
+    def validate(self, resource: Resource, inputs: dict[str, Any]) -> list[CheckFailure]:
+        """Rules that concern several properties; unknown values may be among them."""
+        return []
+
+    def diff(
+        self, resource: Resource, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore_changes: list[str]
+    ) -> Diff:
+        schema = self.schema(resource.type)
+        old = self.comparable(resource, _visible(plain(old_outputs)), True)
+        new = self.comparable(resource, self.complete(resource, _visible(plain(news))), False)
+        detailed: dict[str, dict[str, Any]] = {}
+        for name, spec in sorted(schema.fields.items()):
+            if not spec.input or any(path == name or path.startswith((name + ".", name + "[")) for path in ignore_changes):
+                continue
+            before, after = old.get(name), new.get(name)
+            if after is None and spec.computed:
+                continue
+            for path, kind in _field_differences(name, spec, before, after):
+                detailed[path] = {"kind": kind + ("-replace" if _replaces(spec, path) else ""), "inputDiff": False}
+        names = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in detailed})
+        replaces = sorted(path for path, entry in detailed.items() if entry["kind"].endswith("-replace"))
+        changes = "some" if detailed else "none"
+        if not schema.detailed:
+            return Diff(changes, replaces=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in replaces}), diffs=names)
+        return Diff(changes, replaces=replaces, diffs=names, detailed=detailed, stables=schema.stables)
+
+    def complete(self, resource: Resource, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Inputs with the values that an absent one stands for."""
+        fields = self.schema(resource.type).fields
+        return {**{name: spec.default for name, spec in fields.items() if spec.default is not None}, **inputs}
+
+    def comparable(self, resource: Resource, values: dict[str, Any], outputs: bool) -> dict[str, Any]:
+        """Values in the form in which old outputs and new inputs are compared: a hook for write-only forms such as hashes."""
+        return values
+
+    def create(self, resource: Resource, inputs: PropertyMap, *, preview: bool, timeout: float) -> tuple[str, PropertyMap]:
+        schema = self.schema(resource.type)
+        given = self.complete(resource, _visible(plain(inputs)))
+        if preview:
+            planned: dict[str, Any] = {
+                name: given.get(name, UNKNOWN if spec.computed or not spec.input else None) for name, spec in schema.fields.items()
+            }
+            planned = {key: value for key, value in planned.items() if value is not None}
+            return "", annotate({**planned, "id": UNKNOWN}, _visible(inputs))
+        identity, outputs = self.make(resource, given)
+        return identity, self._finished(resource, identity, outputs, inputs)
+
+    def read(
+        self, resource: Resource, inputs: PropertyMap | None, outputs: PropertyMap | None
+    ) -> tuple[str, PropertyMap, PropertyMap] | None:
+        found = self.look(resource, _visible(plain(outputs or {})))
+        if found is None:
+            return None
+        identity, known = found
+        read_inputs = self.inputs_of(resource, known, inputs or {})
+        return identity, read_inputs, self._finished(resource, identity, known, {**(outputs or {}), **(inputs or {})})
+
+    def inputs_of(self, resource: Resource, outputs: dict[str, Any], inputs: PropertyMap) -> PropertyMap:
+        """The inputs that lead to ``outputs``: at a refresh those that were given, with their present values."""
+        schema = self.schema(resource.type)
+        names = (
+            [name for name in schema.fields if name in inputs] if inputs else [n for n, spec in schema.fields.items() if spec.input]
+        )
+        found: PropertyMap = {}
+        for name in names:
+            spec = schema.fields[name]
+            value = outputs.get(name)
+            if inputs or (value is not None and value not in ("", 0, False, [], {})):
+                found[name] = Secret(value) if spec.secret and value is not None else value
+        if inputs.get(DEFAULTS):
+            found[DEFAULTS] = list(inputs[DEFAULTS])
+        return annotate(found, inputs)  # type: ignore[no-any-return]
+
+    def update(
+        self,
+        resource: Resource,
+        old_inputs: PropertyMap,
+        old_outputs: PropertyMap,
+        news: PropertyMap,
+        *,
+        preview: bool,
+        timeout: float,
+        ignore_changes: list[str],
+    ) -> PropertyMap:
+        old = _visible(plain(old_outputs))
+        given = self.complete(resource, _visible(plain(news)))
+        if preview:
+            return annotate({**old, **given}, _visible(news))  # type: ignore[no-any-return]
+        try:
+            outputs = self.change(resource, old, given)
+        except ProviderError as error:
+            partial = error.outputs if error.outputs is not None else {**old, **given}
+            raise ProviderError(str(error), id=resource.id, outputs=self._finished(resource, resource.id, partial, news)) from None
+        return self._finished(resource, resource.id, outputs, news)
+
+    def delete(self, resource: Resource, inputs: PropertyMap, outputs: PropertyMap, *, timeout: float) -> None:
+        self.schema(resource.type)
+        self.remove(resource, _visible(plain(outputs)))
+
+    def invoke(self, token: str, args: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
+        raise ProviderError(f"the embedded engine does not know the function {token}; use the Pulumi CLI for this program")
+
+    def close(self) -> None:  # noqa: B027
+        """Lets go of connections; a subclass that has some overrides it."""
+
+    def _finished(self, resource: Resource, identity: str, outputs: dict[str, Any], inputs: PropertyMap) -> PropertyMap:
+        """Outputs as the bridge and the engine leave them: id, meta, raw state delta, secrets."""
+        schema = self.schema(resource.type)
+        finished: PropertyMap = {}
+        for name, value in outputs.items():
+            spec = schema.fields.get(name)
+            finished[name] = Secret(value) if spec is not None and spec.secret else value
+        finished["id"] = identity
+        if schema.meta_version is not None:
+            finished[META] = json.dumps({"schema_version": schema.meta_version}, separators=(",", ":"))
+        delta = self.delta(resource, outputs)
+        if delta is not None:
+            finished[DELTA] = delta
+        annotated: PropertyMap = annotate(finished, _visible(inputs))
+        return dict(sorted(annotated.items()))
+
+    def delta(self, resource: Resource, outputs: dict[str, Any]) -> PropertyMap | None:
+        """``__pulumi_raw_state_delta`` of a resource; ``None`` where its provider writes none."""
+        return None
+
+
+def _visible(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if not key.startswith("__")}
+
+
+def _replaces(spec: Field, path: str) -> bool:
+    return spec.replace
+
+
+def _field_differences(name: str, spec: Field, before: Any, after: Any) -> list[tuple[str, str]]:
+    if spec.kind == "set" and isinstance(before, list) and isinstance(after, list) and not contains(after, Unknown):
+        return [] if sorted(map(_order, before)) == sorted(map(_order, after)) else list(differences({name: before}, {name: after}))
+    if spec.kind in ("str", "int", "bool") and _empty(before) and _empty(after):
+        return []
+    if spec.kind in ("list", "set", "map", "object") and not before and not after and not isinstance(after, Unknown):
+        return []
+    if spec.fields:
+        before, after = _nested(spec, before), _nested(spec, after)
+    return list(differences({name: before}, {name: after}))
+
+
+def _order(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _nested(spec: Field, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nested(spec, item) for item in value]
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if key in spec.fields and not _empty(item) and item != []}
+    return value
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value == "" or (value == 0 and not isinstance(value, Unknown))
+
+
+def _with_defaults(fields: Mapping[str, Field], given: PropertyMap) -> PropertyMap:
+    """``given`` with defaults filled in and ``__defaults`` naming them, nested objects too."""
+    checked: PropertyMap = {key: value for key, value in given.items() if key != DEFAULTS}
+    for name, spec in fields.items():
+        if spec.fields and name in checked:
+            checked[name] = _nested_defaults(spec, checked[name])
+    filled = sorted(name for name, spec in fields.items() if spec.input and spec.default is not None and checked.get(name) is None)
+    checked.update({name: fields[name].default for name in filled})
+    checked[DEFAULTS] = filled
+    return dict(sorted(checked.items()))
+
+
+def _nested_defaults(spec: Field, value: PropertyValue) -> PropertyValue:
+    if isinstance(value, Secret):
+        return Secret(_nested_defaults(spec, value.value))
+    if isinstance(value, list):
+        return [_nested_defaults(spec, item) for item in value]
+    return _with_defaults(spec.fields, value) if isinstance(value, dict) else value
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "a string"),
+    "int": ((int, float), "a whole number"),
+    "bool": ((bool,), "a boolean"),
+    "list": ((list, tuple), "a list"),
+    "set": ((list, tuple), "a list"),
+    "map": ((dict,), "a map"),
+    "object": ((dict,), "an object"),
+}
+
+
+def _validate(fields: Mapping[str, Field], given: PropertyMap, path: str) -> list[CheckFailure]:
+    failures = []
+    for name, wrapped in given.items():
+        if name.startswith("__"):
+            continue
+        spec = fields.get(name)
+        where = f"{path}.{name}" if path else name
+        if spec is None or not spec.input:
+            failures.append(CheckFailure(where, f"unknown property {where!r}"))
+            continue
+        value: Any = plain(wrapped)
+        if value is None or isinstance(value, Unknown):
+            continue
+        types, words = _KINDS[spec.kind]
+        whole = spec.kind != "int" or (isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value))
+        wrong = not isinstance(value, types) or not whole
+        if wrong:
+            failures.append(CheckFailure(where, f"expected {words}, got {type(value).__name__}"))
+        elif spec.fields:
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(item, dict):
+                    failures += _validate(spec.fields, item, where)
+    for name, spec in fields.items():
+        if spec.required and given.get(name) is None:
+            failures.append(CheckFailure(f"{path}.{name}" if path else name, f"missing required property {name!r}"))
+    return failures
