@@ -1,0 +1,182 @@
+"""Collects the evidence of a set of gates from the reports folder. Whatever is wrong with a report becomes a problem of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from catalog.settings import GateSettings
+from evidence.formats import reader
+from evidence.gates import GATES, Gate
+from evidence.model import Evidence, Figure, ProblemKind, Provenance, Reading, ReportError
+from evidence.report import NOTE_SUFFIX, Note, load_note, opened
+
+_NO_VERSION = re.compile(r"^\s*(fallback.*|unknown|none|null|undefined|n/?a|-|v?0+(\.0+)*([-+].*)?)?\s*$", re.IGNORECASE)
+_CLOCK = timedelta(minutes=5)
+"""How far a report's clock may be ahead of ours."""
+
+
+class UnknownGateError(ValueError):
+    """A gate that the settings require and nobody knows."""
+
+
+def collect(
+    settings: GateSettings, project_dir: Path, commit: str, *, reports: Path | None = None, now: datetime | None = None
+) -> list[Evidence]:
+    """The evidence of every gate that ``settings`` require, at least one entry each, in the specification's order.
+
+    ``commit`` is what is to be deployed; ``reports`` overrides the settings' folder.
+    Raises ``UnknownGateError`` for a gate that does not exist.
+    """
+    unknown = [name for name in settings.required if name not in GATES]
+    if unknown:
+        raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is no gate; the gates are {', '.join(GATES)}")
+    folder = reports if reports is not None else project_dir / settings.reports
+    when = now or datetime.now(UTC)
+    limit = timedelta(hours=settings.max_age_hours)
+    result: list[Evidence] = []
+    for gate in GATES.values():
+        if gate.name in settings.required:
+            result.extend(_of_gate(gate, folder, _shown(folder, project_dir), commit, when, limit))
+    return result
+
+
+def _shown(folder: Path, project_dir: Path) -> str:
+    try:
+        return folder.resolve().relative_to(project_dir.resolve()).as_posix()
+    except ValueError:
+        return folder.as_posix()
+
+
+def _of_gate(gate: Gate, folder: Path, shown: str, commit: str, now: datetime, limit: timedelta) -> Iterable[Evidence]:
+    files = report_files(gate, folder)
+    if not files:
+        yield Evidence(
+            gate=gate.name,
+            report=f"{shown}/{gate.files[0]}",
+            problem="missing",
+            detail=f"there is no report; {gate.made_by} must run for this commit and leave {' or '.join(gate.files)} in {shown}",
+        )
+    for path in files:
+        yield _of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", commit, now, limit)
+
+
+def report_files(gate: Gate, folder: Path) -> list[Path]:
+    """The files of ``folder`` that speak for ``gate``, sorted; no notes, no single runs that a Lighthouse CI manifest sums up."""
+    found = {
+        path for pattern in gate.files for path in folder.glob(pattern) if path.is_file() and not path.name.endswith(NOTE_SUFFIX)
+    }
+    for manifest in [path for path in found if path.name == "manifest.json"]:
+        found -= {manifest.parent / name for name in _listed(manifest)}
+    if ".lighthouseci/*.json" in gate.files:
+        found -= {
+            path for path in found if path.parent.name == ".lighthouseci" and path.name in ("links.json", "assertion-results.json")
+        }
+    return sorted(found)
+
+
+def _listed(manifest: Path) -> Sequence[str]:
+    try:
+        entries = json.loads(manifest.read_bytes())
+        return [Path(entry["jsonPath"]).name for entry in entries]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ()  # the manifest's own reader says what is wrong with it
+
+
+def _of_file(gate: Gate, path: Path, shown: str, commit: str, now: datetime, limit: timedelta) -> Evidence:
+    """Reads one file for one gate: figure and provenance where there are any, and the first problem."""
+    digest = ""
+    reading: Reading | None = None
+    figure: Figure | None = None
+    note: Note | None = None
+    provenance = Provenance()
+    try:
+        with opened(path) as report:
+            try:
+                reading = reader(gate.name, path.name)(path.name, report.stream)
+            finally:
+                digest = report.digest()
+        note = load_note(path)
+        provenance = _provenance(reading, note, digest)
+        figure = _figure(gate, reading, note)
+        _check(gate, figure, provenance, note, commit, now, limit)
+    except ReportError as error:
+        return _broken(gate, shown, figure, provenance if reading else Provenance(digest=digest), error.kind, error.sentence)
+    except RecursionError:
+        return _broken(gate, shown, None, Provenance(digest=digest), "unreadable", "is nested too deeply")
+    return Evidence(gate.name, shown, figure.value, figure.count, figure.findings, provenance)
+
+
+def _broken(gate: Gate, shown: str, figure: Figure | None, provenance: Provenance, kind: ProblemKind, sentence: str) -> Evidence:
+    return Evidence(
+        gate=gate.name,
+        report=shown,
+        figure=figure.value if figure else None,
+        count=figure.count if figure else None,
+        findings=figure.findings if figure else (),
+        provenance=provenance,
+        problem=kind,
+        detail=sentence,
+    )
+
+
+def _provenance(reading: Reading, note: Note | None, digest: str) -> Provenance:
+    """What report and note say together. Where both tell a time, the older one counts: a note does not make a report younger."""
+    times = [time for time in (reading.time, note.time.astimezone(UTC) if note else None) if time is not None]
+    return Provenance(
+        tool=reading.tool or (note.tool if note else ""),
+        version=reading.version or (note.tool_version if note else ""),
+        commit=reading.commit or (note.commit if note else ""),
+        time=min(times, default=None),
+        digest=digest,
+    )
+
+
+def _figure(gate: Gate, reading: Reading, note: Note | None) -> Figure:
+    figure = reading.figures.get(gate.measure)
+    if figure is None and note is not None and gate.measure in note.measures:
+        figure = Figure(note.measures[gate.measure])
+    if figure is None:
+        raise ReportError("no-provenance", f"does not say its {gate.measure}, and neither does a note beside it")
+    if figure.count is None and note is not None and note.count is not None:
+        figure = Figure(figure.value, note.count, figure.findings)
+    return figure
+
+
+def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, commit: str, now: datetime, limit: timedelta) -> None:
+    """Raises ``ReportError`` for the first reason why a readable report proves nothing for ``commit`` at ``now``."""
+    if note is not None and note.sha256 != origin.digest:
+        raise ReportError("altered", "is not the file that its note was written for: their SHA-256 differ")
+    if not origin.tool:
+        raise ReportError("no-provenance", "does not say which tool wrote it, and no note beside it does")
+    if "fallback" in origin.tool.lower() or _NO_VERSION.match(origin.version):
+        raise ReportError(
+            "fallback" if origin.version else "no-provenance",
+            f"comes from {origin.tool} {origin.version or 'of no known version'}: a wrapper's stand-in is no run of the tool",
+        )
+    if gate.counts and figure.count is None:
+        raise ReportError("no-provenance", f"does not say how many {gate.counted} were looked at, and no note beside it does")
+    if gate.counts and figure.count == 0:
+        raise ReportError("nothing-checked", f"looked at 0 {gate.counted}")
+    if not origin.commit:
+        raise ReportError("no-provenance", "does not say for which commit it was made, and no note beside it does")
+    if note is not None and not _same(note.commit, origin.commit):
+        raise ReportError("other-commit", f"was made for commit {origin.commit[:12]}, its note says {note.commit[:12]}")
+    if not commit or not _same(origin.commit, commit):
+        raise ReportError("other-commit", f"was made for commit {origin.commit[:12]}, not for {commit[:12] or 'one that is known'}")
+    if note is not None and note.dirty:
+        raise ReportError("uncommitted", f"was made with changes that commit {origin.commit[:12]} does not hold")
+    if origin.time is None:
+        raise ReportError("no-provenance", "does not say when it was made, and no note beside it does")
+    if origin.time > now + _CLOCK:
+        raise ReportError("future", f"was made at {origin.time:%Y-%m-%d %H:%M} UTC, which is still to come: a clock is wrong")
+    if now - origin.time > limit:
+        hours = int((now - origin.time).total_seconds() // 3600)
+        raise ReportError("stale", f"is {hours} hours old, {int(limit.total_seconds() // 3600)} are allowed")
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower() and len(one) >= 40

@@ -1,0 +1,58 @@
+"""Reports of the project's own checks (personal data, consent, privacy policy): one format, written by ``evidence.own.write``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from evidence import jsonstream
+from evidence.jsonstream import amount, number
+from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.report import moment
+
+TOOL = "mo-deploy"
+VERSION = "1"
+_MEASURES = {"personal-data": "findings", "consent": "active", "privacy-policy": "age"}
+
+
+def write(path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: str, now: datetime) -> None:
+    """Writes a check's report. ``findings`` are places and kinds, never the values found; all are counted, the first are kept."""
+    report = {
+        "version": 1,
+        "tool": {"name": TOOL, "version": VERSION},
+        "check": check,
+        "commit": commit,
+        "time": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "figure": figure,
+        "count": count,
+        "findings": list(findings[:200]),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def read(name: str, stream: BinaryIO) -> Reading:
+    """Reads an own check's report; its ``check`` says which measure it holds."""
+    values: dict[str, object] = {}
+    findings: list[str] = []
+    for path, kind, value in jsonstream.events(stream, "start_map"):
+        if path == "findings.item" and kind == "string" and len(findings) < MAX_FINDINGS:
+            findings.append(value[:200])
+        elif kind in ("string", "number"):
+            if path in values and "." not in path:
+                raise ReportError("unreadable", f"gives {path} twice")
+            values[path] = value
+    measure = _MEASURES.get(str(values.get("check")))
+    if values.get("tool.name") != TOOL or measure is None:
+        raise ReportError("wrong-tool", "was not written by this project's own checks")
+    figure = number(values.get("figure"), "figure", 0, 1e9)
+    return Reading(
+        tool=TOOL,
+        figures={measure: Figure(figure, amount(values.get("count"), "count"), tuple(findings))},
+        version=jsonstream.text(values.get("tool.version")),
+        commit=jsonstream.text(values.get("commit")),
+        time=moment(values.get("time")),
+    )
