@@ -1,0 +1,150 @@
+"""Where everything of one sandbox is: its folder, its ports, its account. Pure; touches nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DOMAIN = "mo.localhost"
+DEFAULT_BASE = 28000
+OFFSETS = {
+    "ssh": 22,
+    "smtp": 25,
+    "http": 80,
+    "github": 88,
+    "socks": 122,
+    "plesk": 306,
+    "external-mariadb": 307,
+    "external-postgresql": 432,
+    "https": 443,
+}
+"""Each port's distance from the base. Process services follow from ``PROCESS_OFFSET`` on, in the order of their keys."""
+PROCESS_OFFSET = 101
+PROCESSES = 20
+"""How many process services fit below ``socks``'s offset and the next part's."""
+
+
+class SandboxError(Exception):
+    """What a person can mend: one sentence that names the thing, what was expected and the way out."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One sandbox. ``directory`` holds all of it; ``clone`` is the checkout whose catalogue it serves and where it is linked."""
+
+    directory: Path
+    clone: Path
+    base: int = DEFAULT_BASE
+
+    def port(self, name: str) -> int:
+        """The TCP port of a part, on 127.0.0.1."""
+        return self.base + OFFSETS[name]
+
+    @property
+    def mark(self) -> str:
+        """Eight hex digits that name this sandbox, for its account."""
+        return hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
+
+    @property
+    def home(self) -> Path:
+        """The account's home directory."""
+        return self.directory / "home"
+
+    @property
+    def root(self) -> Path:
+        """The host's root, ``/www/htdocs/w01234567`` of the real one."""
+        return self.home / "www" / "htdocs" / "w01234567"
+
+    @property
+    def programs(self) -> Path:
+        """The directory that is the account's whole ``PATH``."""
+        return self.directory / "bin"
+
+    @property
+    def etc(self) -> Path:
+        """Configuration of the parts."""
+        return self.directory / "etc"
+
+    @property
+    def run(self) -> Path:
+        """Process records and sockets."""
+        return self.directory / "run"
+
+    @property
+    def logs(self) -> Path:
+        """What the parts themselves say (the site's own logs are below ``root``)."""
+        return self.directory / "log"
+
+    @property
+    def data(self) -> Path:
+        """The database servers' data directories."""
+        return self.directory / "data"
+
+    @property
+    def mail(self) -> Path:
+        """The messages that the mail sink took, one file each."""
+        return self.directory / "mail"
+
+    @property
+    def github(self) -> Path:
+        """The GitHub stand-in's state and request log."""
+        return self.directory / "github"
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the sandbox's own authority."""
+        return self.directory / "ca.pem"
+
+    @property
+    def key(self) -> Path:
+        """The deployer's private SSH key."""
+        return self.directory / "ssh" / "id_ed25519"
+
+    @property
+    def host_key(self) -> Path:
+        """sshd's private host key."""
+        return self.directory / "ssh" / "host_ed25519"
+
+    @property
+    def settings(self) -> Path:
+        """The overlay that ``mo:settingsFile`` names; holds secrets."""
+        return self.directory / "settings.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever starts or stops this sandbox; beside the folder, so that removing the folder does not remove it."""
+        return self.directory.with_name(self.directory.name + ".lock")
+
+    @property
+    def link(self) -> Path:
+        """The link in the clone."""
+        return self.clone / ".sandbox"
+
+
+def of_clone(clone: Path, environment: dict[str, str] | None = None) -> Layout:
+    """The sandbox of a checkout: ``MO_SANDBOX_DIR`` and ``MO_SANDBOX_PORT``, else a folder named after the checkout and port base 28000.
+
+    Raises ``SandboxError`` for a relative folder or a port base that leaves no room.
+    """
+    env = dict(os.environ) if environment is None else environment
+    clone = clone.resolve()
+    given = env.get("MO_SANDBOX_DIR")
+    if given:
+        directory = Path(given)
+        if not directory.is_absolute() or directory.resolve() == Path("/"):
+            raise SandboxError(f"MO_SANDBOX_DIR is {given!r}; an absolute path of a folder of its own is expected")
+    else:
+        name = hashlib.sha256(str(clone).encode()).hexdigest()[:8]
+        directory = Path("/var/tmp") / f"mo-sandbox-{name}"
+    return Layout(directory.resolve(), clone, _base(env.get("MO_SANDBOX_PORT")))
+
+
+def _base(text: str | None) -> int:
+    if not text:
+        return DEFAULT_BASE
+    highest = 65535 - max(OFFSETS.values())
+    if not (text.isascii() and text.isdigit()) or not 1024 <= int(text) <= highest:
+        raise SandboxError(f"MO_SANDBOX_PORT is {text!r}; a number from 1024 to {highest} is expected")
+    return int(text)

@@ -1,0 +1,201 @@
+"""The sandbox's daemons: each leads a session of its own and is known by id and start time, so that no other process is ever ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.layout import Layout, SandboxError
+
+MARK = "MO_SANDBOX_MARK"
+"""Environment variable that every process of a sandbox inherits; its value is the sandbox's folder."""
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/"}
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """How one daemon is run. ``user``: a system account's name, ``None`` for whoever starts it (and always where that is not root)."""
+
+    name: str
+    argv: tuple[str, ...]
+    user: str | None = None
+    cwd: Path | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def as_user(user: str | None) -> dict[str, object]:
+    """The arguments of ``subprocess`` that run a child as ``user``; none where this process is not root."""
+    if user is None or os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
+
+
+def start(layout: Layout, daemon: Daemon) -> None:
+    """Starts a daemon, detached, its output in ``log/<name>.log``, and records it."""
+    environment = {**_ENVIRONMENT, MARK: str(layout.directory), **daemon.environment}
+    with (layout.logs / f"{daemon.name}.log").open("ab") as log:
+        process = subprocess.Popen(  # type: ignore[call-overload]
+            list(daemon.argv),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=daemon.cwd or layout.directory,
+            env=environment,
+            start_new_session=True,
+            umask=0o022,
+            **as_user(daemon.user),
+        )
+    _started.append(process)
+    record = layout.run / f"{daemon.name}.pid"
+    record.write_text(f"{process.pid} {_started_at(process.pid)}\n")
+
+
+def running(layout: Layout, name: str) -> int | None:
+    """The id of a recorded daemon that still runs, else ``None``."""
+    for child in _started:
+        child.poll()
+    try:
+        pid, since = (layout.run / f"{name}.pid").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(pid) if pid.isdigit() and _started_at(int(pid)) == since else None
+
+
+def last_words(layout: Layout, name: str, lines: int = 3) -> str:
+    """The end of a daemon's log, on one line, for an error's sentence."""
+    try:
+        text = (layout.logs / f"{name}.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return "it left no log"
+    return " / ".join(line.strip() for line in text[-lines:] if line.strip()) or "its log is empty"
+
+
+def wait_until(ready: Callable[[], bool], alive: Callable[[], bool], seconds: float) -> bool:
+    """Asks ``ready`` until it is true (``True``), or ``alive`` is false or the time is over (``False``)."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if not alive() or time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def stop(layout: Layout, name: str, seconds: float = 10.0, how: signal.Signals = signal.SIGTERM) -> None:
+    """Ends a daemon and everything of its session: by ``how``, and after ``seconds`` by force."""
+    pid = running(layout, name)
+    if pid is not None:
+        members = [*_session(pid), *descendants([pid])]
+        end_all([pid], seconds, how)
+        end_all(members, 0.5 if how is signal.SIGTERM else 0, how)
+    (layout.run / f"{name}.pid").unlink(missing_ok=True)
+
+
+def end_all(pids: Iterable[int], seconds: float, how: signal.Signals = signal.SIGTERM) -> None:
+    """Ends these processes: by ``how``, and after ``seconds`` by force."""
+    known = {pid: since for pid in pids if (since := _started_at(pid)) is not None}
+    for pid in known:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+    wait_until(lambda: not _left(known), lambda: True, seconds)
+    for pid in _left(known):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if not wait_until(lambda: not _left(known), lambda: True, 5):
+        left = _left(known)
+        raise SandboxError(
+            f"The processes {', '.join(map(str, left))} of the sandbox do not end; look at them with ps -fp {left[0]}"
+        )
+
+
+def of_sandbox(layout: Layout, account: str | None) -> list[int]:
+    """Every process that belongs to the sandbox: by its mark in the environment, and by its account where that is the sandbox's own."""
+    mark = f"{MARK}={layout.directory}".encode()
+    uid = None
+    if account is not None:
+        with contextlib.suppress(KeyError):
+            uid = pwd.getpwnam(account).pw_uid
+    found = []
+    for pid in _all():
+        if pid == os.getpid():
+            continue
+        if (_marked(pid, mark) or (uid is not None and _uid(pid) == uid)) and _started_at(pid) is not None:
+            found.append(pid)
+    return found
+
+
+def of_part(layout: Layout, name: str) -> list[int]:
+    """What is left of a part whose first process was killed: the processes of the session that it led."""
+    try:
+        leader = int((layout.run / f"{name}.pid").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return []
+    mark = f"{MARK}={layout.directory}".encode()
+    return [pid for pid in _session(leader) if _marked(pid, mark)]
+
+
+def descendants(pids: Iterable[int]) -> list[int]:
+    """All children of these processes, and theirs."""
+    parents: dict[int, list[int]] = {}
+    for pid in _all():
+        stat = _stat(pid)
+        if stat:
+            parents.setdefault(int(stat[1]), []).append(pid)
+    found: list[int] = []
+    queue = list(pids)
+    while queue:
+        children = parents.get(queue.pop(), [])
+        found += children
+        queue += children
+    return found
+
+
+def _marked(pid: int, mark: bytes) -> bool:
+    try:
+        return mark in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _uid(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
+
+
+def _left(known: dict[int, str]) -> list[int]:
+    for child in _started:
+        child.poll()
+    return [pid for pid, since in known.items() if _started_at(pid) == since]
+
+
+def _session(leader: int) -> list[int]:
+    return [pid for pid in _all() if pid != leader and (stat := _stat(pid)) and int(stat[3]) == leader]
+
+
+def _all() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of ``/proc/<pid>/stat`` from the state on; ``None`` where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+
+
+def _started_at(pid: int) -> str | None:
+    """When a process was started, in the kernel's ticks; ``None`` where it is gone or a zombie."""
+    stat = _stat(pid)
+    return None if stat is None or stat[0] in "ZX" else stat[19]
