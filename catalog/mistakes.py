@@ -25,8 +25,10 @@ _EXPECTED = {
 
 
 def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
-    """What is wrong and what is allowed, without the place (the caller names it) and without a full stop. Holds at most 60 characters of the
-    value found."""
+    """What is wrong and what is allowed, without the place (the caller names it) and without a full stop.
+
+    Holds at most 60 characters of the value found.
+    """
     kind, context, found = error["type"], error.get("ctx", {}), shorten(error.get("input"))
     if kind == "missing":
         return "is missing"
@@ -34,12 +36,8 @@ def sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         key = str(error["loc"][-1])
         keys = allowed_keys(model, error["loc"][:-1])
         near = difflib.get_close_matches(key, keys, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return (
-            f"is not a known key{hint} Allowed: {', '.join(sorted(keys))}"
-            if near
-            else f"is not a known key; allowed: {', '.join(sorted(keys))}"
-        )
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"is not a known key{hint}; allowed: {', '.join(sorted(keys))}"
     if kind == "literal_error":
         expected = str(context.get("expected", "")).replace("'", "")
         return f"is {found}; allowed: {expected.replace(' or ', ', ')}"

@@ -50,6 +50,10 @@ class Build(Strict):
     output: RelativePath | None = None
     scripts: tuple[str, ...] = ()
     """npm scripts to run, in order, e.g. ``build:games``."""
+    include: dict[RelativePath, RelativePath] = {}
+    """Further folders of the monorepo that are packed too: folder -> where in the artefact."""
+    python: str = Field(default="3.11", pattern=r"^3\.\d{1,2}$")
+    """For ``python``: the host's version, whose wheels are shipped."""
     timeout: int = Field(default=600, ge=1, le=3600)
     """Seconds for each step."""
 

@@ -43,9 +43,8 @@ def parse(text: str | bytes, name: str = "services.yaml") -> Catalog:
 
 def _checked(document: Document) -> Catalog:
     if not isinstance(document.data, dict):
-        raise CatalogError(
-            [f"{document.file}:1: a catalogue is a mapping with version and services, not {mistakes.shorten(document.data)}."]
-        )
+        found = mistakes.shorten(document.data)
+        raise CatalogError([f"{document.file}:1: a catalogue is a mapping with version and services, not {found}."])
     try:
         catalog = Catalog.model_validate(document.data)
     except ValidationError as invalid:

@@ -98,7 +98,7 @@ class WindowSettings(Settings):
 
 
 class RollbackSettings(Settings):
-    """Why this update goes back: written into the temporary configuration by ``bin/mo rollback``, kept in the history, shown to the gate."""
+    """Why this update goes back: ``bin/mo rollback`` writes it into the temporary configuration; kept in the history, shown to the gate."""
 
     update: int
     reason: str

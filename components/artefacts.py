@@ -1,0 +1,147 @@
+"""Which release each service is to run: the stack's release set where it has one, else what ``dist/`` holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog import manifest as manifests
+from catalog.manifest import Manifest
+from components.facts import Facts, ServiceFacts
+
+
+class ArtefactError(Exception):
+    """A service's release cannot be deployed. ``problems``: one sentence for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a service is to run. ``kept``: nothing was asked for it, so that it stays exactly as the last update left it."""
+
+    manifest: Manifest
+    kept: bool = False
+
+    @property
+    def release(self) -> str:
+        """The release's id."""
+        return self.manifest.release
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for, before the host was asked: ``releases`` by service (``None``: nothing), ``manifests`` of the artefacts."""
+
+    releases: dict[str, str | None]
+    manifests: dict[str, Manifest]
+    from_set: bool
+
+
+def wishes(project: Path, services: Iterable[str], release_set: Mapping[str, str] | None) -> Wishes:
+    """What the release set, or else ``dist/``, asks for. Raises ``ArtefactError`` for artefacts that cannot be used."""
+    problems: list[str] = []
+    releases: dict[str, str | None] = {}
+    found: dict[str, Manifest] = {}
+    for service in services:
+        try:
+            current = read(project / "dist" / service / "manifest.json", service)
+            if release_set is None:
+                releases[service] = current.release if current else None
+            else:
+                asked = releases[service] = release_set.get(service)
+                if asked and (current is None or current.release != asked):
+                    current = read(project / "dist" / ".store" / service / asked / "manifest.json", service)
+            if current is not None and current.release == releases[service]:
+                found[service] = current
+        except ArtefactError as error:
+            problems += error.problems
+    if problems:
+        raise ArtefactError(problems)
+    return Wishes(releases, found, release_set is not None)
+
+
+def read(path: Path, service: str) -> Manifest | None:
+    """The manifest of an artefact; ``None`` where there is none. Raises ``ArtefactError`` where it is damaged, another's, or empty."""
+    try:
+        manifest = manifests.load(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArtefactError([f"{path} of service {service} cannot be read: {error.strerror}."]) from None
+    except ValueError:
+        raise ArtefactError([f"{path} of service {service} is no manifest; build it again: bin/mo build {service}."]) from None
+    if manifest.service != service:
+        raise ArtefactError(
+            [f"{path} belongs to service {manifest.service}, not {service}; build it again: bin/mo build {service}."]
+        )
+    if not manifest.files:
+        raise ArtefactError(
+            [f"The artefact of service {service} holds no file; deploying it would empty the site. Build it again."]
+        )
+    if manifest.release != manifests.release_id(manifest.files, manifest.links, manifest.build_inputs):
+        raise ArtefactError([f"{path} of service {service} does not match its release id {manifest.release}; build it again."])
+    return manifest
+
+
+def choose(wished: Wishes, facts: Facts, *, allow_older: bool) -> dict[str, Choice]:
+    """The release of each service that has one. A service that nothing was asked for keeps what is live; one that was never deployed is
+    left out. Raises ``ArtefactError`` where a release is nowhere, or older than the live one."""
+    problems: list[str] = []
+    chosen: dict[str, Choice] = {}
+    for service, release in wished.releases.items():
+        known = facts.of(service)
+        if release is None:
+            if known.manifest is not None:
+                chosen[service] = Choice(known.manifest, kept=True)
+            continue
+        manifest = wished.manifests.get(service) or _on_host(known, release)
+        if manifest is None:
+            problems.append(
+                f"Release {release} of service {service} is neither in dist/ nor on the host; build its commit again, "
+                "or leave it out of the set."
+            )
+        elif not wished.from_set and not allow_older and (older := _older(manifest, known)):
+            problems.append(older)
+        else:
+            chosen[service] = Choice(manifest)
+    if problems:
+        raise ArtefactError(problems)
+    return chosen
+
+
+def _on_host(known: ServiceFacts, release: str) -> Manifest | None:
+    return next((m for m in (known.wanted, known.manifest) if m is not None and m.release == release), None)
+
+
+def _older(manifest: Manifest, known: ServiceFacts) -> str | None:
+    live = known.manifest
+    if (
+        live is None
+        or live.release == manifest.release
+        or not live.built_at
+        or not manifest.built_at
+        or manifest.built_at >= live.built_at
+    ):
+        return None
+    return (
+        f"The artefact of service {manifest.service} was built {manifest.built_at}, before the live release {live.release} "
+        f"({live.built_at}); build it again, or allow it: bin/pulumi config set mo:allowOlder true."
+    )
+
+
+def commit_of(project: Path, wished: Wishes) -> str | None:
+    """The commit that the evidence must be of: that of the last build (``dist/build.json``), else of the artefacts where they agree."""
+    try:
+        built = json.loads((project / "dist" / "build.json").read_bytes())
+        commit = built.get("commit") if isinstance(built, dict) else None
+        if isinstance(commit, str):
+            return commit
+    except (OSError, ValueError):
+        pass
+    latest = max(wished.manifests.values(), key=lambda m: m.built_at or "", default=None)
+    return latest.commit if latest else None

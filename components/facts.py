@@ -1,0 +1,153 @@
+"""What is live on the host: asked once for each run, over one connection, at preview and at up. Facts are no inputs of any resource."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog.manifest import Manifest
+from catalog.models import Service
+from components.component import PROTOCOL
+
+TIMEOUT = 120
+"""Seconds for the whole question."""
+
+
+class FactsError(Exception):
+    """The host could not be asked; the text is the sentence that the host program gave."""
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ServiceFacts(_Read):
+    """One service on the host. ``None`` means that the host could not tell."""
+
+    live: str | None = None
+    """The live release, ``adopted``, or ``None`` where no release is live."""
+    content: Literal["none", "directory", "link"] | None = None
+    """What stands at the service's path."""
+    releases: tuple[str, ...] = ()
+    """The finished releases."""
+    manifest: Manifest | None = None
+    """Of the live release, where it is not the one asked for."""
+    wanted: Manifest | None = None
+    """Of the release asked for, where the host has it."""
+    applied: tuple[str, ...] | None = None
+    """The migrations that the database has."""
+    schema_version: str | None = None
+    database: bool | None = None
+    """Whether the database is there."""
+    lacks: tuple[str, ...] = ()
+    """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
+
+
+class ServerFacts(_Read):
+    """A database server as the host sees it."""
+
+    version: str | None = None
+
+
+class Facts(_Read):
+    """The answer of ``run facts``. Sizes are bytes."""
+
+    services: dict[str, ServiceFacts] = {}
+    programs: dict[str, str | None] | None = None
+    """Program → its path on the host, or ``None`` where there is none."""
+    free_bytes: int | None = None
+    quota_bytes: int | None = None
+    servers: dict[str, ServerFacts] = {}
+
+    def of(self, service: str) -> ServiceFacts:
+        """What is known of a service; everything unknown where the host said nothing."""
+        return self.services.get(service, ServiceFacts())
+
+
+class Ask(Protocol):
+    """Asks the host: the request of ``facts`` to its answer. Raises ``FactsError``."""
+
+    def __call__(self, request: Mapping[str, Any]) -> Facts: ...
+
+
+def request(stack: str, host: str, services: Mapping[str, Service], releases: Mapping[str, str | None]) -> dict[str, Any]:
+    """What to ask: ``releases`` names the release that each service is to run, where it is known."""
+    return {
+        "protocol": PROTOCOL,
+        "stack": stack,
+        "host": host,
+        "services": [
+            {
+                "service": key,
+                "target": service.path,
+                "release": releases.get(key),
+                "database": {"engine": service.database.engine, "name": service.database.name} if service.database else None,
+                "migrate": _migrate(service),
+                "schema": service.schema_query,
+            }
+            for key, service in services.items()
+        ],
+        "programs": sorted(_programs(services.values())),
+    }
+
+
+def _migrate(service: Service) -> dict[str, Any] | None:
+    migrate = service.steps.migrate
+    return {"kind": migrate.kind, "directory": migrate.directory} if migrate else None
+
+
+def _programs(services: Iterable[Service]) -> set[str]:
+    return {program for service in services for program in needed_programs(service)}
+
+
+def needed_programs(service: Service) -> tuple[str, ...]:
+    """The programs that a service asks of the host: those it declares, and those that its steps begin with."""
+    steps = service.steps
+    named = [*steps.programs]
+    if steps.migrate:
+        named += [command[0] for command in steps.migrate.commands if "/" not in command[0]]
+    if steps.restart and "/" not in steps.restart.command[0]:
+        named.append(steps.restart.command[0])
+    return tuple(dict.fromkeys(named))
+
+
+def parse(text: str) -> Facts:
+    """The facts in the answer of ``run facts``. Raises ``FactsError``."""
+    try:
+        return Facts.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the answer"
+        raise FactsError(f"The host's answer to the question for facts cannot be read: {where}: {first['msg']}.") from None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Asks by ``components/remote/run facts``, as the resources' steps do."""
+
+    project: Path
+
+    def __call__(self, request: Mapping[str, Any]) -> Facts:
+        try:
+            done = subprocess.run(
+                ["components/remote/run", "facts"],
+                cwd=self.project,
+                input=json.dumps(request, sort_keys=True),
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise FactsError(f"The host {request.get('host')} did not answer within {TIMEOUT} s; see `bin/mo doctor`.") from None
+        except OSError as error:
+            raise FactsError(f"components/remote/run cannot be started: {error.strerror}.") from None
+        if done.returncode != 0:
+            raise FactsError(done.stderr.strip() or f"components/remote/run facts ended with {done.returncode} and said nothing.")
+        return parse(done.stdout)

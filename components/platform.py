@@ -1,0 +1,225 @@
+"""All services of a stack on one host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pulumi
+
+from catalog.models import Catalog, Service
+from catalog.settings_file import Loaded, reveal
+from components import artefacts, backend, facts, judgement, plan, window
+from components.application_secrets import GENERATED, ApplicationSecrets, ApplicationSecretsArgs
+from components.artefacts import Choice
+from components.component import Component
+from components.database_servers import DatabaseServers, DatabaseServersArgs
+from components.github_environment import GitHubEnvironment, GitHubEnvironmentArgs
+from components.host import Host, HostArgs
+from components.judgement import Judgement
+from components.monitoring import Monitoring, MonitoringArgs
+from components.quality_gate import QualityGate, QualityGateArgs
+from components.subdomain import Subdomain, SubdomainArgs
+
+_MAIL_SECRETS = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SUPPORT_EMAIL", "CIVIMAIL_FROM", "CIVIMAIL_BOUNCE")
+WORKFLOW_SECRETS = (*_MAIL_SECRETS, *GENERATED)
+"""What every stack's workflows get, besides hosts, key and databases."""
+
+
+@dataclass(frozen=True)
+class PlatformArgs:
+    """``project``: the folder of ``Pulumi.yaml``. ``ask``: asks the host for facts. ``judgement``: of the gates (``None``: read them).
+    ``now``: the clock; ``environment``: the process's variables."""
+
+    stack: str
+    project: Path
+    catalog: Catalog
+    loaded: Loaded
+    ask: facts.Ask
+    judgement: Judgement | None = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+class Platform(Component):
+    """Children: ``QualityGate``, ``Host``, ``DatabaseServers``, ``ApplicationSecrets``, ``GitHubEnvironment``, ``Subdomain`` for each
+    service, ``Monitoring``. Everything but the gate waits for the gate. Raises ``pulumi.RunError`` where the deploy must not begin."""
+
+    monitoring: Monitoring
+
+    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = args.loaded.settings
+        services = args.catalog.of_stack(args.stack, settings.services)
+        where = backend.kind(args.environment, args.project)
+        props = {
+            "domain": settings.domain,
+            "services": sorted(services),
+            "backend": where,
+            "allowFileBackend": settings.allow_file_backend,
+            "window": settings.window.outside,
+        }
+        super().__init__(name, props, (), opts)
+        inside = pulumi.ResourceOptions(parent=self)
+        _may_begin(args, where, services)
+        wished = artefacts.wishes(args.project, services, settings.releases)
+        commit = artefacts.commit_of(args.project, wished)
+        judged = args.judgement or judgement.of(settings.gates, args.project, commit, settings.rollback)
+        for note in judged.notes:
+            pulumi.log.warn(note, self)
+        gate = QualityGate("gate", QualityGateArgs(args.stack, judged.figures, judged.failures), inside)
+
+        Host("host", HostArgs(args.stack, args.project, settings, args.loaded.secrets), [gate], inside)
+        known = args.ask(facts.request(args.stack, settings.host.name, services, wished.releases))
+        choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
+        plans = _plans(services, choices, known)
+
+        used = {s.database.server for s in services.values() if s.database}
+        servers = DatabaseServers(
+            "servers",
+            DatabaseServersArgs(
+                {k: s for k, s in settings.servers.items() if k in used}, args.loaded.secrets, settings.host.socks_port
+            ),
+            [gate],
+            inside,
+        )
+        secrets = ApplicationSecrets(
+            "application-secrets",
+            ApplicationSecretsArgs(settings.domain, settings.mail, args.loaded.secrets, frozenset(WORKFLOW_SECRETS)),
+            [gate],
+            inside,
+        )
+        subdomains = self._subdomains(args, services, choices, servers, secrets, gate)
+        for key, found in plans.items():
+            if pulumi.runtime.is_dry_run():
+                pulumi.log.info("\n".join(plan.lines(found)), subdomains[key])
+        values = github_values(args, services, secrets, subdomains)
+        GitHubEnvironment("environment", GitHubEnvironmentArgs(settings.github, args.loaded.secrets, values), [gate], inside)
+        self.monitoring = Monitoring(
+            "monitoring",
+            MonitoringArgs(
+                args.stack,
+                settings,
+                services,
+                choices,
+                {k: s.release for k, s in subdomains.items() if s.release is not None},
+                commit,
+            ),
+            [gate],
+            inside,
+        )
+        self.register_outputs({"domain": settings.domain, "services": sorted(services)})
+
+    def _subdomains(
+        self,
+        args: PlatformArgs,
+        services: Mapping[str, Service],
+        choices: Mapping[str, Choice],
+        servers: DatabaseServers,
+        secrets: ApplicationSecrets,
+        gate: QualityGate,
+    ) -> dict[str, Subdomain]:
+        settings = args.loaded.settings
+        made: dict[str, Subdomain] = {}
+        for key in in_order(services):
+            entry = services[key]
+            server = settings.servers.get(entry.database.server) if entry.database else None
+            earlier = [made[other].release for other in entry.after if other in made]
+            wanted = SubdomainArgs(
+                stack=args.stack,
+                service=key,
+                entry=entry,
+                settings=settings,
+                choice=choices.get(key),
+                server=server,
+                provider=servers.providers.get(entry.database.server) if entry.database else None,
+                ca=_pem(args.project, server.ca_file) if server and server.tls else None,
+                secrets=secrets.values,
+                switch_after=[release.switch for release in earlier if release is not None],
+            )
+            made[key] = Subdomain(key, wanted, [gate], pulumi.ResourceOptions(parent=self))
+        return made
+
+
+def in_order(services: Mapping[str, Service]) -> list[str]:
+    """The services, each after those that it is declared ``after``. The catalogue's reader has refused circles."""
+    done: dict[str, None] = {}
+
+    def visit(key: str) -> None:
+        for other in services[key].after:
+            if other in services and other not in done:
+                visit(other)
+        done[key] = None
+
+    for key in services:
+        if key not in done:
+            visit(key)
+    return list(done)
+
+
+def github_values(
+    args: PlatformArgs, services: Mapping[str, Service], secrets: ApplicationSecrets, subdomains: Mapping[str, Subdomain]
+) -> dict[str, pulumi.Input[str]]:
+    """Every secret of the GitHub environment, by its name. The SSH key only where this program has its text (else it is in an agent)."""
+    host, servers = args.loaded.settings.host, args.loaded.settings.servers
+    values: dict[str, pulumi.Input[str]] = {"SSH_HOST": host.address, "SSH_PORT": str(host.port), "SSH_USER": host.user}
+    key = reveal(args.loaded.secrets.ssh_private_key)
+    if key is None and host.key_file:
+        key = _text(args.project / Path(host.key_file).expanduser())
+    if key is not None:
+        values["SSH_PRIVATE_KEY"] = key
+    for prefix, name in (("MYSQL", "external-mariadb"), ("PG", "external-postgresql")):
+        if name in servers:
+            values |= {f"{prefix}_HOST": servers[name].host, f"{prefix}_PORT": str(servers[name].port)}
+    values |= {name: secrets.values[name] for name in WORKFLOW_SECRETS}
+    for service, entry in services.items():
+        made = subdomains[service].database
+        if entry.database is not None and made is not None:
+            prefix = entry.database.name.upper()
+            values |= {f"{prefix}_DB_USER": entry.database.user, f"{prefix}_DB_PASS": made.password}
+    return values
+
+
+def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) -> None:
+    settings = args.loaded.settings
+    if where == "file" and not settings.allow_file_backend:
+        raise pulumi.RunError(
+            f"The stack {args.stack} keeps its state in files on this machine, where no other operator sees it: log in to a shared backend "
+            "(docs/state.md), or say that this is meant: bin/pulumi config set mo:allowFileBackend true."
+        )
+    absent = sorted({s.database.server for s in services.values() if s.database} - settings.servers.keys())
+    if absent:
+        raise pulumi.RunError(
+            f"The stack {args.stack} has no server {', '.join(absent)} (mo:servers), which its services' databases need."
+        )
+    unknown = sorted({*settings.services, *settings.adopt, *(settings.releases or {})} - args.catalog.services.keys())
+    if unknown:
+        raise pulumi.RunError(
+            f"The settings of the stack {args.stack} name services that the catalogue has not: {', '.join(unknown)}."
+        )
+    if not window.is_open(args.now) and settings.window.outside != "allow" and not pulumi.runtime.is_dry_run():
+        if settings.window.outside == "refuse":
+            raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
+        pulumi.log.warn(window.sentence(args.now))
+
+
+def _plans(services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts) -> dict[str, plan.ServicePlan]:
+    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what they need."""
+    found = {key: p for key, entry in services.items() if (p := plan.of(key, entry, choices.get(key), known)) is not None}
+    lacking = [f"  {key}: {', '.join(p.lacks)}" for key, p in found.items() if p.lacks]
+    if lacking:
+        raise pulumi.RunError("The host lacks programs that these services need, and nothing was changed:\n" + "\n".join(lacking))
+    return found
+
+
+def _pem(project: Path, path: str | None) -> str | None:
+    return None if path is None else _text(project / path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise pulumi.RunError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}.") from None

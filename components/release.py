@@ -1,0 +1,119 @@
+"""A release of a service: brought to the host, then made live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+from pulumi_command import local
+
+from catalog.models import Service
+from components.artefacts import Choice
+from components.component import PROTOCOL, Component, host_step, result
+
+
+@dataclass(frozen=True)
+class ReleaseArgs:
+    """``adopt``: what to do with content found at the first deploy that the release would hide. ``domain``: of the stack.
+
+    ``before_switch``: what must be there before the release is live (secrets file, database, other services' switches)."""
+
+    stack: str
+    host: str
+    service: str
+    entry: Service
+    choice: Choice
+    domain: str
+    strategy: Literal["symlink", "in-place"]
+    adopt: Literal["refuse", "replace"]
+    keep: int
+    before_switch: Sequence[pulumi.Resource]
+
+
+class Release(Component):
+    """Children: ``<service>-stage`` (touches nothing live), ``<service>-switch`` (snapshot, migrate, rename, restart, probe, put back).
+
+    ``id``: the release. ``switched_at``: when it became live (UTC)."""
+
+    id: str
+    stage: local.Command
+    switch: local.Command
+    switched_at: pulumi.Output[str | None]
+
+    def __init__(
+        self, name: str, args: ReleaseArgs, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        self.id = args.choice.release
+        super().__init__(name, {"service": args.service, "release": self.id, "runtime": args.entry.runtime}, after, opts)
+        kept = {"ignore_changes": ["stdin"]} if args.choice.kept else {}
+        self.stage = host_step(f"{args.service}-stage", "stage", stage_request(args), self.child(**kept))
+        self.switch = host_step(
+            f"{args.service}-switch", "switch", switch_request(args), self.child(self.stage, *args.before_switch, **kept)
+        )
+        self.switched_at = result(self.switch, "at")
+        self.register_outputs({"release": self.id, "switchedAt": self.switched_at})
+
+
+def _common(args: ReleaseArgs) -> dict[str, Any]:
+    return {
+        "protocol": PROTOCOL,
+        "stack": args.stack,
+        "host": args.host,
+        "service": args.service,
+        "release": args.choice.release,
+        "target": args.entry.path,
+        "strategy": args.strategy,
+    }
+
+
+def stage_request(args: ReleaseArgs) -> dict[str, Any]:
+    """The request of ``stage``."""
+    return {**_common(args), "hard_links": args.entry.hard_links, "dependencies": args.entry.steps.dependencies, "keep": args.keep}
+
+
+def switch_request(args: ReleaseArgs) -> dict[str, Any]:
+    """The request of ``switch``."""
+    entry = args.entry
+    migrate, restart = entry.steps.migrate, entry.steps.restart
+    return {
+        **_common(args),
+        "runtime": entry.runtime,
+        "adopt": args.adopt,
+        "persistent": list(entry.persistent),
+        "migrate": {
+            "kind": migrate.kind,
+            "mode": migrate.mode,
+            "timeout": migrate.timeout,
+            "directory": migrate.directory,
+            "commands": [list(command) for command in migrate.commands],
+            "migrations": list(args.choice.manifest.migrations),
+        }
+        if migrate
+        else None,
+        "schema": {"query": entry.schema_query, "expect": None} if entry.schema_query else None,
+        "database": {"engine": entry.database.engine, "name": entry.database.name} if entry.database else None,
+        "restart": {"command": list(restart.command), "budget": restart.budget} if restart else None,
+        "probe": probe(entry, args.domain),
+        "keep": args.keep,
+    }
+
+
+def public_host(entry: Service, domain: str) -> str:
+    """The service's full domain name."""
+    return f"{entry.host}.{domain}" if entry.host else domain
+
+
+def probe(entry: Service, domain: str) -> dict[str, Any]:
+    """What the public URL must answer, as ``switch`` and ``health`` ask it."""
+    health = entry.health
+    return {
+        "domain": public_host(entry, domain),
+        "path": health.path,
+        "status": health.status,
+        "contains": health.contains,
+        "release_path": health.release_path,
+        "successes": health.successes,
+        "timeout": health.timeout,
+    }

@@ -1,0 +1,121 @@
+"""One web service of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from catalog.models import Service
+from catalog.settings import ServerSettings, StackSettings
+from components.artefacts import Choice
+from components.component import Component
+from components.health_check import HealthCheck, HealthCheckArgs
+from components.release import Release, ReleaseArgs, public_host
+from components.service_database import ServiceDatabase, ServiceDatabaseArgs
+from components.service_secrets import ServiceSecrets, ServiceSecretsArgs
+
+
+@dataclass(frozen=True)
+class SubdomainArgs:
+    """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM): of its database's server.
+
+    ``secrets``: all application secrets; ``switch_after``: the switches of the services that it is declared ``after``."""
+
+    stack: str
+    service: str
+    entry: Service
+    settings: StackSettings
+    choice: Choice | None
+    server: ServerSettings | None
+    provider: pulumi.ProviderResource | None
+    ca: str | None
+    secrets: Mapping[str, pulumi.Output[str]] = field(repr=False)
+    switch_after: Sequence[pulumi.Resource] = ()
+
+
+class Subdomain(Component):
+    """Children: ``ServiceDatabase``, ``ServiceSecrets``, ``Release`` and ``HealthCheck``, each where the service has such."""
+
+    database: ServiceDatabase | None
+    release: Release | None
+
+    def __init__(
+        self, name: str, args: SubdomainArgs, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        entry, settings = args.entry, args.settings
+        props = {
+            "service": args.service,
+            "domain": public_host(entry, settings.domain),
+            "persistent": list(entry.persistent),
+            "health": {"path": entry.health.path, "status": entry.health.status},
+        }
+        super().__init__(name, props, after, opts)
+        inside = pulumi.ResourceOptions(parent=self)
+        self.database = self._database(args, after, inside)
+        ready: list[pulumi.Resource] = list(self.database.ready) if self.database else []
+        variables = variables_of(args, self.database)
+        if variables:
+            written = ServiceSecretsArgs(args.stack, settings.host.name, args.service, variables, args.ca)
+            ready.append(ServiceSecrets(f"{args.service}-secrets", written, [*after, *ready], inside).env)
+        self.release = None
+        if args.choice is not None:
+            self.release = self._release(args, args.choice, [*ready, *args.switch_after], after, inside)
+            check = HealthCheckArgs(args.stack, settings.host.name, args.service, entry, args.choice, settings.domain)
+            HealthCheck(f"{args.service}-check", check, [*after, self.release.switch], inside)
+        self.register_outputs({"domain": props["domain"], "release": self.release.id if self.release else None})
+
+    def _database(
+        self, args: SubdomainArgs, after: Sequence[pulumi.Resource], inside: pulumi.ResourceOptions
+    ) -> ServiceDatabase | None:
+        if args.entry.database is None or args.server is None:
+            return None
+        wanted = ServiceDatabaseArgs(
+            stack=args.stack,
+            host=args.settings.host.name,
+            service=args.service,
+            database=args.entry.database,
+            server=args.server,
+            provider=args.provider,
+            retain=args.settings.on_remove == "retain",
+        )
+        return ServiceDatabase(f"{args.service}-data", wanted, after, inside)
+
+    def _release(
+        self,
+        args: SubdomainArgs,
+        choice: Choice,
+        before_switch: Sequence[pulumi.Resource],
+        after: Sequence[pulumi.Resource],
+        inside: pulumi.ResourceOptions,
+    ) -> Release:
+        wanted = ReleaseArgs(
+            stack=args.stack,
+            host=args.settings.host.name,
+            service=args.service,
+            entry=args.entry,
+            choice=choice,
+            domain=args.settings.domain,
+            strategy=args.settings.host.strategy,
+            adopt="replace" if args.service in args.settings.adopt else "refuse",
+            keep=args.settings.keep_releases,
+            before_switch=before_switch,
+        )
+        return Release(f"{args.service}-release", wanted, after, inside)
+
+
+def variables_of(args: SubdomainArgs, database: ServiceDatabase | None) -> dict[str, pulumi.Input[str]]:
+    """What the service's ``secrets.env`` holds: its database and the application secrets that the catalogue gives it."""
+    variables: dict[str, pulumi.Input[str]] = {name: args.secrets[name] for name in args.entry.secrets}
+    declared = args.entry.database
+    if declared is not None and database is not None and args.server is not None:
+        variables |= {
+            "DB_ENGINE": declared.engine,
+            "DB_HOST": args.server.host,
+            "DB_PORT": str(args.server.port),
+            "DB_NAME": declared.name,
+            "DB_USER": declared.user,
+            "DB_PASS": database.password,
+        }
+    return variables
