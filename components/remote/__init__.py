@@ -1,0 +1,1 @@
+"""The programs that reach the host and run on it (docs/host-protocol.md)."""

@@ -1,0 +1,170 @@
+"""A host program on one channel: the request goes in as quoted assignments, its ``@`` lines come out, questions are answered."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+from .connection import Connection
+from .failure import Failure
+from .programs import boot, digest, quote, upload
+from .ssh import Master
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ATTEMPTS = 4
+
+
+class Reply:
+    """What a host program said. ``facts``: its lines in order; ``steps``: what it did with milliseconds; ``noise``: other output."""
+
+    __slots__ = ("_step", "_step_began", "facts", "failure", "noise", "steps")
+
+    def __init__(self) -> None:
+        self.facts: list[tuple[str, list[str]]] = []
+        self.steps: list[dict[str, str | int]] = []
+        self.noise: list[str] = []
+        self.failure: str | None = None
+        self._step: str | None = None
+        self._step_began = 0.0
+
+    def take(self, line: str) -> tuple[str, list[str]] | None:
+        """Takes one line; gives key and values of an ``@`` line."""
+        if not line.startswith("@"):
+            if line:
+                self.noise = [*self.noise[-9:], line]
+            return None
+        key, *values = line[1:].split("\t")
+        if key == "step":
+            self._end_step()
+            self._step, self._step_began = values[0], time.monotonic()
+        elif key == "fail":
+            self.failure = values[0]
+        else:
+            self.facts.append((key, values))
+        return key, values
+
+    def end(self) -> None:
+        """The program has ended."""
+        self._end_step()
+
+    def _end_step(self) -> None:
+        if self._step is not None:
+            self.steps.append({"name": self._step, "ms": round((time.monotonic() - self._step_began) * 1000)})
+            self._step = None
+
+    def first(self, key: str, default: str = "") -> str:
+        """The first value of the first line ``key``."""
+        return next((values[0] if values else "" for name, values in self.facts if name == key), default)
+
+    def all(self, key: str) -> list[list[str]]:
+        """The values of every line ``key``."""
+        return [values for name, values in self.facts if name == key]
+
+
+class Host:
+    """The host with its master: ``call`` runs a program there."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.master = Master(connection)
+        self.tool = f"{connection.root}/.deploy/.tool/{digest()}"
+        self.started = time.time()
+
+    def call(
+        self, program: str, request: dict[str, str], what: str, body: bytes = b"",
+        answer: Callable[[str, list[str], Reply], str | None] | None = None,
+    ) -> Reply:  # fmt: skip
+        """Runs ``program`` with ``request`` (and ``body`` after it on stdin). ``answer`` is asked at every ``@`` line; what it gives is
+        written to the program's stdin. ``what`` names the service in errors. Raises ``Failure`` where the program failed."""
+        head = encode({"root": self.connection.root, **request}) + b".\n" + body
+        for attempt in range(ATTEMPTS):
+            self.master.ensure()
+            reply, code, last = self._once(program, head, answer)
+            if reply.failure is not None:
+                raise Failure(f"{what} on {self.connection.name}: {reply.failure}")
+            if code == 0:
+                return reply
+            if any(line == "@missing" for line in last):
+                upload(self.master, self.tool, self.started)
+                self.started = time.time()
+            elif reply.facts or code != 255:
+                # It had begun: what it did is for its next run to find out, not to be done twice unseen.
+                tail = "; ".join([*reply.noise, *last])[-300:].strip()
+                raise Failure(
+                    f"{what} on {self.connection.name}: the host program `{program}` ended with code {code}"
+                    f"{' (connection lost)' if code == 255 else ''}{': ' + tail if tail else ''}; run it again, it goes on where it stopped."
+                )
+            else:
+                time.sleep(0.1 * (attempt + 1))
+        tail = "; ".join(last)[-300:]
+        raise Failure(
+            f"{what}: the host {self.connection.name} opens no channel on the SSH connection ({tail or 'no reason given'}); try again."
+        )
+
+    def _once(
+        self, program: str, head: bytes, answer: Callable[[str, list[str], Reply], str | None] | None
+    ) -> tuple[Reply, int, list[str]]:
+        reply = Reply()
+        slot = self.master.slot()
+        try:
+            child = subprocess.Popen(
+                [*self.master.command(), "--", self.master.destination, boot(self.tool, program)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(slot,),
+            )  # fmt: skip
+        finally:
+            os.close(slot)
+        assert child.stdin and child.stdout and child.stderr
+        try:
+            _write(child, head)
+            if answer is None:
+                _close(child)
+            for raw in child.stdout:
+                taken = reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
+                if taken and answer is not None:
+                    text = answer(taken[0], taken[1], reply)
+                    if text is not None:
+                        _write(child, (text + "\n").encode("utf-8", "surrogateescape"))
+            last = child.stderr.read(20_000).decode(errors="replace").split("\n")
+            _close(child)
+            code = child.wait()
+        except BaseException:
+            child.kill()  # its end of stdin is how the host program learns that nobody waits for it
+            raise
+        reply.end()
+        return reply, code, [line for line in last if line.strip()]
+
+
+def _write(child: subprocess.Popen[bytes], data: bytes) -> None:
+    assert child.stdin
+    try:
+        child.stdin.write(data)
+        child.stdin.flush()
+    except BrokenPipeError:
+        pass  # the program's end says why
+
+
+def _close(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin
+    try:
+        child.stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def encode(request: dict[str, str]) -> bytes:
+    """The request as lines of shell assignments ``q_name='value'``. Values with a line break or NUL are refused."""
+    lines = []
+    for name, value in request.items():
+        if "\n" in value or "\0" in value or "\r" in value:
+            raise Failure(f"The request's {name} holds a line break or NUL; such names are not supported.")
+        lines.append(f"q_{name}={quote(value)}\n")
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def words(arguments: list[str]) -> str:
+    """An argument list as shell words, to be given to ``eval set --`` on the host."""
+    return " ".join(quote(argument) for argument in arguments)

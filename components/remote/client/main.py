@@ -1,0 +1,75 @@
+"""``run STEP``: JSON request on stdin, one JSON line on stdout; on failure one sentence on stderr and exit code 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from .failure import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STEPS = ("stage", "env", "account", "switch", "health", "facts", "prune", "connect", "exec", "gate", "restore", "snapshot")
+MAX_REQUEST_BYTES = 16 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one step and gives the exit code."""
+    if len(arguments) != 1 or arguments[0] not in STEPS:
+        sys.stderr.write(f"usage: run STEP < request.json, STEP one of {', '.join(STEPS)}\n")
+        return 2
+    step = arguments[0]
+    try:
+        request = _request(step)
+        result = _run(step, request)
+    except Failure as failure:
+        sys.stderr.write(_printable(str(failure)) + "\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{step}: interrupted; run it again, it goes on where it stopped.\n")
+        return 130
+    except OSError as error:
+        sys.stderr.write(
+            f"{step}: {error.strerror or error}{' (' + str(error.filename) + ')' if error.filename else ''} on this machine.\n"
+        )
+        return 1
+    answer = {"ok": True, "step": step, **({"service": request["service"]} if "service" in request else {}), **result}
+    sys.stdout.write(json.dumps(answer, separators=(",", ":"), ensure_ascii=True) + "\n")
+    return 0
+
+
+def _request(step: str) -> dict[str, Any]:
+    text = sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1)
+    if len(text) > MAX_REQUEST_BYTES:
+        raise Failure(f"The request for {step} is larger than {MAX_REQUEST_BYTES} bytes.")
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Failure(f"The request for {step} on stdin is not JSON (docs/host-protocol.md).") from None
+    if not isinstance(request, dict):
+        raise Failure(f"The request for {step} must be a JSON object, not {type(request).__name__}.")
+    if request.get("protocol", 1) != 1:
+        raise Failure(f"The request for {step} speaks protocol {request['protocol']!r}; this program speaks 1.")
+    return request
+
+
+def _run(step: str, request: dict[str, Any]) -> dict[str, Any]:
+    module = __import__(f"{__package__}.{step}", fromlist=["run"])
+    try:
+        result: dict[str, Any] = module.run(request)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if os.environ.get("MO_TRACE"):
+            raise
+        # A request of wrong shape ends here; a message could quote a secret value, so the type and the key alone are told.
+        key = error.args[0] if isinstance(error, KeyError) and error.args else None
+        told = f"lacks {key!r}" if key else f"has a value of the wrong type ({type(error).__name__})"
+        raise Failure(f"The request for {step} {told} (docs/host-protocol.md; MO_TRACE=1 shows where).") from None
+    return result
+
+
+def _printable(text: str) -> str:
+    """One line without control characters: what a host said must not drive a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

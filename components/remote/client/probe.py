@@ -1,0 +1,131 @@
+"""What a service's public URL must answer: status, text, the release it tells, and nothing that must stay hidden."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from .connection import Edge
+from .failure import Failure
+from .request import number, text
+from .web import Answer, Site, Unanswered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FORBIDDEN = ("/.env", "/secrets.env", "/.git/HEAD", "/.git/config", "/.deploy/secrets.env")
+PAUSE_SECONDS = 0.1
+MAX_REDIRECTS = 5
+
+
+class Probe:
+    """One service's probe. ``expected`` is the release that the site must tell, ``None`` for any."""
+
+    def __init__(self, raw: dict[str, Any], edge: Edge, expected: str | None) -> None:
+        self.domain = text(raw, "domain")
+        self.path = raw.get("path") or "/"
+        self.status = number(raw.get("status", 200), "probe.status", 100, 599)
+        self.contains: str | None = raw.get("contains")
+        self.release_path: str | None = raw.get("release_path")
+        self.successes = number(raw.get("successes", 2), "probe.successes", 1, 100)
+        self.timeout = number(raw.get("timeout", 20), "probe.timeout", 1, 3600)
+        self.expected = expected
+        if not self.path.startswith("/") or any(c <= " " for c in self.path + (self.release_path or "/") + self.domain):
+            raise Failure(f"The probe of {self.domain!r} needs a path that begins with '/' and holds no space.")
+        self.site = Site(edge, self.domain)
+        self.answered = 0
+
+    def live(self, extra: float = 0, headers: dict[str, str] | None = None) -> str | None:
+        """Asks until ``successes`` answers in a row were right; gives what was wrong at the end of the time budget, or ``None``."""
+        deadline = time.monotonic() + self.timeout + extra
+        right, wrong = 0, "no answer"
+        while True:
+            problem = self.once(deadline, "", headers)
+            if problem is None:
+                right += 1
+                if right >= self.successes:
+                    return None
+                continue
+            right, wrong = 0, problem
+            if time.monotonic() + PAUSE_SECONDS >= deadline:
+                return f"{self.url()} {wrong} (asked for {self.timeout + extra:g} s)"
+            time.sleep(PAUSE_SECONDS)
+
+    def once(self, deadline: float, prefix: str = "", headers: dict[str, str] | None = None) -> str | None:
+        """One round: the page and, where there is one, the release's description. Gives what is wrong or ``None``."""
+        try:
+            answer = self._follow(prefix + self.path, deadline, headers or {})
+            if isinstance(answer, str):
+                return answer
+            self.answered = answer.status
+            if answer.status != self.status:
+                return f"answers {answer.status} instead of {self.status}"
+            if self.contains is not None and self.contains.encode() not in answer.body:
+                return f"answers {answer.status} without the expected text {self.contains[:60]!r}"
+            if self.release_path and self.expected:
+                if self.release_path != self.path:
+                    found = self._follow(prefix + self.release_path, deadline, headers or {})
+                    if isinstance(found, str):
+                        return found
+                    answer = found
+                return self._told_release(answer)
+        except Unanswered as error:
+            return f"gives no answer: {error}"
+        return None
+
+    def _told_release(self, answer: Answer) -> str | None:
+        try:
+            told = json.loads(answer.body)["release"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return f'does not tell its release at {self.release_path} (status {answer.status}); expected JSON with "release"'
+        if told != self.expected:
+            return f"still serves release {str(told)[:40]} instead of {self.expected}"
+        return None
+
+    def _follow(self, path: str, deadline: float, headers: dict[str, str]) -> Answer | str:
+        for _ in range(MAX_REDIRECTS):
+            answer = self.site.get(path, deadline, headers)
+            if answer.status not in (301, 302, 303, 307, 308):
+                return answer
+            to = answer.headers.get("location", "")
+            if to.startswith("/") and not to.startswith("//"):
+                path = to
+                continue
+            own = f"{self.site.edge.scheme}://{self.site.authority}/"
+            if to.startswith(own):
+                path = to[len(own) - 1 :]
+                continue
+            return f"redirects ({answer.status}) to {to[:100]!r}, which is not {own}"
+        return f"redirects more than {MAX_REDIRECTS} times"
+
+    def served_secrets(self) -> str | None:
+        """Names a path that must not be served and is. A site that answers every path with its front page serves none of them."""
+        deadline = time.monotonic() + self.timeout
+        for path in FORBIDDEN:
+            try:
+                answer = self.site.get(path, deadline)
+            except Unanswered as error:
+                return f"{self.url()[: -len(self.path)]}{path} gives no answer: {error}"
+            if answer.status == 200 and _looks_secret(path, answer.body):
+                return f"{self.url()[: -len(self.path)]}{path} is served to everybody; the web server must refuse it"
+        return None
+
+    def url(self) -> str:
+        """The URL that a person would ask."""
+        return f"{self.site.edge.scheme}://{self.site.authority}{self.path}"
+
+
+def _looks_secret(path: str, body: bytes) -> bool:
+    start = body[:4096].lstrip()
+    if path.endswith("HEAD"):
+        return start.startswith(b"ref:") or (len(start) >= 40 and all(c in b"0123456789abcdef" for c in start[:40]))
+    if path.endswith("config"):
+        return b"[core]" in start
+    if start[:1] == b"<":
+        return False
+    for line in start.split(b"\n")[:50]:
+        name, equals, _ = line.removeprefix(b"export ").partition(b"=")
+        if equals and name and all(c == 95 or 48 <= c <= 57 or 65 <= c <= 90 for c in name.strip()):
+            return True
+    return False

@@ -1,0 +1,203 @@
+"""One OpenSSH master for all processes, and at most eight channels on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import time
+
+from .connection import Connection, private_folder
+from .failure import Failure
+
+SLOTS = 8
+"""Channels at a time on one master: sshd's default MaxSessions is 10."""
+PERSIST_SECONDS = 300
+"""How long an idle master stays."""
+CONNECT_SECONDS = 15
+
+
+def _fingerprint(connection: Connection) -> str:
+    """Sixteen hex digits that differ where the master must: other account, other key, other pinned keys, other project."""
+    try:
+        from _sha1 import sha1  # hashlib costs ten times as much to import; this is a name, no protection
+    except ImportError:
+        from hashlib import sha1
+
+    parts = [
+        connection.folder,
+        connection.address,
+        str(connection.port),
+        connection.user,
+        connection.key_file or "",
+        *connection.host_keys,
+    ]
+    return sha1("\0".join(parts).encode()).hexdigest()[:16]
+
+
+class Master:
+    """The shared login. ``ensure`` opens it where it is not open; ``slot`` takes one of the eight channels."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.base = private_folder() + "/" + _fingerprint(connection)
+        self.socket_path = self.base + ".s"
+
+    @property
+    def destination(self) -> str:
+        """``user@address`` for the ssh command line."""
+        return f"{self.connection.user}@{self.connection.address}"
+
+    def command(self) -> list[str]:
+        """The ssh command line of a channel. It never logs in by itself: without a master its proxy command fails."""
+        return [
+            "ssh", "-F", "/dev/null", "-T", "-S", self.socket_path, "-o", "ControlMaster=no", "-o", "ProxyCommand=exit 97",
+            "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-p", str(self.connection.port),
+        ]  # fmt: skip
+
+    def alive(self) -> bool:
+        """Whether a master listens on the socket."""
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            probe.connect(self.socket_path)
+        except OSError:
+            return False
+        finally:
+            probe.close()
+        return True
+
+    def ensure(self) -> bool:
+        """Opens the master unless it is open; one process does, the others wait for it. True where this one logged in."""
+        if self.alive():
+            return False
+        with open(self.base + ".lock", "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.alive():
+                return False
+            self._open()
+            return True
+
+    def _open(self) -> None:
+        connection = self.connection
+        known = self.base + ".known"
+        _replace(known, "".join(f"mo-{connection.name} {key}\n" for key in connection.host_keys))
+        for stale in (self.socket_path, self.base + ".socks"):
+            if os.path.lexists(stale):
+                os.unlink(stale)
+        log = self.base + ".log"
+        if os.path.lexists(log):
+            os.unlink(log)
+        command = [
+            "ssh", "-F", "/dev/null", "-M", "-N", "-f", "-T", "-E", log, "-S", self.socket_path,
+            "-o", f"ControlPersist={PERSIST_SECONDS}", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey",
+            "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null",
+            "-o", f"HostKeyAlias=mo-{connection.name}", "-o", "CheckHostIP=no", "-o", "UpdateHostKeys=no", "-o", "VerifyHostKeyDNS=no",
+            "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4",
+            "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "LogLevel=ERROR", "-p", str(connection.port),
+        ]  # fmt: skip
+        if connection.key_file:
+            if not os.access(connection.key_file, os.R_OK):
+                raise Failure(
+                    f"The SSH key {connection.key_file} for {connection.name} cannot be read; set mo:host keyFile (or sshPrivateKey) to the key's path."
+                )
+            command += ["-o", "IdentitiesOnly=yes", "-i", connection.key_file]
+            if "SSH_AUTH_SOCK" not in os.environ:
+                command += ["-o", "IdentityAgent=none"]
+        command += ["--", self.destination]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                timeout=CONNECT_SECONDS * 3,
+            )
+            code = done.returncode
+        except subprocess.TimeoutExpired:
+            code = 255
+        except FileNotFoundError:
+            raise Failure("The program `ssh` is not installed here; install OpenSSH's client.") from None
+        if code == 0 and self.alive():
+            return
+        raise Failure(_reason(connection, _text(log)))
+
+    def forward_socks(self) -> None:
+        """Adds the SOCKS forward on ``127.0.0.1:socks_port`` to the master, once."""
+        port = self.connection.socks_port
+        if port is None:
+            return
+        marker = self.base + ".socks"
+        with open(self.base + ".lock", "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                wanted = f"{port} {os.stat(self.socket_path).st_ino}"
+            except FileNotFoundError:
+                raise Failure(f"The SSH master of {self.connection.name} ended while it was being used; try again.") from None
+            if _text(marker) == wanted:
+                return
+            command = [*self.command(), "-O", "forward", "-D", f"127.0.0.1:{port}", "--", self.destination]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            if done.returncode != 0:
+                raise Failure(
+                    f"The SOCKS forward to {self.connection.name} cannot listen on 127.0.0.1:{port}"
+                    " (another program has the port?); free it or set another mo:host socksPort."
+                )
+            _replace(marker, wanted)
+
+    def slot(self) -> int:
+        """Takes one of the channels and gives the descriptor that holds it; hand it to the child, close it afterwards."""
+        with open(self.base + ".queue", "ab") as queue:
+            descriptors = [os.open(f"{self.base}.{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for n in range(SLOTS)]
+            taken = -1
+            try:
+                fcntl.flock(queue, fcntl.LOCK_EX)  # first come, first served: only one process polls
+                while taken < 0:
+                    for descriptor in descriptors:
+                        try:
+                            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        except BlockingIOError:
+                            continue
+                        taken = descriptor
+                        break
+                    else:
+                        time.sleep(0.003)
+            finally:
+                for descriptor in descriptors:
+                    if descriptor != taken:
+                        os.close(descriptor)
+        return taken
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(20_000)
+    except OSError:
+        return ""
+
+
+def _replace(path: str, text: str) -> None:
+    if _text(path) == text:
+        return
+    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.rename(f"{path}.{os.getpid()}", path)
+
+
+def _reason(connection: Connection, log: str) -> str:
+    """One sentence of what ssh said."""
+    where = f"{connection.name} ({connection.user}@{connection.address}:{connection.port})"
+    if "Host key verification failed" in log or "REMOTE HOST IDENTIFICATION HAS CHANGED" in log or "host key is known for" in log:
+        return (
+            f"The host {where} shows another host key than the pinned one; nothing was sent. If the key really changed, "
+            f"compare `ssh-keyscan -p {connection.port} {connection.address}` with the hoster's and set mo:host hostKeys."
+        )
+    if "Permission denied" in log or "Too many authentication failures" in log:
+        key = connection.key_file or "the SSH agent's keys"
+        return f"The host {where} refused the login with {key}; expected a key that its authorized_keys holds (bin/mo secrets, mo:sshPrivateKey)."
+    if "invalid format" in log or "error in libcrypto" in log or "bad permissions" in log:
+        return f"The SSH key {connection.key_file} for {where} cannot be used (not a private key without passphrase, or readable by others)."
+    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), f"no answer within {CONNECT_SECONDS} s")
+    return f"The host {where} cannot be reached by SSH: {last[:300]}; check mo:host address and port, and that the host is up."

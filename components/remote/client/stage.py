@@ -1,0 +1,113 @@
+"""``run stage``: brings an artefact to the host in one rsync channel; the host's far end prepares, verifies and finishes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from . import artefact as artefacts
+from . import connection as connections
+from .channel import Host, Reply, encode
+from .failure import Failure
+from .programs import boot, quote, upload
+from .request import number, one_of, relative, release, service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODES = "--chmod=Du=rwx,Dgo=rx,D-s,Fu+rw,Fgo+r,Fgo-w,F-s,Fa+X"
+"""Directories 755, files 644, or 755 where the artefact's is executable."""
+ATTEMPTS = 3
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Request and result: docs/host-protocol.md."""
+    key, wanted = service(request), release(request)
+    one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place"))
+    number(request.get("keep", 5), "keep", 1, 1000)
+    dependencies = request.get("dependencies")
+    if dependencies is not None:
+        one_of(dependencies, "dependencies", ("venv",))
+    host = Host(connections.load(str(request["stack"])))
+    artefact = artefacts.find(key, wanted)
+    artefacts.compare(artefact, key)
+    fields = {
+        "root": host.connection.root, "service": key, "release": wanted, "target": relative(request["target"], "target"),
+        "hard_links": "1" if request.get("hard_links", True) else "0", "dependencies": dependencies or "none",
+        "files": str(len(artefact.files)), "links": str(len(artefact.links)), "bytes": str(artefact.bytes),
+    }  # fmt: skip
+    reply, sent = _transfer(host, artefact, fields, f"{key}: staging {wanted}")
+    uploaded = not reply.all("already")
+    return {
+        "release": wanted, "files": len(artefact.files), "bytes": artefact.bytes, "uploaded": uploaded,
+        "sent": sent if uploaded else 0, "steps": reply.steps,
+    }  # fmt: skip
+
+
+def _transfer(host: Host, artefact: artefacts.Artefact, fields: dict[str, str], what: str) -> tuple[Reply, int]:
+    lists = f"{host.master.base}.stage.{os.getpid()}"
+    texts = artefacts.lists(artefact)
+    try:
+        os.makedirs(lists + "/.mo-stage", exist_ok=True)
+        for name, text in texts.items():
+            with open(f"{lists}/.mo-stage/{name}", "wb") as file:
+                file.write(text)
+        for _ in range(ATTEMPTS):
+            host.master.ensure()
+            reply, code, sent = _rsync(host, artefact.tree, lists, fields)
+            if reply.failure is not None:
+                raise Failure(f"{what} on {host.connection.name}: {reply.failure}")
+            if reply.all("already") or (code == 0 and reply.all("staged")):
+                return reply, sent
+            if any("@missing" in line for line in reply.noise) or reply.all("missing"):
+                upload(host.master, host.tool, host.started)
+            elif reply.all("hello"):
+                break
+        tail = "; ".join(reply.noise)[-300:]
+        raise Failure(
+            f"{what} on {host.connection.name}: rsync ended with code {code}: {tail}; run it again, it goes on where it stopped."
+        )
+    finally:
+        for name in texts:
+            if os.path.exists(f"{lists}/.mo-stage/{name}"):
+                os.unlink(f"{lists}/.mo-stage/{name}")
+        os.rmdir(lists + "/.mo-stage")
+        os.rmdir(lists)
+
+
+def _rsync(host: Host, tree: str, lists: str, fields: dict[str, str]) -> tuple[Reply, int, int]:
+    """One rsync; gives what the far end said, the exit code and the bytes of file data sent."""
+    far = boot(host.tool, "stage") + " " + quote(encode(fields).decode("utf-8", "surrogateescape"))
+    # Contents are compared (-c), times are not kept: an unchanged file is a hard link to the live one, whenever it was built.
+    command = [
+        "rsync", "-rlpc", "--delete", MODES, "--stats", "-e", " ".join(quote(word) for word in host.master.command()),
+        f"--rsync-path={far}", f"{tree}/", f"{lists}/.mo-stage", f"{host.master.destination}:./",
+    ]  # fmt: skip
+    reply = Reply()
+    slot = host.master.slot()
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(slot,),
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        raise Failure("The program `rsync` is not installed here; install rsync 3.") from None
+    finally:
+        os.close(slot)
+    assert child.stdout and child.stderr
+    try:
+        for raw in child.stderr:
+            reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
+        stats = child.stdout.read().decode(errors="replace")
+        code = child.wait()
+    except BaseException:
+        child.terminate()
+        raise
+    reply.end()
+    sent = next((line.split(":", 1)[1] for line in stats.splitlines() if line.startswith("Total transferred file size")), "0")
+    return reply, code, int("".join(c for c in sent.split("bytes")[0] if c.isdigit()) or 0)
