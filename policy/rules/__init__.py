@@ -1,0 +1,15 @@
+"""The rules of the pack, one module a group."""
+
+from rules import commands, databases, gates, github, hosts, platform, services
+from rules.rule import Rule
+
+ALL: tuple[Rule, ...] = (
+    *gates.RULES,
+    *platform.RULES,
+    *hosts.RULES,
+    *commands.RULES,
+    *databases.RULES,
+    *github.RULES,
+    *services.RULES,
+)
+"""Every rule of the pack."""
