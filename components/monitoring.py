@@ -50,7 +50,9 @@ class Monitoring(Component):
             key: pulumi.Output.all(at=release.switched_at, schema=result(release.switch, "schema_version"))
             for key, release in args.releases.items()
         }
-        self.export = pulumi.Output.all(**live).apply(lambda known: export(args, known))
+        # Output.all() of nothing is an empty list.
+        known = pulumi.Output.all(**live) if live else pulumi.Output.from_input({})
+        self.export = known.apply(lambda switched: export(args, switched))
         self.register_outputs({"services": sorted(args.services)})
 
 

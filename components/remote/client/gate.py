@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """The names of the gates that were judged. Fails where a required gate has no passing figure for the commit; a rollback passes, and says so."""
+    """The names of the gates that were judged. Fails where a required gate has no passing figure for the commit; a rollback passes."""
     figures = request.get("figures")
     if not isinstance(figures, dict) or not isinstance(figures.get("gates"), list):
         raise Failure("The request of the step gate has no figures; it was not made by this program.")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
+import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from catalog import reader
-from tests.unit.components.program import Run, artefact, put, run
+from catalog.exports import MonitoringExport
+from tests.unit.components.program import CANARIES, COMMIT, RAW, Run, artefact, put, run
 
 COMMAND = "command:local:Command"
 
@@ -38,3 +43,121 @@ def test_independent_services_do_not_wait_for_each_other(whole: Run) -> None:
     for name in ("docs-stage", "forum-stage", "crm-env", "games-account"):
         service = name.split("-", 1)[0]
         assert all(n.startswith((service, "gate-seal", "server-")) for n in whole[name].after), name
+
+
+def test_names_are_the_service_and_what_it_is(whole: Run) -> None:
+    assert {r.name for r in whole.resources if r.custom and r.name.startswith("api_stg-")} == {
+        "api_stg-db-password",
+        "api_stg-database",
+        "api_stg-account",
+        "api_stg-env",
+        "api_stg-stage",
+        "api_stg-switch",
+        "api_stg-health",
+    }
+    assert {r.type.split(":")[0] for r in whole.resources if not r.custom} == {"pulumi", "mo"}
+
+
+def test_commands_are_constant_and_hold_no_path_key_date_or_address(whole: Run, tmp_path: Path) -> None:
+    for name in whole.names(COMMAND):
+        step = whole[name]
+        assert set(step.inputs) == {"create", "stdin", "addPreviousOutputInEnv", "logging"}
+        assert step.inputs["create"] == f"components/remote/run {name.rsplit('-', 1)[1].replace('seal', 'gate')}"
+        text = json.dumps(step.request)
+        for forbidden in ("192.0.2.1", "/srv/web", "ssh-ed25519", "2026", COMMIT, str(tmp_path)):
+            assert forbidden not in text.replace(COMMIT, "") or name == "gate-seal", (name, forbidden)
+        assert COMMIT not in text or name == "gate-seal"
+
+
+def test_secrets_are_marked_wherever_they_stand(whole: Run) -> None:
+    for resource in whole.resources:
+        clear = json.dumps(_without_secrets(resource.inputs))
+        for canary in (*CANARIES, "canary-generated"):
+            assert canary not in clear, f"{resource.name} holds {canary} in clear"
+    assert whole["support-env"].request["variables"]["SMTP_PASS"] == "canary-smtp"
+    assert whole["votes-env"].request["variables"]["DB_PASS"] == "canary-generated-votes-db-password"
+
+
+def test_a_service_gets_only_the_secrets_it_needs(whole: Run) -> None:
+    assert set(whole["hooks-env"].request["variables"]) == {
+        "JWT_SECRET",
+        *("DB_ENGINE", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"),
+    }
+    assert "docs-env" not in {r.name for r in whole.resources}
+
+
+def test_github_gets_every_secret_of_the_specification(whole: Run) -> None:
+    names = {
+        r.inputs["secretName"]
+        for r in whole.resources
+        if r.type == "github:index/actionsEnvironmentSecret:ActionsEnvironmentSecret"
+    }
+    fixed = {"SSH_HOST", "SSH_PORT", "SSH_USER", "SSH_PRIVATE_KEY", "MYSQL_HOST", "MYSQL_PORT", "PG_HOST", "PG_PORT"}
+    fixed |= {"SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SUPPORT_EMAIL", "CIVIMAIL_FROM", "CIVIMAIL_BOUNCE"}
+    fixed |= {"JWT_SECRET", "SESSION_SECRET", "API_KEY_KEYCLOAK", "OAUTH_CLIENT_SECRET"}
+    databases = {s.database.name.upper() for s in reader.read().services.values() if s.database}
+    assert names == {*fixed, *(f"{d}_DB_USER" for d in databases), *(f"{d}_DB_PASS" for d in databases)}
+    assert len(databases) == 15
+
+
+def test_generated_secrets_have_the_entropy_that_the_specification_asks_for(whole: Run) -> None:
+    signs = len(string.ascii_letters + string.digits + "-_")
+    for name, size in (("jwt-secret", 64), ("session-secret", 64), ("api-key-keycloak", 32), ("oauth-client-secret", 32)):
+        inputs = whole[f"secret-{name}"].inputs
+        assert inputs["overrideSpecial"] == "-_"
+        assert inputs["length"] * math.log2(signs) >= size * 8
+
+
+def test_databases_are_utf8_and_survive_their_removal(whole: Run) -> None:
+    maria = whole["crm-database"]
+    assert maria.inputs["defaultCharacterSet"] == "utf8mb4"
+    assert maria.inputs["defaultCollation"] == "utf8mb4_unicode_ci"
+    kept = [r for r in whole.resources if r.type.split(":")[0] in ("mysql", "postgresql") and r.custom]
+    assert len(kept) == 12 + 3 * 3
+    assert [r.name for r in kept if not r.options.retainOnDelete] == []
+
+
+def test_only_the_owner_may_connect_to_a_postgresql_database(whole: Run) -> None:
+    grant = whole["idp-grant"].inputs
+    assert (grant["role"], grant["objectType"], grant["privileges"]) == ("public", "database", [])
+
+
+def test_servers_that_admit_the_host_only_are_reached_through_it(whole: Run) -> None:
+    providers = {r.name: r.inputs for r in whole.resources if r.type.startswith("pulumi:providers:")}
+    assert providers["server-plesk"]["proxy"] == "socks5://127.0.0.1:1080"
+    assert "proxy" not in providers["server-external-mariadb"]
+    assert providers["server-external-postgresql"]["superuser"] == "false"
+
+
+def test_an_existing_database_is_taken_over_and_not_made(tmp_path: Path) -> None:
+    plesk = {**RAW["servers"]["plesk"], "provision": "existing"}
+    done = run(tmp_path, servers={**RAW["servers"], "plesk": plesk})
+    names = {r.name for r in done.resources}
+    assert "votes-database" not in names
+    assert "server-plesk" not in names
+    assert done["votes-account"].request["database"] == "mo_votes"
+
+
+def test_the_export_is_whole_and_holds_no_secret(whole: Run) -> None:
+    exported = MonitoringExport.model_validate(whole.export)
+    assert len(exported.services) == 22
+    api = next(s for s in exported.services if s.key == "api")
+    assert (api.url, api.health.path) == ("https://api.example.org/", "/health")
+    assert api.deployed_at == "2026-01-03T00:00:00Z"
+    assert not any(canary in json.dumps(whole.export) for canary in (*CANARIES, "canary-generated"))
+
+
+def test_two_runs_give_the_engine_the_same(whole: Run, tmp_path: Path) -> None:
+    for service in reader.read().services:
+        put(tmp_path, artefact(service))
+    again = run(tmp_path)
+    inputs, first = ({r.name: r.inputs for r in found.resources if r.type != "pulumi:pulumi:Stack"} for found in (again, whole))
+    assert inputs == first
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get("4dabf18193072939515e22adb298388d") == "1b47061264138c4ac30d75fd1eb44270":
+            return "[secret]"
+        return {k: _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(v) for v in value] if isinstance(value, list) else value

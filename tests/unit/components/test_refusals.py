@@ -1,0 +1,141 @@
+"""What stops a deploy before anything changes, and what leaves a service as it is."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from components.artefacts import ArtefactError
+from components.facts import Facts
+from components.judgement import Judgement
+from tests.unit.components.program import COMMIT, artefact, put, run
+
+FIGURES = {"commit": COMMIT, "required": [], "gates": []}
+
+
+def _live(service: str, **known: object) -> Facts:
+    return Facts.model_validate({"services": {service: known}})
+
+
+def test_a_red_gate_stops_the_program_without_any_policy_pack(tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="nothing was changed:\n  coverage: 70 %"):
+        run(tmp_path, judgement=Judgement(FIGURES, ("coverage: 70 %, at least 80 needed",)))
+    assert not (tmp_path / ".mo").exists()
+
+
+def test_a_waiver_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        run(tmp_path, judgement=Judgement(FIGURES, (), ("eslint: 3 errors; waived by anna",)), log=logging.getLogger("pulumi-test"))
+    assert "waived by anna" in caplog.text
+
+
+def test_a_service_without_artefact_stays_as_it_is(tmp_path: Path) -> None:
+    live = artefact("votes")
+    done = run(tmp_path, _live("votes", live=live.release, manifest=live.model_dump()))
+    for what in ("stage", "switch", "health"):
+        assert list(done[f"votes-{what}"].options.ignoreChanges) == ["stdin"]
+        assert done[f"votes-{what}"].request["release"] == live.release
+
+
+def test_a_service_that_never_had_an_artefact_has_no_release(tmp_path: Path) -> None:
+    names = {r.name for r in run(tmp_path).resources}
+    assert "votes-switch" not in names
+    assert "votes-account" in names
+
+
+def test_a_service_absent_from_the_set_stays_as_it_is_even_with_an_artefact(tmp_path: Path) -> None:
+    put(tmp_path, artefact("votes", content="2"))
+    docs = put(tmp_path, artefact("docs"))
+    live = artefact("votes")
+    facts = _live("votes", live=live.release, manifest=live.model_dump())
+    done = run(tmp_path, facts, releases={"docs": docs.release})
+    assert list(done["votes-switch"].options.ignoreChanges) == ["stdin"]
+    assert not done["docs-switch"].options.ignoreChanges
+
+
+def test_a_release_of_the_set_may_be_on_the_host_only(tmp_path: Path) -> None:
+    old = artefact("votes", migrations=("0001_init",))
+    put(tmp_path, artefact("votes", content="2"))
+    done = run(tmp_path, _live("votes", live="adopted", wanted=old.model_dump()), releases={"votes": old.release})
+    assert done["votes-switch"].request["release"] == old.release
+    assert done["votes-switch"].request["migrate"]["migrations"] == ["0001_init"]
+
+
+def test_a_release_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="Release r0123456789abcdef of service votes is neither in dist/ nor on the host"):
+        run(tmp_path, releases={"votes": "r0123456789abcdef"})
+
+
+def test_an_artefact_older_than_the_live_release_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    old = put(tmp_path, artefact("votes", built_at="2026-01-01T00:00:00Z"))
+    live = artefact("votes", content="2", built_at="2026-02-01T00:00:00Z")
+    facts = _live("votes", live=live.release, manifest=live.model_dump())
+    with pytest.raises(ArtefactError, match="before the live release"):
+        run(tmp_path, facts)
+    assert run(tmp_path, facts, allowOlder="true")["votes-switch"].request["release"] == old.release
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is no manifest"),
+        ("[]", "is no manifest"),
+        ('{"version": 1', "is no manifest"),
+        (artefact("docs").model_dump_json(), "belongs to service docs"),
+        (artefact("votes").model_copy(update={"files": ()}).model_dump_json(), "would empty the site"),
+        (artefact("votes").model_copy(update={"release": "r0123456789abcdef"}).model_dump_json(), "does not match its release id"),
+    ],
+)
+def test_a_damaged_artefact_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    folder = tmp_path / "dist" / "votes"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(ArtefactError, match=said):
+        run(tmp_path)
+
+
+def test_what_the_host_lacks_stops_the_deploy_and_names_the_service(tmp_path: Path) -> None:
+    put(tmp_path, artefact("crm"))
+    facts = Facts.model_validate({"programs": {"php": None, "python3": "/usr/bin/python3"}})
+    with pytest.raises(pulumi.RunError, match=r"nothing was changed:\n  crm: php$"):
+        run(tmp_path, facts)
+
+
+def test_what_only_an_unchanged_service_needs_may_be_lacking(tmp_path: Path) -> None:
+    crm = put(tmp_path, artefact("crm"))
+    facts = Facts.model_validate({"programs": {"php": None}, "services": {"crm": {"live": crm.release}}})
+    assert run(tmp_path, facts)["crm-switch"].request["release"] == crm.release
+
+
+def test_a_state_in_local_files_is_refused_unless_the_stack_allows_it(tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="where no other operator sees it"):
+        run(tmp_path, backend="file:///var/state")
+    run(tmp_path, backend="file:///var/state", allowFileBackend="true")
+
+
+def test_outside_the_window_an_update_is_refused_where_the_stack_says_so_and_a_preview_never(tmp_path: Path) -> None:
+    monday = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    with pytest.raises(pulumi.RunError, match="Monday 09:00 UTC, outside the deployment window"):
+        run(tmp_path, now=monday, window={"outside": "refuse"})
+    run(tmp_path, now=monday, window={"outside": "refuse"}, preview=True)
+    run(tmp_path, now=monday, window={"outside": "warn"})
+
+
+def test_a_service_that_the_catalogue_has_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="name services that the catalogue has not: shop"):
+        run(tmp_path, adopt=["shop"])
+
+
+def test_the_connection_is_for_the_owner_only_and_untouched_by_a_second_run(tmp_path: Path) -> None:
+    run(tmp_path)
+    written = tmp_path / ".mo" / "sandbox" / "connection.json"
+    before = written.stat()
+    assert before.st_mode & 0o777 == 0o600
+    assert "canary-maria" in written.read_text()
+    assert (tmp_path / ".mo" / "sandbox" / "ssh-key").read_text() == "canary-key\n"
+    run(tmp_path)
+    assert written.stat().st_mtime_ns == before.st_mtime_ns
