@@ -1,1 +1,1 @@
-
+"""The command line: Pulumi's commands, options, texts and exit codes."""

@@ -1,0 +1,55 @@
+"""Tables, times and JSON as the CLI prints them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+
+def table(header: list[str], rows: list[list[str]], indent: str = "") -> str:
+    """Left-aligned columns, two spaces apart; further lines of a cell stand below it."""
+    widths = [max(len(line) for row in [header, *rows] for line in row[column].split("\n")) for column in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [cell.split("\n") for cell in row]
+        for number in range(max(map(len, cells))):
+            parts = [(cell[number] if number < len(cell) else "").ljust(width) for cell, width in zip(cells, widths, strict=True)]
+            lines.append((indent + "  ".join(parts)).rstrip())
+    return "\n".join(lines)
+
+
+def pretty(value: Any, indent: int = 2) -> str:
+    """Indented JSON in the order given."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def ago(moment: datetime) -> str:
+    """How long ago something was, in words."""
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    if seconds < 1:
+        return "now"
+    for size, name in (
+        (31_536_000, "year"),
+        (2_592_000, "month"),
+        (604_800, "week"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "now"
+
+
+def instant(text: str) -> datetime:
+    """A time of the checkpoint, which may have nanoseconds."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
+
+
+def milliseconds(moment: datetime) -> str:
+    """RFC 3339 with milliseconds, as listings have it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,361 @@
+"""``Pulumi.yaml``, ``Pulumi.<stack>.yaml`` and the selected stack, read and written as the CLI does; comments and order are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from embedded.property_path import remove_at, set_at
+from embedded.state.encryption import Crypter
+from embedded.state.errors import NotSupportedError, StateError
+from embedded.values import PropertyValue, Secret
+
+NO_PROJECT: Final = (
+    "no Pulumi.yaml project file found (searching upwards from {0}). If you have not created a project yet, "
+    "use `pulumi new` to do so: no project file found"
+)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Go's library reads it: ``yes`` and dates are strings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _resolved(dumper: Any, text: str) -> str:
+    return str(dumper.resolve(yaml.ScalarNode, text, (True, False)))
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text and not re.search(r"[ \t]\n|^\s", text):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    resolved = _resolved(dumper, text) != "tag:yaml.org,2002:str"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if resolved or text in ("y", "n", "Y", "N") else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def load_yaml(path: Path) -> Any:
+    """The document in a YAML file. Raises ``StateError`` naming the file."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as problem:
+        raise StateError(f"could not read {path}: {getattr(problem, 'strerror', None) or 'it is not UTF-8 text'}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+        raise StateError(f"could not read {path}: it is not valid YAML: {' '.join(str(problem).split())[:200]}") from None
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """``Pulumi.yaml``: what the engine needs of it. ``config`` has its default values by full key."""
+
+    path: Path
+    name: str
+    main: str
+    virtualenv: str | None
+    backend_url: str | None
+    description: str
+    settings_directory: Path
+    config: dict[str, Any]
+
+    @property
+    def directory(self) -> Path:
+        """The project's root."""
+        return self.path.parent
+
+    def settings_path(self, stack: str) -> Path:
+        """``Pulumi.<stack>.yaml``."""
+        return self.settings_directory / f"Pulumi.{stack}.yaml"
+
+
+def find_project(start: Path) -> ProjectFile | None:
+    """The project whose ``Pulumi.yaml`` is in ``start`` or nearest above; ``None`` where there is none."""
+    for directory in (start, *start.parents):
+        for name in ("Pulumi.yaml", "Pulumi.yml"):
+            if (directory / name).is_file():
+                return _project(directory / name)
+    return None
+
+
+def _project(path: Path) -> ProjectFile:
+    document = load_yaml(path)
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str) or not document["name"]:
+        raise StateError(f"could not load project file {path}: project is missing a 'name' attribute")
+    runtime = document.get("runtime")
+    options: Any = runtime.get("options") if isinstance(runtime, dict) else None
+    runtime = runtime.get("name") if isinstance(runtime, dict) else runtime
+    if runtime is None:
+        raise StateError(f"could not load project file {path}: project is missing a 'runtime' attribute")
+    if runtime != "python":
+        raise NotSupportedError(f"the runtime {runtime!r}")
+    main = document.get("main") or "."
+    options = options if isinstance(options, dict) else {}
+    if str(main).endswith(".py"):
+        main = str(Path(main).parent)
+    virtualenv = options.get("virtualenv")
+    backend = document.get("backend") or {}
+    directory = path.parent / str(document.get("stackConfigDir") or ".")
+    config = {}
+    declared = document.get("config")
+    for key, entry in declared.items() if isinstance(declared, dict) else ():
+        typed = isinstance(entry, dict) and bool({"type", "default", "value"} & entry.keys())
+        value = entry.get("value", entry.get("default")) if typed else entry
+        if value is not None:
+            config[str(key) if ":" in str(key) else f"{document['name']}:{key}"] = value
+    return ProjectFile(
+        path,
+        document["name"],
+        str(path.parent / str(main)),
+        str(path.parent / virtualenv) if virtualenv else None,
+        backend.get("url") if isinstance(backend, dict) else None,
+        str(document.get("description") or ""),
+        directory,
+        config,
+    )
+
+
+def full_key(text: str, project: str | None) -> str:
+    """``namespace:key`` of what the user wrote. Raises ``StateError`` for what is no key."""
+    parts = text.split(":")
+    if len(parts) == 3 and parts[1] == "config":
+        parts = [parts[0], parts[2]]
+    if len(parts) > 2 or not all(parts):
+        raise StateError(
+            f"invalid configuration key: could not parse {text} as a configuration key "
+            "(configuration keys should be of the form `<namespace>:<name>`)"
+        )
+    return ":".join(parts) if len(parts) == 2 else f"{project}:{text}"
+
+
+def is_secure(value: Any) -> bool:
+    """Whether ``value`` is ``{"secure": <ciphertext>}``."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("secure"), str)
+
+
+def has_secure(value: Any) -> bool:
+    """Whether ``value`` is secure, or holds a secure one."""
+    if isinstance(value, dict):
+        return is_secure(value) or any(has_secure(item) for item in value.values())
+    return isinstance(value, list) and any(has_secure(item) for item in value)
+
+
+def revealed(value: Any, crypter: Crypter | None, secret: Any = None) -> Any:
+    """``value`` with its secure parts decrypted; without a crypter they are ``[secret]``. ``secret`` wraps what was secure."""
+    if isinstance(value, dict):
+        if is_secure(value):
+            text = crypter.decrypt(value["secure"]) if crypter else "[secret]"
+            return secret(text) if secret else text
+        return {key: revealed(item, crypter, secret) for key, item in value.items()}
+    return [revealed(item, crypter, secret) for item in value] if isinstance(value, list) else value
+
+
+def as_text(value: Any) -> str:
+    """A revealed value as the program gets it: a string as it is, an object as compact JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass
+class StackSettings:
+    """``Pulumi.<stack>.yaml``. A change rewrites only its own lines; ``save`` writes the file."""
+
+    path: Path
+    text: str = ""
+    document: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> StackSettings:
+        """The settings in ``path``; empty ones where there is no such file."""
+        if not path.exists():
+            return cls(path)
+        document = load_yaml(path)
+        if document is None:
+            document = {}
+        if not isinstance(document, dict) or not isinstance(document.get("config") or {}, dict):
+            raise StateError(f"could not read {path}: expected a mapping with 'config', a mapping of its own")
+        for key in ("environment", "encryptedkey"):
+            if document.get(key):
+                raise NotSupportedError(f"'{key}' in {path.name}")
+        provider = document.get("secretsprovider")
+        if provider not in (None, "", "default", "passphrase"):
+            raise NotSupportedError(f"the secrets provider {str(provider).split(':')[0]!r} in {path.name}")
+        return cls(path, path.read_text(encoding="utf-8"), document)
+
+    @property
+    def salt(self) -> str | None:
+        """The ``encryptionsalt``."""
+        salt = self.document.get("encryptionsalt")
+        return salt if isinstance(salt, str) and salt else None
+
+    @salt.setter
+    def salt(self, value: str) -> None:
+        lines = [line for line in self.text.splitlines(keepends=True) if not line.startswith("encryptionsalt:")]
+        self.text = f"encryptionsalt: {value}\n" + "".join(lines)
+        self.document["encryptionsalt"] = value
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The values by full key, secure ones as ``{"secure": …}``."""
+        return self.document.get("config") or {}
+
+    def set(self, key: str, value: Any, path: list[str | int] | None = None) -> None:
+        """Sets ``key``, or with ``path`` what lies below it. Raises ``StateError`` where the path does not fit what is there."""
+        config = dict(self.config)
+        config[key] = set_at(config.get(key), path, value) if path else value
+        self._replace(key, config)
+
+    def remove(self, key: str, path: list[str | int] | None = None) -> None:
+        """Removes ``key``, or what lies at ``path`` below it; nothing happens where there is none."""
+        config = dict(self.config)
+        if key not in config:
+            return
+        if path:
+            config[key] = remove_at(config[key], path)
+        else:
+            del config[key]
+        self._replace(key, config)
+
+    def _replace(self, key: str, config: dict[str, Any]) -> None:
+        lines = self.text.splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        entry = _entry(key, config[key]) if key in config else []
+        section = _section(self.text)
+        self.document["config"] = config
+        if section is None or not config:
+            outside = lines if section is None else lines[: section.start] + lines[section.end :]
+            body = ["config:\n"] + [line for each, value in config.items() for line in _entry(each, value)] if config else []
+            self.text = "".join(outside + body)
+            if not config:
+                del self.document["config"]
+        elif key in section.entries:
+            first, last = section.entries[key]
+            self.text = "".join(lines[:first] + entry + lines[last:])
+        else:
+            self.text = "".join(lines[: section.end] + entry + lines[section.end :])
+
+    def save(self) -> None:
+        """Writes the file, or removes nothing: an empty document is an empty file."""
+        from embedded.state.files import replace
+
+        replace(self.path, self.text.encode())
+
+    def merged(self, project: ProjectFile) -> dict[str, Any]:
+        """The values of the stack over the project's defaults."""
+        return project.config | self.config
+
+    def plain(self, project: ProjectFile, crypter: Crypter | None) -> dict[str, str]:
+        """What the program gets: each value decrypted, as text."""
+        return {key: as_text(revealed(value, crypter)) for key, value in self.merged(project).items()}
+
+    def property_map(self, project: ProjectFile, crypter: Crypter | None) -> dict[str, PropertyValue]:
+        """The values with their types, secrets wrapped."""
+        return {key: revealed(value, crypter, Secret) for key, value in self.merged(project).items()}
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Line numbers of ``config`` in the file, and of its entries."""
+
+    start: int
+    end: int
+    entries: dict[str, tuple[int, int]]
+
+
+def _section(text: str) -> _Section | None:
+    root = yaml.compose(text, Loader=_Loader) if text.strip() else None
+    lines = text.splitlines()
+    if not isinstance(root, yaml.MappingNode):
+        return None
+    for name, node in root.value:
+        if name.value == "config" and isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+            if any(key.start_mark.column != 2 for key, _ in node.value):
+                return None
+            starts = [key.start_mark.line for key, _ in node.value]
+            last = node.value[-1][1].end_mark
+            ends = [*starts[1:], last.line + (1 if last.column else 0)]
+            spans = [(start, _without_comments(lines, start, end)) for start, end in zip(starts, ends, strict=True)]
+            entries = {key.value: span for (key, _), span in zip(node.value, spans, strict=True)}
+            return _Section(name.start_mark.line, spans[-1][1], entries)
+    return None
+
+
+def _without_comments(lines: list[str], start: int, end: int) -> int:
+    """``end`` without the comments and blank lines before it, which belong to what follows."""
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        end -= 1
+    return end
+
+
+def _entry(key: str, value: Any) -> list[str]:
+    text: str = yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000_000)
+    return [f"  {line}" if line.strip() else line for line in text.splitlines(keepends=True)]
+
+
+class Workspace:
+    """Where the CLI keeps the selected stack: ``$PULUMI_HOME/workspaces/<project>-<sha1 of Pulumi.yaml's path>-workspace.json``."""
+
+    def __init__(self, home: Path, project: ProjectFile) -> None:
+        digest = hashlib.sha1(str(project.path).encode(), usedforsecurity=False).hexdigest()
+        self._path = home / "workspaces" / f"{project.name}-{digest}-workspace.json"
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            document = json.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as problem:
+            raise StateError(f"unable to read workspace settings: could not parse file {self._path}: {problem}") from None
+        return document if isinstance(document, dict) else {}
+
+    def selected(self, backend_url: str) -> str | None:
+        """The selected stack's name, as it was written."""
+        document = self._read()
+        stacks = document.get("stacks")
+        chosen = (stacks.get(backend_url) if isinstance(stacks, dict) else None) or document.get("stack")
+        return chosen if isinstance(chosen, str) and chosen else None
+
+    def select(self, backend_url: str, stack: str | None) -> None:
+        """Selects a stack, or none. Both of the places that versions of the CLI read are written."""
+        document = self._read()
+        stacks = document.get("stacks") if isinstance(document.get("stacks"), dict) else {}
+        assert stacks is not None
+        stacks = {url: name for url, name in stacks.items() if url != backend_url}
+        document.pop("stack", None)
+        if stack:
+            document["stack"] = stack
+            stacks[backend_url] = stack
+        document |= {"stacks": stacks}
+        if not stacks:
+            del document["stacks"]
+        if not document:
+            self._path.unlink(missing_ok=True)
+            return
+        from embedded.state.files import replace
+
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace(self._path, json.dumps(document, indent=4).encode(), mode=0o600)
+
+
+def pulumi_home() -> Path:
+    """``PULUMI_HOME``, else ``~/.pulumi``."""
+    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
