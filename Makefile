@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(wildcard components/remote/host/*) $(wildcard sandbox/*.sh) .ci/run
 
 .PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format gates bench clean
