@@ -160,7 +160,7 @@ class Project:
     config: dict[str, str]
     secret_keys: frozenset[str]
     config_property_map: dict[str, PropertyValue] = field(default_factory=dict)
-    stack_outputs: Callable[[str], PropertyMap] | None = None  # outputs of another stack by its name (StackReference); may raise EngineError
+    stack_outputs: Callable[[str], PropertyMap] | None = None  # of another stack, by its name; may raise EngineError
 
 
 @dataclass

@@ -1,0 +1,118 @@
+"""Runs chains of steps side by side: each chain in order, no step after a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from embedded.engine.apply import PartialFailure, Protected, perform
+from embedded.engine.steps import Step
+from embedded.model import EngineError
+from embedded.providers.base import ProviderError
+
+if TYPE_CHECKING:
+    from embedded.engine.deployment import Deployment
+
+
+class Executor:
+    """``ignore_errors``: a failure is recorded, all other steps run (refresh)."""
+
+    def __init__(self, run: Deployment, parallel: int, stopped: Callable[[], None], *, ignore_errors: bool = False) -> None:
+        self._run = run
+        self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="step")
+        self._stopped = stopped
+        self._ignore_errors = ignore_errors
+        self._running: set[Future[None]] = set()
+        self._lock = threading.Lock()
+        self.stop = threading.Event()
+        self.failed = False
+        self.errored: list[Step] = []
+        self.pending: dict[str, Step] = {}  # URN → the step whose outputs may still be registered
+
+    def submit(self, chain: list[Step]) -> Future[None]:
+        future = self._pool.submit(self._chain, chain)
+        with self._lock:
+            self._running.add(future)
+        future.add_done_callback(self._forget)
+        return future
+
+    def run_all(self, steps: Iterable[Step]) -> None:
+        """Runs ``steps`` in parallel and waits for them."""
+        wait([self.submit([step]) for step in steps])
+
+    def wait_idle(self) -> None:
+        while True:
+            with self._lock:
+                running = set(self._running)
+            if not running:
+                return
+            wait(running)
+
+    def close(self) -> None:
+        self.wait_idle()
+        self._pool.shutdown(wait=True)
+
+    def _forget(self, future: Future[None]) -> None:
+        with self._lock:
+            self._running.discard(future)
+
+    def _chain(self, chain: list[Step]) -> None:
+        for step in chain:
+            if self.stop.is_set() or self._run.cancel.is_set():
+                return
+            try:
+                done = self._step(step)
+            except Exception as error:  # a defect must not leave the program waiting for ever
+                self._run.events.error(f"{type(error).__name__}: {error}", step.urn)
+                self._fail(step, protected=False)
+                return
+            if not done:
+                return
+
+    def _step(self, step: Step) -> bool:
+        run = self._run
+        run.events.step_begins(step)
+        number = run.keeper.begin(step)
+        error: Exception | None = None
+        try:
+            perform(run, step)
+        except PartialFailure as failure:
+            error = failure
+        except (EngineError, ProviderError) as failure:
+            run.keeper.fail(number)
+            run.events.step_fails(step, str(failure))
+            if step.continues is not None:
+                step.continues(None, str(failure))
+            self._fail(step, protected=isinstance(failure, Protected))
+            return False
+        if error is None and step.logical and step.new is not None:
+            self.pending[step.urn] = step
+        if step.new is not None:
+            run.events.masker.add_secrets(step.new.outputs)
+        if error is not None:
+            run.events.step_fails(step, str(error))
+            run.keeper.end(number, step)
+            self._fail(step, protected=False)
+            return False
+        run.events.step_ends(step)
+        run.keeper.end(number, step)
+        if step.continues is not None:
+            step.continues(None if step.refresh_result == "delete" else step.new, None)
+        elif step.answer is not None:
+            step.answer.give(step.new, unknown=step.skipped_create)
+        return True
+
+    def _fail(self, step: Step, *, protected: bool) -> None:
+        with self._lock:
+            self.failed = True
+            self.errored.append(step)
+        if self._ignore_errors:
+            return
+        if self._run.options.continue_on_error or protected:
+            if step.answer is not None:
+                step.answer.give(step.new, "fail")
+        else:
+            self.stop.set()
+            self._stopped()

@@ -1,0 +1,253 @@
+"""The program of a stack: a Python process of its own, or an inline program of the Automation API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import grpc
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+
+from embedded.engine.events import Events
+from embedded.model import EngineError, Options, Project
+
+_REPORTED = 32  # the exit code of a program that has said itself what is wrong
+_PATIENCE = 5.0  # seconds that an interrupted program has to end
+
+Finished = Callable[[str | None, bool], None]  # the error (None: it ended well), and whether it has been reported
+
+
+class Program(Protocol):
+    """A program under way."""
+
+    def start(self, address: str, events: Events, finished: Finished) -> None:
+        """Lets the program begin, with the engine at ``address``."""
+
+    def interrupt(self) -> None:
+        """Asks the program to stop."""
+
+    def wait(self) -> None:
+        """Waits for its end, and ends it by force when it takes too long after an interrupt."""
+
+
+def prepare(options: Options, project: Project, parallel: int) -> Program:
+    """A program that is ready to start; its process imports the SDK meanwhile."""
+    if options.client:
+        return InlineProgram(options, project, parallel)
+    return PythonProgram(options, project, parallel)
+
+
+class NoProgram:
+    """Where a run does without the program (destroy, refresh)."""
+
+    def start(self, address: str, events: Events, finished: Finished) -> None:
+        finished(None, False)
+
+    def interrupt(self) -> None:
+        pass
+
+    def wait(self) -> None:
+        pass
+
+
+def python_of(virtualenv: str | None, directory: str) -> tuple[str, dict[str, str]]:
+    """The Python to run with, and the environment that a ``virtualenv`` needs."""
+    environment = dict(os.environ)
+    if not virtualenv:
+        return sys.executable, environment
+    root = Path(directory, virtualenv)
+    python = root / "bin" / "python"
+    if not python.exists():
+        raise EngineError(
+            f'The \'virtualenv\' option in Pulumi.yaml is set to "{virtualenv}", but "{root}" doesn\'t exist; run the following commands '
+            f"to create the virtual environment and install dependencies into it:\n\n"
+            f"    1. {shlex.join([sys.executable, '-m', 'venv', str(root)])}\n"
+            f"    2. {shlex.join([str(python), '-m', 'pip', 'install', '-r', str(Path(directory, 'requirements.txt'))])}"
+        )
+    environment |= {"VIRTUAL_ENV": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{environment.get('PATH', '')}"}
+    environment.pop("PYTHONHOME", None)
+    return str(python), environment
+
+
+class Output:
+    """Passes the lines of a process on as messages."""
+
+    def __init__(self, process: subprocess.Popen[bytes], say: Callable[[str, str], None]) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._threads = [
+            threading.Thread(target=self._read, args=(stream, severity, say), daemon=True)
+            for stream, severity in ((process.stdout, "info"), (process.stderr, "info#err"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @staticmethod
+    def _read(stream: IO[bytes], severity: str, say: Callable[[str, str], None]) -> None:
+        for line in stream:
+            say(severity, line.decode(errors="replace"))
+
+    def drain(self, timeout: float | None = None) -> None:
+        for thread in self._threads:
+            thread.join(timeout)
+
+
+class PythonProgram:
+    """The program as a process of the project's Python."""
+
+    def __init__(self, options: Options, project: Project, parallel: int) -> None:
+        python, environment = python_of(project.virtualenv, project.directory)
+        environment["PULUMI_CONFIG"] = json.dumps(project.config)
+        environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(project.secret_keys))
+        directory, entry = _entry_point(project)
+        gate, self._gate = os.pipe()
+        settings = {
+            "project": project.name,
+            "stack": project.stack,
+            "organization": project.organization,
+            "root_directory": project.directory,
+            "parallel": str(parallel),
+            "dry_run": "true" if options.kind.startswith("preview") else "false",
+            "gate": str(gate),
+        }
+        launcher = str(Path(__file__).with_name("launch.py"))
+        flags = [item for name, value in settings.items() for item in (f"--{name}", value)]
+        try:
+            self._process = subprocess.Popen(
+                [python, "-u", launcher, *flags, entry],
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[gate],
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(self._gate)
+            raise EngineError(f"problem executing program (could not run language executor): {error}") from None
+        finally:
+            os.close(gate)
+        self._ended: threading.Thread | None = None
+        self._interrupted = False
+
+    def start(self, address: str, events: Events, finished: Finished) -> None:
+        def say(severity: str, line: str) -> None:
+            events.diagnostic(severity, line)
+
+        output = Output(self._process, say)
+
+        def watch() -> None:
+            code = self._process.wait()
+            output.drain(timeout=2)
+            if code == 0:
+                finished(None, False)
+            elif code == _REPORTED:
+                finished("the program has failed", True)
+            elif code < 0:
+                finished(f"an unhandled error occurred: program exited unexpectedly: signal: {signal.Signals(-code).name}", False)
+            else:
+                finished(f"an unhandled error occurred: program exited with non-zero exit code: {code}", False)
+
+        self._ended = threading.Thread(target=watch, daemon=True)
+        self._ended.start()
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._gate, json.dumps({"monitor": address, "engine": address}).encode() + b"\n")
+        self._close_gate()
+
+    def _close_gate(self) -> None:
+        if self._gate >= 0:
+            os.close(self._gate)
+            self._gate = -1
+
+    def interrupt(self) -> None:
+        self._close_gate()
+        self._interrupted = True
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> None:
+        self._close_gate()
+        try:
+            self._process.wait(timeout=_PATIENCE if self._interrupted else None)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._ended is not None:
+            self._ended.join(timeout=5)
+
+
+def _entry_point(project: Project) -> tuple[str, str]:
+    """The program's working directory, and what to run in it."""
+    main = Path(project.directory, project.main or ".")
+    if main.is_dir():
+        return str(main), "."
+    if not main.exists():
+        raise EngineError(f"could not find the program that `main` names in Pulumi.yaml: {main}")
+    return str(main.parent), main.name
+
+
+class InlineProgram:
+    """A program that lives in the process that drives this engine, asked over its ``LanguageRuntime`` service."""
+
+    def __init__(self, options: Options, project: Project, parallel: int) -> None:
+        assert options.client is not None
+        self._channel = grpc.insecure_channel(options.client)
+        self._stub: Any = language_pb2_grpc.LanguageRuntimeStub(self._channel)
+        self._options, self._project, self._parallel = options, project, parallel
+        self._call: Any = None
+        self._ended: threading.Thread | None = None
+
+    def start(self, address: str, events: Events, finished: Finished) -> None:
+        project = self._project
+        request = language_pb2.RunRequest(
+            project=project.name,
+            stack=project.stack,
+            pwd=project.directory,
+            program=".",
+            args=[address],
+            config=project.config,
+            configSecretKeys=sorted(project.secret_keys),
+            dryRun=self._options.kind.startswith("preview"),
+            parallel=self._parallel,
+            monitor_address=address,
+            organization=project.organization,
+            info=language_pb2.ProgramInfo(root_directory=project.directory, program_directory=project.directory, entry_point="."),
+        )
+        self._call = self._stub.Run.future(request)
+
+        def watch() -> None:
+            try:
+                response = self._call.result()
+            except grpc.FutureCancelledError:
+                finished("the inline program was cancelled", True)
+            except grpc.RpcError as error:
+                finished(f"the inline program cannot be reached: {error}", False)
+            else:
+                if response.bail:
+                    finished("the program has failed", True)
+                else:
+                    finished(f"an unhandled error occurred: {response.error}" if response.error else None, False)
+
+        self._ended = threading.Thread(target=watch, daemon=True)
+        self._ended.start()
+
+    def interrupt(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+
+    def wait(self) -> None:
+        if self._ended is not None:
+            self._ended.join(timeout=_PATIENCE)
+        self._channel.close()
