@@ -53,6 +53,7 @@ class GitHubEnvironment(Component):
             repository=settings.repository,
             environment=settings.environment,
             prevent_self_review=True,
+            can_admins_bypass=False,
             reviewers=[github.RepositoryEnvironmentReviewerArgs(users=list(settings.reviewers))] if settings.reviewers else None,
             deployment_branch_policy=github.RepositoryEnvironmentDeploymentBranchPolicyArgs(
                 protected_branches=True, custom_branch_policies=False

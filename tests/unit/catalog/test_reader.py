@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,14 @@ def test_the_catalogue_has_all_services_and_each_stack_its_own() -> None:
         ("    title: Website\n", "", "service main: title is missing."),
         ("title: Website", "title: 5", "services.yaml:5: service main: title is 5; it must be text."),
         ("title: Website", "title: [a]", "service main: title is a list; it must be text."),
-        ("build: {kind: php}", "build: 7", "service votes: build is 7; it must be a mapping."),
         (
-            "build: {kind: php}",
-            "build: {kind: cobol}",
+            "    steps:\n      migrate: {kind: sql",
+            "    steps: 7\n    x:\n      migrate: {kind: sql",
+            "service votes: steps is 7; it must be a mapping.",
+        ),
+        (
+            "build: {kind: php,",
+            "build: {kind: cobol,",
             "service votes: build.kind is 'cobol'; allowed: copy, php, npm, vite, typescript, python.",
         ),
         ("after: [api]", "after: [apix]", "service frontend: after[0] names apix, which is no service of this catalogue."),
@@ -92,7 +97,7 @@ def test_a_circle_is_shown() -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    broken = GOOD.replace("technology: static", "technology: x", 1).replace("build: {kind: php}", "build: 7", 1)
+    broken = GOOD.replace("technology: static", "technology: x", 1).replace("runtime: php", "runtime: perl", 1)
     assert len(_refused(broken)) == 2
 
 
@@ -135,7 +140,5 @@ def test_a_huge_file_and_an_absent_one_are_refused(tmp_path: Path) -> None:
 
 def test_every_prefix_of_the_file_is_either_a_catalogue_or_a_sentence() -> None:
     for end in range(0, len(GOOD), 97):
-        try:
-            reader.parse(GOOD[:end])
-        except reader.CatalogError as error:
-            assert all("Traceback" not in problem for problem in error.problems)
+        with contextlib.suppress(reader.CatalogError):
+            assert len(reader.parse(GOOD[:end]).services) < 22

@@ -73,7 +73,7 @@ def test_no_stack_file_holds_a_secret_or_an_invented_address() -> None:
         ({"keepReleases": "1"}, "mo:keepReleases of the stack sandbox is '1'; input should be greater than or equal to 2."),
         ({"window": {"outside": "maybe"}}, "mo:window.outside of the stack sandbox is 'maybe'; allowed: warn, refuse, allow."),
         ({"colour": "red"}, "mo:colour of the stack sandbox is not a known key; allowed: "),
-        ({"host": {**RAW["host"], "prot": 22}}, "mo:host.prot of the stack sandbox is not a known key (did you mean port?)"),
+        ({"host": {**RAW["host"], "prt": 22}}, "mo:host.prt of the stack sandbox is not a known key (did you mean port?)"),
         ({"host": "[1"}, "The setting mo:host is not valid JSON."),
         ({"host": "web1"}, "mo:host of the stack sandbox is 'web1'; it must be a mapping."),
         ({"domain": "not a domain"}, "mo:domain of the stack sandbox is 'not a domain'; it must match"),

@@ -105,7 +105,7 @@ def _program(folder: Path, text: str) -> RunFacts:
 
 
 def test_facts_are_asked_through_the_steps_own_program(tmp_path: Path) -> None:
-    ask = _program(tmp_path, 'test "$1" = facts && read -r request && printf "{\\"free_bytes\\": ${#request}}"')
+    ask = _program(tmp_path, 'test "$1" = facts && request=$(cat) && printf "{\\"free_bytes\\": ${#request}}"')
     request = {"stack": "sandbox"}
     assert ask(request).free_bytes == len(json.dumps(request))
 
