@@ -15,10 +15,12 @@ setup: ## install what is missing (apt, pip, npm)
 
 demo: setup ## set up and deploy all 22 services to the sandbox host
 	@$(PY) -m sandbox up
+	@PULUMI_STACK=sandbox bin/pulumi stack select --create sandbox
 	@bin/mo demo
 
 sandbox-up: setup ## start the sandbox host
 	@$(PY) -m sandbox up
+	@PULUMI_STACK=sandbox bin/pulumi stack select --create sandbox
 
 sandbox-down: ## stop the sandbox host and remove everything it left
 	@$(PY) -m sandbox down
