@@ -84,11 +84,20 @@ class GitHubSettings(Settings):
 
 
 class GateSettings(Settings):
-    """Which gates must pass, where their reports are, how old they may be (hours)."""
+    """Which gates must pass, where their reports are, how old they may be (hours), whether uncommitted changes count."""
 
     required: tuple[str, ...]
     reports: str = "quality-reports"
     max_age_hours: int = Field(default=24, ge=1)
+    allow_uncommitted: bool = False
+
+
+class ProvenanceSettings(Settings):
+    """Whose artefacts are deployed. ``signers``: trusted Ed25519 public keys, 64 hex digits each; without one, only this checkout's own key
+    (``.mo/signing.pem``, made by ``bin/mo build``) is. ``builder``: the id that attestations must name."""
+
+    signers: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    builder: str = "https://menschlichkeit-oesterreich.at/mo-deploy/local"
 
 
 class WindowSettings(Settings):
@@ -116,6 +125,7 @@ class StackSettings(Settings):
     github: GitHubSettings
     mail: MailSettings = MailSettings()
     gates: GateSettings
+    provenance: ProvenanceSettings = ProvenanceSettings()
     window: WindowSettings = WindowSettings()
     services: tuple[str, ...] = ()
     """Services besides those that the catalogue gives this stack."""

@@ -1,0 +1,134 @@
+"""Copies files into an artefact's tree: normalised modes and times, each file hashed as it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.manifest import File, Link
+from operations.build import rules
+from operations.build.errors import RefusedError
+from operations.build.tree import Entry, Listing
+
+_BLOCK = 1 << 18
+_EPOCH = 946_684_800  # 2000-01-01, so that no tool takes a time for absent
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What a tree holds, sorted by path."""
+
+    files: tuple[File, ...]
+    links: tuple[Link, ...]
+
+
+def modified(sha256: str) -> int:
+    """The modification time (Unix seconds) that a file of this content gets.
+
+    Equal content, equal time: rsync finds unchanged files and hard links them. Other content, other time: neither rsync's quick
+    check nor a browser's cache takes a changed file of the same size for the old one.
+    """
+    return _EPOCH + int(sha256[:7], 16)
+
+
+def pack(parts: Sequence[tuple[str, Listing]], tree: Path, service: str) -> Packed:
+    """Writes the listings' files and links below ``tree``, each listing under its prefix (empty for the root).
+
+    Raises ``RefusedError`` where a file's content is forbidden, or where two listings hold the same path.
+    """
+    files: list[File] = []
+    links: list[Link] = []
+    bad: list[tuple[str, str]] = []
+    made: set[str] = set()
+    tree.mkdir(parents=True, exist_ok=True)
+    for prefix, part in parts:
+        for entry in (*part.files, *part.links):
+            path = f"{prefix}/{entry.path}" if prefix else entry.path
+            if path in made:
+                bad.append((path, "there twice, once from an included folder"))
+                continue
+            made.add(path)
+            place = tree / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if entry.target is not None:
+                place.symlink_to(entry.target)
+                links.append(Link(path=path, target=entry.target))
+            else:
+                packed, reason = _copy(entry, place, path)
+                files.append(packed)
+                bad.extend([(path, reason)] if reason else [])
+    if bad:
+        raise RefusedError(service, bad)
+    for folder, _, _ in os.walk(tree):
+        os.chmod(folder, 0o755)
+    return Packed(tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(links, key=lambda link: link.path)))
+
+
+def _copy(entry: Entry, place: Path, path: str) -> tuple[File, str | None]:
+    digest = hashlib.sha256()
+    size = 0
+    head = b""
+    source = os.open(entry.place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            while block := os.read(source, _BLOCK):
+                head = head or block[: rules.HEAD]
+                digest.update(block)
+                size += len(block)
+                _write(target, block)
+            os.fchmod(target, 0o755 if entry.mode == "755" else 0o644)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+    sha256 = digest.hexdigest()
+    os.utime(place, (modified(sha256), modified(sha256)))
+    return File(path=path, size=size, sha256=sha256, mode=entry.mode), rules.forbidden_content(head)
+
+
+def _write(descriptor: int, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Makes ``target`` a copy of ``source`` whose files are hard links; copies where the file system does not allow them."""
+    for folder, directories, names in os.walk(source):
+        place = target / Path(folder).relative_to(source)
+        place.mkdir(mode=0o755, exist_ok=True)
+        for name in directories + names:
+            item = Path(folder) / name
+            if item.is_symlink():
+                (place / name).symlink_to(os.readlink(item))
+            elif item.is_file():
+                _link(item, place / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        status = source.stat()
+        target.write_bytes(source.read_bytes())
+        os.chmod(target, status.st_mode & 0o777)
+        os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def intact(tree: Path, files: Sequence[File], links: Sequence[Link]) -> bool:
+    """Whether the tree's files still have the size, mode and time that they were packed with. Content is not read."""
+    for file in files:
+        try:
+            status = os.lstat(tree / file.path)
+        except OSError:
+            return False
+        if (status.st_size, f"{status.st_mode & 0o777:o}", int(status.st_mtime)) != (file.size, file.mode, modified(file.sha256)):
+            return False
+    try:
+        return all(os.readlink(tree / link.path) == link.target for link in links)
+    except OSError:
+        return False

@@ -1,0 +1,148 @@
+"""npm: packages by ``npm ci`` from the lock file, then the catalogue's scripts, in a copy of the workspace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from operations.build import cache
+from operations.build.errors import BuildError
+from operations.build.strategies.base import Project
+from operations.build.versions import version_of
+
+_ROOT_FILES = (
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "tsconfig*.json",
+    "*.config.js",
+    "*.config.mjs",
+    "*.config.cjs",
+    "*.config.ts",
+)
+_LONGEST_SEARCHED = 64 << 20
+
+
+class Npm:
+    """Runs the catalogue's scripts and packs ``output`` (or the whole copy), with the service's migrations beside it."""
+
+    version = 1
+    default: tuple[str, ...] = ()
+    """The program to run where the catalogue names no script."""
+
+    def cached(self, project: Project) -> bool:
+        return True
+
+    def inputs(self, project: Project) -> Mapping[str, Any]:
+        root = _root(project)
+        files = {place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in _root_files(root)}
+        return {"root": files, "node": version_of(project.steps, "node").split(".")[0], "machine": platform.machine()}
+
+    def tools(self, project: Project) -> Mapping[str, str]:
+        return {tool: version_of(project.steps, tool) for tool in ("node", "npm")}
+
+    def make(self, project: Project) -> list[tuple[str, Path]]:
+        root = _root(project)
+        work = project.work / "workspace"
+        _skeleton(root, work)
+        own = work / project.source.relative_to(root)
+        project.copy_source(own)
+        _packages(project, root, work)
+        if (own / "prisma/schema.prisma").is_file() and (work / "node_modules/prisma").is_dir():
+            project.steps.run("prisma generate", ["npx", "--no-install", "prisma", "generate"], own)
+        for script in project.service.build.scripts:
+            project.steps.run(script, ["npm", "run", "--silent", script], work)
+        if not project.service.build.scripts and self.default:
+            project.steps.run(self.default[0], ["npx", "--no-install", *self.default], own)
+        return self._parts(project, own, work)
+
+    def _parts(self, project: Project, own: Path, work: Path) -> list[tuple[str, Path]]:
+        output = project.service.build.output
+        if output is None:
+            return [("", own)]
+        made = own / output
+        if not made.is_dir() or not any(made.iterdir()):
+            raise BuildError(f"{project.key}: its build ended well but made nothing at {project.service.source}/{output}")
+        _refuse_build_paths(project, made, work)
+        migrate = project.service.steps.migrate
+        if migrate is None or migrate.directory is None:
+            return [("", made)]
+        # Prisma reads its schema and its lock beside the migrations.
+        folder = str(Path(migrate.directory).parent) if migrate.kind == "prisma" and "/" in migrate.directory else migrate.directory
+        return [("", made), (folder, project.source / folder)]
+
+
+def _root(project: Project) -> Path:
+    """The folder of the lock file: the source itself, or the monorepo."""
+    for folder in (project.source, project.checkout):
+        if (folder / "package-lock.json").is_file():
+            return folder
+    raise BuildError(
+        f"{project.key}: neither {project.service.source} nor the monorepo's root has a package-lock.json; "
+        "run `npm install` there and commit it"
+    )
+
+
+def _root_files(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_file() and any(fnmatchcase(p.name, pattern) for pattern in _ROOT_FILES))
+
+
+def _workspaces(root: Path) -> list[str]:
+    try:
+        packages = json.loads((root / "package-lock.json").read_bytes())["packages"]
+        return sorted(name for name in packages if name and "node_modules" not in name.split("/"))
+    except (ValueError, KeyError, TypeError):
+        raise BuildError(
+            f"{root}/package-lock.json is no lock file of npm 7 or newer; run `npm install` there and commit it"
+        ) from None
+
+
+def _skeleton(root: Path, target: Path) -> None:
+    """Copies what ``npm ci`` reads: the root's files and each workspace's package.json."""
+    target.mkdir(parents=True)
+    for place in _root_files(root):
+        shutil.copyfile(place, target / place.name)
+    for name in _workspaces(root):
+        place = root / name / "package.json"
+        if ".." not in name.split("/") and place.is_file():
+            (target / name).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(place, target / name / "package.json")
+
+
+def _packages(project: Project, root: Path, work: Path) -> None:
+    """Brings ``node_modules`` into ``work``: from the cache, which ``npm ci`` fills once for each lock file."""
+    digest = hashlib.sha256(f"1 {version_of(project.steps, 'node').split('.')[0]} {platform.machine()}\n".encode())
+    for place in [*_root_files(root), *(root / name / "package.json" for name in _workspaces(root))]:
+        if place.name in ("package.json", "package-lock.json", ".npmrc") and place.is_file():
+            digest.update(hashlib.sha256(place.read_bytes()).digest())
+
+    def install(folder: Path) -> None:
+        _skeleton(root, folder / "workspace")
+        # No package's own script runs at installation: what ships is what the lock file names, nothing that it fetched.
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+        project.steps.run("npm ci", command, folder / "workspace")
+        (folder / "workspace/node_modules").mkdir(exist_ok=True)
+
+    kept = cache.keep(project.cache, "npm", digest.hexdigest(), install)
+    # A copy, not links: a tool that writes into node_modules must not change what other builds get.
+    for modules in (kept / "workspace").rglob("node_modules"):
+        inside = modules.relative_to(kept / "workspace")
+        if "node_modules" not in inside.parts[:-1]:
+            subprocess.run(["cp", "-a", "--reflink=auto", str(modules), str(work / inside)], check=True, stdin=subprocess.DEVNULL)
+
+
+def _refuse_build_paths(project: Project, made: Path, work: Path) -> None:
+    """Raises ``BuildError`` where an output holds the folder it was built in: its digest would differ on every machine."""
+    needle = str(work).encode()
+    for place in sorted(p for p in made.rglob("*") if p.is_file() and not p.is_symlink()):
+        if place.stat().st_size <= _LONGEST_SEARCHED and needle in place.read_bytes():
+            raise BuildError(
+                f"{project.key}: {place.relative_to(made)} holds the path of the folder it was built in, so that no two builds are equal"
+            )

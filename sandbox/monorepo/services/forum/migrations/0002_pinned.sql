@@ -1,0 +1,2 @@
+ALTER TABLE topics ADD COLUMN pinned TINYINT(1) NOT NULL DEFAULT 0;
+UPDATE topics SET pinned = 1 WHERE id = 1;

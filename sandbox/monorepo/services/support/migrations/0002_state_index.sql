@@ -1,0 +1,1 @@
+CREATE INDEX tickets_state ON tickets (state, opened_at);
