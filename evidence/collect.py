@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from evidence.report import NOTE_SUFFIX, Note, load_note, opened
 _NO_VERSION = re.compile(r"^\s*(fallback.*|unknown|none|null|undefined|n/?a|-|v?0+(\.0+)*([-+].*)?)?\s*$", re.IGNORECASE)
 _CLOCK = timedelta(minutes=5)
 """How far a report's clock may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """What a report must be: of this commit, at most ``limit`` old at ``now``."""
+
+    commit: str
+    now: datetime
+    limit: timedelta
+    allow_uncommitted: bool
 
 
 class UnknownGateError(ValueError):
@@ -35,12 +46,11 @@ def collect(
     if unknown:
         raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is no gate; the gates are {', '.join(GATES)}")
     folder = reports if reports is not None else project_dir / settings.reports
-    when = now or datetime.now(UTC)
-    limit = timedelta(hours=settings.max_age_hours)
+    demand = _Demand(commit, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
     result: list[Evidence] = []
     for gate in GATES.values():
         if gate.name in settings.required:
-            result.extend(_of_gate(gate, folder, _shown(folder, project_dir), commit, when, limit))
+            result.extend(_of_gate(gate, folder, _shown(folder, project_dir), demand))
     return result
 
 
@@ -51,7 +61,7 @@ def _shown(folder: Path, project_dir: Path) -> str:
         return folder.as_posix()
 
 
-def _of_gate(gate: Gate, folder: Path, shown: str, commit: str, now: datetime, limit: timedelta) -> Iterable[Evidence]:
+def _of_gate(gate: Gate, folder: Path, shown: str, demand: _Demand) -> Iterable[Evidence]:
     files = report_files(gate, folder)
     if not files:
         yield Evidence(
@@ -61,7 +71,7 @@ def _of_gate(gate: Gate, folder: Path, shown: str, commit: str, now: datetime, l
             detail=f"there is no report; {gate.made_by} must run for this commit and leave {' or '.join(gate.files)} in {shown}",
         )
     for path in files:
-        yield _of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", commit, now, limit)
+        yield _of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", demand)
 
 
 def report_files(gate: Gate, folder: Path) -> list[Path]:
@@ -86,7 +96,7 @@ def _listed(manifest: Path) -> Sequence[str]:
         return ()  # the manifest's own reader says what is wrong with it
 
 
-def _of_file(gate: Gate, path: Path, shown: str, commit: str, now: datetime, limit: timedelta) -> Evidence:
+def _of_file(gate: Gate, path: Path, shown: str, demand: _Demand) -> Evidence:
     """Reads one file for one gate: figure and provenance where there are any, and the first problem."""
     digest = ""
     reading: Reading | None = None
@@ -102,7 +112,7 @@ def _of_file(gate: Gate, path: Path, shown: str, commit: str, now: datetime, lim
         note = load_note(path)
         provenance = _provenance(reading, note, digest)
         figure = _figure(gate, reading, note)
-        _check(gate, figure, provenance, note, commit, now, limit)
+        _check(gate, figure, provenance, note, demand)
     except ReportError as error:
         return _broken(gate, shown, figure, provenance if reading else Provenance(digest=digest), error.kind, error.sentence)
     except RecursionError:
@@ -132,6 +142,7 @@ def _provenance(reading: Reading, note: Note | None, digest: str) -> Provenance:
         commit=reading.commit or (note.commit if note else ""),
         time=min(times, default=None),
         digest=digest,
+        uncommitted=reading.uncommitted or (note is not None and note.dirty),
     )
 
 
@@ -146,8 +157,9 @@ def _figure(gate: Gate, reading: Reading, note: Note | None) -> Figure:
     return figure
 
 
-def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, commit: str, now: datetime, limit: timedelta) -> None:
-    """Raises ``ReportError`` for the first reason why a readable report proves nothing for ``commit`` at ``now``."""
+def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, demand: _Demand) -> None:
+    """Raises ``ReportError`` for the first reason why a readable report proves nothing for what is demanded."""
+    commit, now, limit = demand.commit, demand.now, demand.limit
     if note is not None and note.sha256 != origin.digest:
         raise ReportError("altered", "is not the file that its note was written for: their SHA-256 differ")
     if not origin.tool:
@@ -167,7 +179,7 @@ def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, co
         raise ReportError("other-commit", f"was made for commit {origin.commit[:12]}, its note says {note.commit[:12]}")
     if not commit or not _same(origin.commit, commit):
         raise ReportError("other-commit", f"was made for commit {origin.commit[:12]}, not for {commit[:12] or 'one that is known'}")
-    if note is not None and note.dirty:
+    if origin.uncommitted and not demand.allow_uncommitted:
         raise ReportError("uncommitted", f"was made with changes that commit {origin.commit[:12]} does not hold")
     if origin.time is None:
         raise ReportError("no-provenance", "does not say when it was made, and no note beside it does")

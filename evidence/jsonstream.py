@@ -98,3 +98,20 @@ def mapping(value: object, where: str) -> dict[str, Any]:
 def text(value: object) -> str | None:
     """A string that is not empty, else ``None``."""
     return value if isinstance(value, str) and value.strip() else None
+
+
+def whole_object(source: Iterator[Event]) -> dict[str, Any]:
+    """The object whose start was just read from ``source``, up to its end."""
+    builder = ObjectBuilder()
+    builder.event("start_map", None)
+    depth = nodes = 1
+    for _, kind, value in source:
+        builder.event(kind, value)
+        nodes += 1
+        if nodes > _MAX_NODES:
+            raise ReportError("too-large", f"holds an entry of more than {_MAX_NODES} values")
+        depth += kind in ("start_map", "start_array")
+        depth -= kind in ("end_map", "end_array")
+        if depth == 0:
+            break
+    return dict(builder.value)

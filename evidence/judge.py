@@ -121,6 +121,7 @@ def _report(entry: Evidence) -> dict[str, Any]:
         "toolVersion": origin.version,
         "commit": origin.commit,
         "time": origin.time.isoformat(timespec="seconds") if origin.time else None,
+        "uncommitted": origin.uncommitted,
         "figure": entry.figure,
         "count": entry.count,
         "problem": entry.problem,

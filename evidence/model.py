@@ -53,17 +53,20 @@ class Reading:
     version: str | None = None
     commit: str | None = None
     time: datetime | None = None
+    uncommitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a report comes from. ``time`` is UTC, ``digest`` the SHA-256 of the file in hex; empty strings and ``None`` where unknown."""
+    """Where a report comes from. ``time`` is UTC, ``digest`` the SHA-256 of the file in hex; empty strings and ``None`` where unknown.
+    ``uncommitted``: the checkout had changes that the commit does not hold."""
 
     tool: str = ""
     version: str = ""
     commit: str = ""
     time: datetime | None = None
     digest: str = ""
+    uncommitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

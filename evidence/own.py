@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -15,16 +16,25 @@ from evidence.report import moment
 
 TOOL = "mo-deploy"
 VERSION = "1"
-_MEASURES = {"personal-data": "findings", "consent": "active", "privacy-policy": "age"}
+_MEASURES = {"personal-data": "findings", "consent": "active", "privacy-policy": "age", "attestation": "mismatches"}
 
 
-def write(path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: str, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The commit that was checked (40 hex), and whether the checkout had changes beside it."""
+
+    id: str
+    dirty: bool = False
+
+
+def write(path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: Commit, now: datetime) -> None:
     """Writes a check's report. ``findings`` are places and kinds, never the values found; all are counted, the first are kept."""
     report = {
         "version": 1,
         "tool": {"name": TOOL, "version": VERSION},
         "check": check,
-        "commit": commit,
+        "commit": commit.id,
+        "uncommitted": commit.dirty,
         "time": now.astimezone(UTC).isoformat(timespec="seconds"),
         "figure": figure,
         "count": count,
@@ -41,7 +51,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     for path, kind, value in jsonstream.events(stream, "start_map"):
         if path == "findings.item" and kind == "string" and len(findings) < MAX_FINDINGS:
             findings.append(value[:200])
-        elif kind in ("string", "number"):
+        elif kind in ("string", "number", "boolean"):
             if path in values and "." not in path:
                 raise ReportError("unreadable", f"gives {path} twice")
             values[path] = value
@@ -55,4 +65,5 @@ def read(name: str, stream: BinaryIO) -> Reading:
         version=jsonstream.text(values.get("tool.version")),
         commit=jsonstream.text(values.get("commit")),
         time=moment(values.get("time")),
+        uncommitted=values.get("uncommitted") is not False,
     )
