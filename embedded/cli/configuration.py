@@ -231,7 +231,7 @@ def cp(context: Context) -> None:
 def copy_config(context: Context, stack: StackName, settings: StackSettings, target_stack: StackName, names: list[str]) -> None:
     """Copies the values of ``names`` (all where it is empty) into the settings of ``target_stack``."""
     target = StackSettings.load(context.project.settings_path(target_stack.name))
-    keys = [_key(context, name) for name in names] or [(key, []) for key in settings.config]
+    keys = [_key(context, name) for name in names] or [(key, []) for key in sorted(settings.config)]
     for key, path in keys:
         try:
             value = get_at(settings.config[key], path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import queue
@@ -44,6 +45,7 @@ def public(event: dict[str, Any]) -> dict[str, Any]:
     return {
         name: {key: item for key, item in value.items() if not key.startswith("_")} if isinstance(value, dict) else value
         for name, value in event.items()
+        if not name.startswith("_")
     }
 
 
@@ -69,7 +71,7 @@ class FileLog(EventLog):
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = Path(path).open("w", encoding="utf-8")
+            self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 # closed by close()
         except OSError as problem:
             raise StateError(f"could not open the event log {path}: {problem.strerror}") from None
 
@@ -108,10 +110,8 @@ class RemoteLog(EventLog):
         import grpc
 
         self._queue.put(None)
-        try:
+        with contextlib.suppress(grpc.RpcError, grpc.FutureTimeoutError):
             self._answer.result(timeout=10)
-        except (grpc.RpcError, grpc.FutureTimeoutError):
-            pass
         self._channel.close()
 
 

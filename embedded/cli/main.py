@@ -12,13 +12,13 @@ from embedded.cli.flags import GLOBAL, Arguments, Flag, UsageError, flags, parse
 from embedded.state.errors import NotSupportedError, StateError
 
 _RUN: Final = (
-    "client:text", "config,c:list", "config-path", "continue-on-error", "debug,d", "diff", "event-log:text", "exclude:list",
+    "client:text", "config,c:list", "config-path", "debug,d", "diff", "event-log:text", "exclude:list",
     "exclude-dependents", "exec-kind:text", "exec-agent:text", "expect-no-changes", "json,j", "message,m:text", "parallel,p:int",
     "show-config", "show-full-output", "show-reads", "show-replacement-steps", "show-sames", "show-secrets", "suppress-outputs",
     "suppress-permalink:text", "suppress-progress", "suppress-stream-logs", "target,t:list", "target-dependents", "remote!",
     "attach-debugger:text!", "copilot!", "neo!", "strict!", "output:text!", "override-env-var:list!",
 )  # fmt: skip
-_UPDATE: Final = (*_RUN, "yes,y", "skip-preview,f")
+_UPDATE: Final = (*_RUN, "yes,y", "skip-preview,f", "continue-on-error")
 _PROGRAM: Final = (
     "policy-pack:list", "policy-pack-config:list", "refresh,r:text", "replace:list", "target-replace:list", "secrets-provider:text",
     "show-policy-remediations", "import-file:text!", "save-plan:text!", "plan:text!",

@@ -16,7 +16,7 @@ from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
 from embedded.model import EngineError, Options, PolicyPack, Project, Result
 from embedded.settings import StackSettings, full_key, has_secure
-from embedded.state.backend import ORGANIZATION, StackName
+from embedded.state.backend import ORGANIZATION
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
 from embedded.state.session import Update, open_session
@@ -95,17 +95,19 @@ class Run:
 
     def _given_config(self) -> None:
         """``-c key=value`` is written to the settings, as the CLI does."""
-        from embedded.property_path import parse_path, typed
+        from embedded.property_path import parse_path, set_at, typed
 
-        project = self.context.project.name
+        project, by_path = self.context.project.name, self.context.arguments.on("config-path")
+        given: dict[str, Any] = {}
         for text in self.context.arguments.many("config"):
-            name, equals, value = text.partition("=")
-            path: list[str | int] = parse_path(name) if self.context.arguments.on("config-path") else [name]
-            if self.context.arguments.on("config-path") and len(path) > 1:
-                self.settings.set(full_key(str(path[0]), project), typed(value) if equals else "", path[1:])
-            else:
-                self.settings.set(full_key(str(path[0]), project), value)
-        if self.context.arguments.many("config"):
+            name, _, value = text.partition("=")
+            path: list[str | int] = parse_path(name) if by_path else [name]
+            key = full_key(str(path[0]), project)
+            given[key] = set_at(given.get(key), path[1:], typed(value)) if len(path) > 1 else value
+        # A value given by path takes the place of the whole key, as with the CLI.
+        for key, value in given.items():
+            self.settings.set(key, value)
+        if given:
             self.settings.save()
 
     def _unlocked(self) -> Crypter | None:

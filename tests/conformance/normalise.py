@@ -1,0 +1,178 @@
+"""Takes out of a recording, or of a replay, what differs from run to run: times, ids, random values, ciphertexts, places."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"
+_PATTERNS = (
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),
+    (re.compile(r"v1:[A-Za-z0-9+/=]+:v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"), "<salt>"),
+    (re.compile(r"v1:[A-Za-z0-9+/=]{16}:[A-Za-z0-9+/=]*"), "<ciphertext>"),
+)
+# An unknown value looks like a UUID, and is none.
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+@dataclass
+class Names:
+    """Strings of one run and what stands for them; longer ones are replaced first."""
+
+    replacements: dict[str, str] = field(default_factory=dict)
+
+    def add(self, text: str, name: str) -> None:
+        """Gives ``text`` a name; the first one stays."""
+        self.replacements.setdefault(text, name)
+
+    def learn(self, deployment: dict[str, Any]) -> None:
+        """Finds the generated values in a state: the ids of commands and what ``random`` resources made."""
+        for resource in deployment.get("resources") or []:
+            name, kind = resource["urn"].split("::")[-1], resource["type"]
+            identity = str(resource.get("id", ""))
+            if kind == "command:local:Command" and re.fullmatch(re.escape(name) + "[0-9a-f]{8}", identity):
+                self.add(identity, f"<id of {name}>")
+            if kind.startswith("random:"):
+                given = set(_texts(resource.get("inputs")))
+                for text in [identity, *_texts(resource.get("outputs"))]:
+                    if (
+                        len(text) >= 4
+                        and text not in given
+                        and text not in ("none", "keepers", SIGNATURE, _SECRET)
+                        and "<" not in text
+                    ):
+                        self.add(text, f"<random of {name}>")
+                        self.add(text.upper(), f"<RANDOM OF {name}>")
+
+    def text(self, text: str) -> str:
+        """``text`` with names in place of what they stand for."""
+        text = text.replace(_UNKNOWN, "<unknown>")
+        for old in sorted(self.replacements, key=len, reverse=True):
+            text = text.replace(old, self.replacements[old])
+        for pattern, name in _PATTERNS:
+            text = pattern.sub(name, text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """The same for every text in a JSON value."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(key): self.value(item) for key, item in value.items()}
+        return [self.value(item) for item in value] if isinstance(value, list) else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in outputs; of a secret its plaintext, where it is shown."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        if value.get(SIGNATURE) == _SECRET:
+            if isinstance(value.get("plaintext"), str):
+                yield from _texts(json.loads(value["plaintext"]))
+            return
+        for key, item in value.items():
+            if key not in ("__meta", "__pulumi_raw_state_delta"):
+                yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def state(document: Any, names: Names) -> dict[str, Any]:
+    """An exported state in comparable form: resources by URN and whether they are to be deleted; their order aside."""
+    deployment = (document or {}).get("deployment") or {}
+    resources: dict[str, Any] = {}
+    for resource in deployment.get("resources") or []:
+        view = {key: value for key, value in resource.items() if key not in ("created", "modified", "stackTrace")}
+        changed = "modified" if resource.get("created") != resource.get("modified") else "as created"
+        view["times"] = changed if "created" in resource else "modified only" if "modified" in resource else "none"
+        for half in ("inputs", "outputs"):
+            if isinstance(view.get(half), dict):
+                view[half] = {k: v for k, v in view[half].items() if k != "__pulumi-go-provider-version"}
+        key = resource["urn"] + (" (to be deleted)" if resource.get("delete") else "")
+        while key in resources:
+            key += " again"
+        resources[key] = names.value(view)
+    pending = [names.value({"type": p["type"], "urn": p["resource"]["urn"]}) for p in deployment.get("pending_operations") or []]
+    return {"version": (document or {}).get("version"), "resources": resources, "pending": sorted(map(json.dumps, pending))}
+
+
+def misplaced(document: Any) -> list[str]:
+    """Resources that stand before something that they need: the CLI would refuse such a state."""
+    seen: set[str] = set()
+    wrong = []
+    for resource in ((document or {}).get("deployment") or {}).get("resources") or []:
+        needs = [resource.get("parent"), *resource.get("dependencies", []), resource.get("provider", "").rpartition("::")[0]]
+        wrong += [
+            f"{resource['urn']} stands before {need}" for need in needs if need and need not in seen and not resource.get("delete")
+        ]
+        seen.add(resource["urn"])
+    return wrong
+
+
+def steps(events: Iterable[dict[str, Any]]) -> Counter[str]:
+    """What was done to which resource, and what policies said, as counted lines."""
+    found: Counter[str] = Counter()
+    for event in events:
+        for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
+            if kind in event:
+                metadata = event[kind]["metadata"]
+                found[f"{kind} {metadata['op']} {metadata['urn']}"] += 1
+        if "policyEvent" in event:
+            policy = event["policyEvent"]
+            found[f"policy {policy.get('policyName')} {policy.get('enforcementLevel')} {policy.get('resourceUrn', '')}"] += 1
+        if "summaryEvent" in event:
+            changes = event["summaryEvent"].get("resourceChanges") or {}
+            found["summary " + json.dumps({key: count for key, count in sorted(changes.items()) if count})] += 1
+    return found
+
+
+def preview(document: Any, names: Names) -> dict[str, Any]:
+    """The comparable part of ``preview --json``: the summary, and each step with its reasons."""
+    rows = []
+    for step in (document or {}).get("steps") or []:
+        row = {key: step.get(key) for key in ("op", "urn", "replaceReasons", "diffReasons", "detailedDiff") if step.get(key)}
+        row["provider"] = names.text(step.get("provider") or "")
+        rows.append(json.dumps(row, sort_keys=True))
+    diagnostics = sorted(
+        {
+            f"{d.get('severity')}: {names.text(d['message']).splitlines()[0]}"
+            for d in (document or {}).get("diagnostics") or []
+            if d["message"].strip()
+        }
+    )
+    return {"changeSummary": (document or {}).get("changeSummary") or {}, "steps": sorted(rows), "diagnostics": diagnostics}
+
+
+def history(entries: Any, names: Names) -> list[Any]:
+    """The comparable part of a history: places, versions of programs and this machine's variables aside."""
+    view = []
+    for recorded in entries or []:
+        entry = {key: value for key, value in recorded.items() if key not in ("startTime", "endTime")}
+        environment = entry.get("environment") or {}
+        aside = (
+            "runtime.executable",
+            "runtime.version",
+            "runtime.metadata",
+            "pulumi.arch",
+            "pulumi.env.",
+            "pulumi.flag.event-log",
+            "git.",
+            "vcs.",
+        )
+        entry["environment"] = {key: value for key, value in environment.items() if not key.startswith(aside)}
+        view.append(names.value(entry))
+    return view
+
+
+def paths(tree: str) -> list[str]:
+    """The files of a backend listing; nanoseconds in names aside, and the journals that this engine has beside."""
+    lines = [re.sub(r"\d{19}", "<ns>", line.split(maxsplit=2)[-1]) for line in tree.splitlines()]
+    return sorted(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<uuid>", line) for line in lines if "/journals" not in line)
