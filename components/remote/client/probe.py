@@ -35,6 +35,7 @@ class Probe:
             raise Failure(f"The probe of {self.domain!r} needs a path that begins with '/' and holds no space.")
         self.site = Site(edge, self.domain)
         self.answered = 0
+        self.told: str | None = None
 
     def live(self, extra: float = 0, headers: dict[str, str] | None = None) -> str | None:
         """Asks until ``successes`` answers in a row were right; gives what was wrong at the end of the time budget, or ``None``."""
@@ -75,8 +76,10 @@ class Probe:
         return None
 
     def _told_release(self, answer: Answer) -> str | None:
+        self.told = None
         try:
             told = json.loads(answer.body)["release"]
+            self.told = str(told)
         except (ValueError, KeyError, TypeError, RecursionError):
             return f'does not tell its release at {self.release_path} (status {answer.status}); expected JSON with "release"'
         if told != self.expected:

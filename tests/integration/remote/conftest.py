@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from .site import Site
+
 PROJECT = Path(__file__).resolve().parents[3]
 RUN = PROJECT / "components" / "remote" / "run"
 
@@ -231,3 +233,58 @@ def remote(sshd: Sshd) -> Iterator[Remote]:
 def _project_on_path() -> None:
     if str(PROJECT) not in sys.path:
         sys.path.insert(0, str(PROJECT))
+
+
+@pytest.fixture
+def site(remote: Remote) -> Iterator[Site]:
+    made = Site()
+    remote.edge = made.edge
+    remote.write()
+    yield made
+    made.close()
+
+
+class Service:
+    """One service on the test host: ``deploy`` builds, stages and switches."""
+
+    def __init__(self, remote: Remote, site: Site, key: str = "votes") -> None:
+        self.remote, self.site, self.key = remote, site, key
+        self.target = f"subdomains/{key}/httpdocs"
+        self.domain = f"{key}.example"
+        self.base = remote.root / ".deploy" / key
+        self.path = remote.root / self.target
+        self.extra: dict[str, Any] = {}
+        site.directories[self.domain] = self.path
+        site.services[self.domain] = self.base
+
+    def stage(self, files: dict[str, str | bytes], **manifest: object) -> str:
+        release = self.remote.artefact(self.key, files, **manifest)  # type: ignore[arg-type]
+        self.remote.run(
+            "stage", service=self.key, release=release, target=self.target, strategy=self.extra.get("strategy", "symlink"),
+            hard_links=True, dependencies=None, keep=5,
+        )  # fmt: skip
+        return release
+
+    def request(self, release: str, **more: object) -> dict[str, Any]:
+        return {
+            "service": self.key, "release": release, "target": self.target, "strategy": "symlink", "runtime": "files", "adopt": "refuse",
+            "persistent": [], "migrate": None, "schema": None, "database": None, "restart": None, "keep": 5,
+            "probe": {"domain": self.domain, "path": "/", "status": 200, "contains": None, "release_path": "/release.json", "successes": 2, "timeout": 3},
+            **self.extra, **more,
+        }  # fmt: skip
+
+    def switch(self, release: str, **more: object) -> dict[str, Any]:
+        return self.remote.run("switch", **self.request(release, **more))
+
+    def deploy(self, files: dict[str, str | bytes], **more: object) -> dict[str, Any]:
+        return self.switch(self.stage(files), **more)
+
+    @property
+    def live(self) -> str | None:
+        """The release that the path shows."""
+        return os.readlink(self.path).rsplit("/", 1)[1] if self.path.is_symlink() else None
+
+
+@pytest.fixture
+def service(remote: Remote, site: Site) -> Service:
+    return Service(remote, site)

@@ -1,0 +1,139 @@
+"""``run switch``: makes a staged release live. The host program does it; this side plans the migrations and looks at the site."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import connection as connections
+from .channel import Host, Reply, words
+from .decide import Plan, plan
+from .probe import Probe
+from .programs import quote
+from .request import arguments, number, one_of, relative, release, service, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+KINDS = ("sql", "alembic", "prisma", "drush", "command")
+
+
+class _Switch:
+    """The conversation with the host program: ``answer`` is called at each of its lines."""
+
+    def __init__(self, host: Host, request: dict[str, Any]) -> None:
+        self.host = host
+        self.service = service(request)
+        self.release = release(request)
+        self.runtime = one_of(request.get("runtime", "files"), "runtime", ("files", "php", "process", "external"))
+        self.migrate: dict[str, Any] = request.get("migrate") or {}
+        self.schema: dict[str, Any] = request.get("schema") or {}
+        self.restart: dict[str, Any] = request.get("restart") or {}
+        self.budget = number(self.restart.get("budget", 10), "restart.budget", 1, 3600) if self.restart else 0
+        self.wanted = [str(name) for name in self.migrate.get("migrations") or []]
+        self.token = os.urandom(16).hex()
+        self.plan = Plan("none")
+        self.probe = Probe(request["probe"], host.connection.edge, self.release if self.release != "adopted" else None)
+        self.fields = self._fields(request)
+
+    def _fields(self, request: dict[str, Any]) -> dict[str, str]:
+        database: dict[str, Any] = request.get("database") or {}
+        kind = one_of(self.migrate["kind"], "migrate.kind", KINDS) if self.migrate else "none"
+        commands = [arguments(command, "migrate.commands") for command in self.migrate.get("commands") or []]
+        directory = self.migrate.get("directory") or ("prisma/migrations" if kind == "prisma" else "migrations")
+        return {
+            "service": self.service, "release": self.release, "target": relative(request["target"], "target"),
+            "strategy": one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place")), "runtime": self.runtime,
+            "adopt": one_of(request.get("adopt", "refuse"), "adopt", ("refuse", "replace")),
+            "persistent": words([relative(path, "persistent") for path in request.get("persistent") or []]),
+            "keep": str(number(request.get("keep", 5), "keep", 2, 1000)),
+            "kind": kind, "mode": one_of(self.migrate.get("mode", "online"), "migrate.mode", ("online", "offline")),
+            "directory": relative(directory, "migrate.directory"), "migrations": words([relative(name, "migrations") for name in self.wanted]),
+            "timeout": str(number(self.migrate.get("timeout", 600), "migrate.timeout", 1, 86400)),
+            "commands": str(len(commands)), **{f"command_{n}": words(command) for n, command in enumerate(commands)},
+            "db_engine": one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
+            "db_name": text(database, "name") if database else "", "schema": str(self.schema.get("query") or ""),
+            "restart": words(arguments(self.restart["command"], "restart.command")) if self.restart else "", "budget": str(self.budget),
+            # A process serves from memory and a site without its own release file cannot be told apart: those are probed after the switch.
+            "candidate": "1" if self.runtime != "process" and request.get("strategy", "symlink") == "symlink" else "0",
+        }  # fmt: skip
+
+    def answer(self, key: str, values: list[str], reply: Reply) -> str | None:
+        """What the host program is told at its line ``key``."""
+        if key == "decide":
+            return self._decide(reply)
+        if key == "probe":
+            wrong = self._look(values)
+            return wrong if wrong in ("ok", "inconclusive") else "fail " + "".join(c if c.isprintable() else " " for c in wrong)
+        return None
+
+    def _decide(self, reply: Reply) -> str:
+        kind = self.migrate.get("kind", "none") if self.fields["db_engine"] else "none"
+        state = next(iter(reply.all("state")), ["none", "-", "-", "-"])
+        begun = next(((values[0], values[1]) for values in reply.all("begun")), None)
+        applied = [(values[0], values[1], values[2]) for values in reply.all("applied") if len(values) >= 3]
+        files = {values[0]: values[1] for values in reply.all("file")}
+        expect = self.schema.get("expect") or (self.wanted[-1] if self.wanted and kind != "none" else None)
+        self.plan = plan(kind, self.wanted, applied, files, reply.first("schema") or None, expect, begun, live=state[1] == self.release)
+        lines = {
+            "schema": self.plan.schema, "pending": words(self.plan.pending), "expect": str(expect or ""), "token": self.token,
+            "refuse": self.plan.refuse or "",
+        }  # fmt: skip
+        return "\n".join(f"d_{name}={quote(value)}" for name, value in lines.items()) + "\n."
+
+    def _look(self, values: list[str]) -> str:
+        """``ok``, ``inconclusive``, or what is wrong."""
+        what, argument = values[0], values[1] if len(values) > 1 else ""
+        bypass = {"X-Mo-Probe": argument}
+        if what == "live":
+            headers = bypass if argument else {}
+            return self.probe.live(self.budget, headers) or (None if argument else self.probe.served_secrets()) or "ok"
+        if what == "down":
+            return self._look_down(bypass)
+        deadline = time.monotonic() + self.probe.timeout
+        if what == "candidate":
+            wrong = self.probe.once(deadline, "/" + argument)
+            # Where another release answers below the folder, its front controller does: nothing is known of the candidate.
+            return "inconclusive" if wrong and self.probe.told not in (None, self.release) else wrong or "ok"
+        expected, self.probe.expected = self.probe.expected, None
+        try:
+            return self.probe.once(deadline, "/" + argument) or "ok"
+        finally:
+            self.probe.expected = expected
+
+    def _look_down(self, bypass: dict[str, str]) -> str:
+        deadline = time.monotonic() + 10
+        try:
+            for _ in range(20):
+                closed = self.probe.site.get(self.probe.path, deadline)
+                if closed.status == 503:
+                    break
+                time.sleep(0.1)
+            if closed.status != 503:
+                return f"{self.probe.url()} answers {closed.status} instead of 503 while the file maintenance is there"
+            if "retry-after" not in closed.headers:
+                return f"{self.probe.url()} answers 503 without Retry-After"
+            opened = self.probe.site.get(self.probe.path, deadline, bypass)
+            if opened.status == 503 and "retry-after" in opened.headers:
+                return f"{self.probe.url()} answers 503 to the probe's header X-Mo-Probe too"
+        except Exception as error:
+            return f"{self.probe.url()} gives no answer: {error}"
+        return "ok"
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Request and result: docs/host-protocol.md."""
+    host = Host(connections.load(str(request["stack"])))
+    talk = _Switch(host, request)
+    reply = host.call("switch", talk.fields, f"{talk.service}: switching to {talk.release}", answer=talk.answer)
+    schema, previous, at, snapshot, gap = next(iter(reply.all("result")), ["none", "-", "-", "-", "0"])
+    live_before = next(iter(reply.all("state")), ["none", "-"])[1]
+    return {
+        "release": talk.release, "live": talk.release, "previous": None if previous == "-" else previous,
+        "changed": live_before != talk.release, "schema": "migrated" if schema == "pending" else schema,
+        "migrations": [values[0] for values in reply.all("migrated")], "snapshot": None if snapshot == "-" else snapshot,
+        "gap_ms": int(gap), "at": at, "status": talk.probe.answered, "notes": [values[0] for values in reply.all("note")],
+        "files_only": any(values[0].startswith("files only") for values in reply.all("note")),
+        "recovered": [values[0] for values in reply.all("recovered")], "steps": reply.steps,
+    }  # fmt: skip

@@ -1,0 +1,150 @@
+"""``switch`` makes a release live by one rename, and a bad one never serves anybody."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .conftest import Service
+from .site import Poller
+
+pytestmark = pytest.mark.sandbox
+
+
+def test_first_second_and_back_again(service: Service) -> None:
+    first = service.deploy({"index.html": "one", "same": "same"})
+    assert first["previous"] is None
+    assert first["live"] == service.live
+    assert os.readlink(service.path).startswith("../../.deploy/votes/releases/")
+    one = first["live"]
+    with Poller(service.site, service.domain) as poller:
+        second = service.deploy({"index.html": "two", "same": "same"})
+        assert second["previous"] == one
+        assert second["gap_ms"] == 0
+        assert [step["name"] for step in second["steps"]] == ["facts", "prepare", "candidate", "rename", "probe", "prune"]
+        same = service.switch(second["live"])
+        assert same["changed"] is False
+        assert same["at"] == second["at"]
+        assert same["previous"] == one
+        back = service.switch(one)
+        assert back["previous"] == second["live"]
+    assert poller.failed == []
+    assert poller.bodies == {b"one", b"two"}
+    releases = service.base / "releases"
+    assert (releases / one / "same").stat().st_ino == (releases / second["live"] / "same").stat().st_ino
+    assert (releases / one / "index.html").stat().st_ino != (releases / second["live"] / "index.html").stat().st_ino
+
+
+@pytest.mark.parametrize("page", ["!500", "!404", "!hang"])
+def test_a_bad_release_serves_nobody_and_the_old_one_stays(service: Service, page: str) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    bad = service.stage({"index.html": page})
+    with Poller(service.site, service.domain) as poller:
+        sentence = service.remote.refused("switch", **service.request(bad))
+    assert f"{one} stays live" in sentence
+    assert "before it went live" in sentence
+    assert service.live == one
+    assert poller.failed == []
+    assert poller.bodies == {b"one"}
+    assert sorted(os.listdir(service.base)) == sorted({"history", "incoming", "live", "lock", "log", "releases", "shared", "snapshots", "stage.lock", "tmp"})
+    assert not [name for name in os.listdir(service.path) if name.startswith("mo-probe")]
+
+
+def test_a_release_that_only_fails_when_live_is_put_back(service: Service) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    bad = service.stage({"index.html": "two"})
+    probe = service.request(bad)["probe"] | {"contains": "one", "timeout": 1}
+    service.site.redirects["/mo-none"] = "/"
+    sentence = service.remote.refused("switch", **service.request(bad, probe=probe, runtime="process"))
+    assert "without the expected text" in sentence
+    assert service.live == one
+
+
+def test_found_content_is_adopted_with_its_uploads(service: Service) -> None:
+    (service.path / "uploads/a b").mkdir(parents=True)
+    (service.path / "uploads/a b/it's.txt").write_text("kept")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root)
+    service.extra["persistent"] = ["uploads", "sites/default/files"]
+    result = service.deploy({"index.html": "new"})
+    assert result["previous"] == "adopted"
+    assert result["gap_ms"] < 1000
+    assert (service.path / "uploads/a b/it's.txt").read_text() == "kept"
+    assert (service.path / "sites/default/files").is_dir()
+    back = service.switch("adopted")
+    assert back["previous"] == result["live"]
+    assert (service.path / "index.html").read_text() == "old"
+    assert (service.path / "uploads/a b/it's.txt").read_text() == "kept"
+    for n in range(10):
+        service.deploy({"index.html": f"v{n}"}, keep=2)
+        assert (service.path / "uploads/a b/it's.txt").read_text() == "kept"
+    assert len([p for p in (service.base / "releases").iterdir() if p.is_dir()]) <= 3
+
+
+def test_files_that_would_disappear_stop_the_switch_and_are_named(service: Service) -> None:
+    service.path.mkdir(parents=True)
+    (service.path / "index.html").write_text("old")
+    (service.path / "important letter.pdf").write_text("x")
+    service.remote.own(service.remote.root)
+    release = service.stage({"index.html": "new"})
+    sentence = service.remote.refused("switch", **service.request(release))
+    assert "important letter.pdf" in sentence
+    assert not service.path.is_symlink()
+    assert service.switch(release, adopt="replace")["previous"] == "adopted"
+
+
+def test_a_first_release_that_fails_leaves_the_found_content(service: Service) -> None:
+    service.path.mkdir(parents=True)
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root)
+    release = service.stage({"index.html": "!500"})
+    with Poller(service.site, service.domain) as poller:
+        service.remote.refused("switch", **service.request(release))
+    assert poller.failed == []
+    assert (service.path / "index.html").read_text() == "old"
+
+
+def test_in_place_switches_and_puts_back(service: Service) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
+    (service.path / "uploads").mkdir(parents=True)
+    (service.path / "uploads/u").write_text("u")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root)
+    one = service.deploy({"index.html": "one", "gone": "x"})
+    assert one["previous"] == "adopted"
+    two = service.deploy({"index.html": "two"})
+    assert two["previous"] == one["live"]
+    assert sorted(p.name for p in service.path.iterdir()) == ["index.html", "release.json", "uploads"]
+    bad = service.stage({"index.html": "!500"})
+    assert "stays live" in service.remote.refused("switch", **service.request(bad))
+    assert (service.path / "index.html").read_text() == "two"
+    assert (service.path / "uploads/u").read_text() == "u"
+
+
+def test_restarts_with_the_program_and_says_files_only_where_an_external_daemon_cannot_be(service: Service) -> None:
+    marker = service.remote.folder / "restarted"
+    marker.touch()
+    marker.chmod(0o666)
+    one = service.deploy({"index.html": "one"}, runtime="process", restart={"command": ["sh", "-c", f"echo x >> '{marker}'"], "budget": 2})
+    assert marker.read_text() == "x\n"
+    two = service.stage({"index.html": "two"})
+    sentence = service.remote.refused("switch", **service.request(two, runtime="process", restart={"command": ["no-such-program"], "budget": 1}))
+    assert "no-such-program" in sentence
+    assert service.live == one["live"]
+    result = service.switch(two, runtime="external", restart={"command": ["no-such-program", "x"], "budget": 1})
+    assert "files only" in result["notes"][0]
+
+
+def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Service) -> None:
+    release = service.deploy({"index.html": "one"})["live"]
+    probe = service.request(release)["probe"]
+    assert service.remote.run("health", service="votes", release=release, probe=probe)["status"] == 200
+    assert "instead of r0000000000000000" in service.remote.refused("health", service="votes", release="r0000000000000000", probe=probe)
+    service.site.redirects["/r"] = "https://elsewhere.example/"
+    assert "elsewhere.example" in service.remote.refused("health", service="votes", release=release, probe=probe | {"path": "/r", "timeout": 1})
+    service.site.redirects["/r"] = "/"
+    service.remote.run("health", service="votes", release=release, probe=probe | {"path": "/r"})
+    (service.base / "releases" / release / ".env").write_text("DB_PASS='x'\n")
+    sentence = service.remote.refused("health", service="votes", release=release, probe=probe)
+    assert "/.env is served" in sentence
