@@ -1,7 +1,8 @@
-"""The same work by hand: what a careful person's shell scripts would do, as the limit (one SSH master, 8 channels) and serially (a login a step).
+"""The same work by hand: what a careful person's shell scripts would do, as the limit (one SSH master, 8 channels) and serially.
 
 Both rsync every artefact, and for services with a database dump it, apply what its migrations lack, switch the symlink, restart, and
-ask the URL. They create no databases, accounts or GitHub secrets, keep no state, verify no digest and put nothing back: the limit is a floor.
+ask the URL. They create no databases, accounts or GitHub secrets, keep no state,
+verify no digest and put nothing back: the limit is a floor.
 """
 
 from __future__ import annotations
@@ -18,27 +19,34 @@ from catalog.settings import StackSettings
 
 CHANNELS = 8
 
-_SQL = """
-mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" -e 'CREATE TABLE IF NOT EXISTS schema_version (version VARCHAR(190) PRIMARY KEY, checksum CHAR(64), applied_at DATETIME)'
-have=$(mariadb --defaults-extra-file=../../my.cnf -N "$DB_NAME" -e 'SELECT version FROM schema_version')
-for f in {directory}/*.sql; do
+_MARIADB = 'mariadb --defaults-extra-file=../../my.cnf "$DB_NAME"'
+_SQL = f"""
+{_MARIADB} -e 'CREATE TABLE IF NOT EXISTS schema_version (version VARCHAR(190) PRIMARY KEY, checksum CHAR(64), applied_at DATETIME)'
+have=$({_MARIADB} -N -e 'SELECT version FROM schema_version')
+for f in DIRECTORY/*.sql; do
   v=$(basename "$f" .sql)
+  case $v in *.down) continue ;; esac
   printf '%s\\n' "$have" | grep -qxF "$v" && continue
-  mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" < "$f"
-  mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" -e "INSERT INTO schema_version VALUES ('$v', '', NOW())"
+  {_MARIADB} < "$f"
+  {_MARIADB} -e "INSERT INTO schema_version VALUES ('$v', '', NOW())"
 done
 """
-_PRISMA = """
-mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" -e 'CREATE TABLE IF NOT EXISTS _prisma_migrations (id VARCHAR(36) PRIMARY KEY, checksum VARCHAR(64) NOT NULL, finished_at DATETIME(3), migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at DATETIME(3), started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), applied_steps_count INT UNSIGNED NOT NULL DEFAULT 0)'
-have=$(mariadb --defaults-extra-file=../../my.cnf -N "$DB_NAME" -e 'SELECT migration_name FROM _prisma_migrations')
-for d in {directory}/*/; do
+_PRISMA = f"""
+{_MARIADB} -e 'CREATE TABLE IF NOT EXISTS _prisma_migrations (id VARCHAR(36) PRIMARY KEY, checksum VARCHAR(64) NOT NULL,
+  finished_at DATETIME(3), migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at DATETIME(3),
+  started_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), applied_steps_count INT UNSIGNED NOT NULL DEFAULT 0)'
+have=$({_MARIADB} -N -e 'SELECT migration_name FROM _prisma_migrations')
+for d in DIRECTORY/*/; do
   v=$(basename "$d")
   printf '%s\\n' "$have" | grep -qxF "$v" && continue
-  mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" < "$d/migration.sql"
-  mariadb --defaults-extra-file=../../my.cnf "$DB_NAME" -e "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES (UUID(), '', NOW(3), '$v')"
+  {_MARIADB} < "$d/migration.sql"
+  {_MARIADB} -e "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES (UUID(), '', NOW(3), '$v')"
 done
-"""  # noqa: E501  a table definition reads best on one line
-_VENV = "[ -x .venv/bin/python ] || { python3 -m venv .venv && .venv/bin/pip install -q --no-index --find-links wheels -r requirements.txt; }\n"
+"""
+_VENV = (
+    "[ -x .venv/bin/python ] || { python3 -m venv .venv && "
+    ".venv/bin/pip install -q --no-index --find-links wheels -r requirements.txt; }\n"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class ByHand:
         known = scratch / "known_hosts"
         known.write_text("".join(f"[{self.host.address}]:{self.host.port} {k}\n" for k in self.host.host_keys))
         self.ssh = [
-            "ssh", "-F", "none", "-p", str(self.host.port), "-i", str(self.host.key_file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "ssh", "-F", "none", "-p", str(self.host.port), "-i", str(self.host.key_file),
+            "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
             "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes", "-l", self.host.user,
         ]  # fmt: skip
         if not serial:
@@ -90,16 +99,17 @@ class ByHand:
         try:
             if self.serial:
                 for w in chosen:
-                    self._host("set -e\n" + self._switch(w, releases[w.key]))
+                    self.on_host("set -e\n" + self._switch(w, releases[w.key]))
             else:
-                self._host(script)
+                self.on_host(script)
             for w in chosen:
-                self._probe(w)
+                self.probe(w)
         finally:
             if not self.serial:
                 subprocess.run([*self.ssh, "-O", "exit", self.host.address], check=True, capture_output=True)
 
-    def _host(self, script: str) -> None:
+    def on_host(self, script: str) -> None:
+        """Runs a shell program on the host."""
         subprocess.run([*self.ssh, self.host.address, "sh"], input=script.encode(), check=True, capture_output=True)
 
     def _releases(self, work: Work) -> str:
@@ -108,13 +118,16 @@ class ByHand:
     def _one(self, work: Work) -> None:
         target = f"{self._releases(work)}/{work.release}"
         subprocess.run(
-            ["rsync", "-a", "--delete", "--mkpath", "--exclude=.venv", "-e", shlex.join(self.ssh), f"{work.tree}/", f"{self.host.address}:{target}/"],
+            [
+                "rsync", "-a", "--delete", "--mkpath", "--exclude=.venv",
+                "-e", shlex.join(self.ssh), f"{work.tree}/", f"{self.host.address}:{target}/",
+            ],
             check=True,
             capture_output=True,
         )  # fmt: skip
         script = f"set -e\ncd {shlex.quote(target)}\n{self._data(work)}{self._switch(work, work.release)}"
-        self._host(script)
-        self._probe(work)
+        self.on_host(script)
+        self.probe(work)
 
     def _data(self, work: Work) -> str:
         migrate, database = work.service.steps.migrate, work.service.database
@@ -122,13 +135,14 @@ class ByHand:
         if migrate is None or database is None:
             return venv
         dump = (
-            'mariadb-dump --defaults-extra-file=../../my.cnf --single-transaction --routines --triggers "$DB_NAME" | gzip -1 > ../../dump.gz\n'
+            'mariadb-dump --defaults-extra-file=../../my.cnf --single-transaction --routines --triggers "$DB_NAME"'
+            " | gzip -1 > ../../dump.gz\n"
             if database.engine == "mariadb"
             else 'PGPASSWORD=$DB_PASS PGSSLMODE=require pg_dump -Fc -h "$DB_HOST" -p "$DB_PORT" -U "$DB_USER" "$DB_NAME" > ../../dump.pg\n'
         )
         steps = {
-            "sql": _SQL.replace("{directory}", str(migrate.directory)),
-            "prisma": _PRISMA.replace("{directory}", str(migrate.directory)),
+            "sql": _SQL.replace("DIRECTORY", str(migrate.directory)),
+            "prisma": _PRISMA.replace("DIRECTORY", str(migrate.directory)),
             "alembic": ".venv/bin/python -m alembic upgrade head\n",
         }.get(migrate.kind) or "".join(shlex.join(c) + "\n" for c in migrate.commands)
         return f". ../../secrets.env\n{venv}{dump}{steps}"
@@ -143,7 +157,8 @@ class ByHand:
             script += shlex.join(restart.command) + "\n"
         return script
 
-    def _probe(self, work: Work) -> None:
+    def probe(self, work: Work) -> None:
+        """Asks the service's URL; raises ``CalledProcessError`` where it does not answer 2xx."""
         edge = self.settings.edge
         command = [
             "curl",

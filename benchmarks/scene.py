@@ -1,0 +1,215 @@
+"""One contender's scene: a clone of the project, a fresh sandbox host, artefacts built; and the contenders as actors in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import psycopg
+import pymysql
+import yaml
+from psycopg import sql
+
+from benchmarks.byhand import ByHand, Work, work_of
+from catalog import reader
+from catalog.manifest import load
+from catalog.settings import StackSettings
+from catalog.settings_file import load as load_settings
+
+CHANGED = "sandbox/monorepo/website/index.html"
+
+
+class Actor(Protocol):
+    """A contender: deploys what ``dist/`` holds, and goes back to earlier releases."""
+
+    def deploy(self) -> None: ...
+
+    def back(self, releases: Mapping[str, str]) -> None: ...
+
+
+class Scene:
+    """A fresh sandbox for one contender; removed at the end. All paths are below ``clone`` and ``directory``."""
+
+    def __init__(self, clone: Path, directory: Path, port: int) -> None:
+        self.clone_path, self.directory = clone, directory
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("PULUMI_")},
+            "MO_SANDBOX_DIR": str(directory),
+            "MO_SANDBOX_PORT": str(port),
+            "PULUMI_STACK": "sandbox",
+            "PULUMI_ENGINE": "embedded",
+        }
+        self.services = reader.read().of_stack("sandbox")
+
+    @staticmethod
+    def clone(project: Path, place: Path) -> Path:
+        """A clone of the project's commit, with the project's own Python environment."""
+        subprocess.run(["git", "clone", "-q", str(project), str(place)], check=True)
+        (place / ".venv").symlink_to(project / ".venv")
+        return place
+
+    def __enter__(self) -> Self:
+        self.run("git", "checkout", "-q", "--", CHANGED)
+        self.run(".venv/bin/python", "-m", "sandbox", "up")
+        self.run("bin/pulumi", "stack", "select", "--create", "sandbox")
+        self.run("bin/mo", "build", "--stack", "sandbox")
+        self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+        raw = yaml.safe_load((self.clone_path / "Pulumi.sandbox.yaml").read_text())["config"]
+        texts = {k.removeprefix("mo:"): v if isinstance(v, str) else json.dumps(v) for k, v in raw.items()}
+        self.loaded = load_settings(texts, self.clone_path, "sandbox")
+        self.settings: StackSettings = self.loaded.settings
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.run(".venv/bin/python", "-m", "sandbox", "down")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def run(self, *command: str) -> None:
+        """Runs a command of the clone; its output is shown only where it fails."""
+        done = subprocess.run(
+            command, cwd=self.clone_path, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        if done.returncode:
+            raise SystemExit(
+                f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{done.stdout.decode(errors='replace')[-4000:]}"
+            )
+
+    def actor(self, name: str) -> Actor:
+        """The contender of that name, ready: what it cannot make itself (databases, accounts) is there."""
+        if name == "mo-deploy":
+            return _Program(self)
+        accounts = _Accounts(self)
+        accounts.make()
+        return _ByHand(self, serial=name == "serial")
+
+    def work(self) -> list[Work]:
+        """What ``dist/`` holds now."""
+        return work_of(self.services, self.settings, self.clone_path / "dist")
+
+    def releases(self) -> dict[str, str]:
+        """Release id of each artefact in ``dist/``."""
+        return {key: load(self.clone_path / "dist" / key / "manifest.json").release for key in self.services}
+
+    def change_one_file(self) -> None:
+        """A new line in the website's page, built."""
+        page = self.clone_path / CHANGED
+        page.write_text(page.read_text().replace("</body>", f"<!-- {secrets.token_hex(8)} --></body>"))
+        self.run("bin/mo", "build", "--stack", "sandbox", "main")
+
+    def require_all_answer(self) -> None:
+        """Exits where a service does not answer 200."""
+        checker = ByHand(self.settings, self.work(), self.directory, serial=True)
+        for work in self.work():
+            checker.probe(work)
+
+    def logins(self) -> int:
+        """SSH logins so far, by sshd's own log."""
+        log = (self.directory / "log" / "sshd.log").read_text(errors="replace")
+        return len(re.findall(r"Accepted publickey", log))
+
+
+class _Program:
+    """This project, as its user runs it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def deploy(self) -> None:
+        self._scene.run("bin/pulumi", "up", "--stack", "sandbox", "--yes", "--skip-preview")
+
+    def back(self, releases: Mapping[str, str]) -> None:
+        self._scene.run("bin/mo", "rollback", "--stack", "sandbox", "--yes")
+
+
+class _ByHand:
+    def __init__(self, scene: Scene, *, serial: bool) -> None:
+        self._scene, self._serial = scene, serial
+
+    def _hand(self) -> ByHand:
+        return ByHand(self._scene.settings, self._scene.work(), self._scene.directory, serial=self._serial)
+
+    def deploy(self) -> None:
+        self._hand().deploy()
+
+    def back(self, releases: Mapping[str, str]) -> None:
+        self._hand().back(dict(releases))
+
+
+class _Accounts:
+    """Databases, accounts and credential files, made beforehand for the contenders that make none."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def make(self) -> None:
+        settings = self._scene.settings
+        overlay = yaml.safe_load((self._scene.directory / "settings.yaml").read_text())["secrets"]
+        admins = {
+            "plesk": overlay["pleskAdminPassword"],
+            "external-mariadb": overlay["externalMariadbAdminPassword"],
+            "external-postgresql": overlay["externalPostgresqlAdminPassword"],
+        }
+        script = ["set -e", "umask 077"]
+        for key, service in self._scene.services.items():
+            folder = f"{settings.host.root}/.deploy/{key}"
+            script.append(f"mkdir -p {folder}/releases && chmod 755 {folder} {folder}/releases {settings.host.root}/.deploy")
+            if service.database is None:
+                continue
+            database, server, password = service.database, settings.servers[service.database.server], secrets.token_hex(24)
+            if database.engine == "mariadb":
+                self._mariadb(
+                    server.host,
+                    server.port,
+                    str(server.admin_user),
+                    admins[database.server],
+                    database.name,
+                    database.user,
+                    password,
+                )
+            else:
+                self._postgresql(
+                    server.host,
+                    server.port,
+                    str(server.admin_user),
+                    admins[database.server],
+                    database.name,
+                    database.user,
+                    password,
+                )
+            values = {
+                "DB_ENGINE": database.engine, "DB_HOST": server.host, "DB_PORT": server.port, "DB_NAME": database.name,
+                "DB_USER": database.user, "DB_PASS": password, "JWT_SECRET": "x" * 64, "SESSION_SECRET": "x" * 64,
+            }  # fmt: skip
+            lines = "\n".join(f"{k}='{v}'" for k, v in sorted(values.items()))
+            script.append(f"cat > {folder}/secrets.env <<'END'\n{lines}\nEND")
+            script.append(
+                f"cat > {folder}/my.cnf <<'END'\n[client]\nhost={server.host}\nport={server.port}\n"
+                f"user={database.user}\npassword={password}\nEND"
+            )
+        hand = ByHand(settings, [], self._scene.directory, serial=True)
+        hand.on_host("\n".join(script) + "\n")
+
+    def _mariadb(self, host: str, port: int, admin: str, admin_password: str, name: str, user: str, password: str) -> None:
+        with (
+            pymysql.connect(host=host, port=port, user=admin, password=admin_password) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
+            cursor.execute(f"CREATE OR REPLACE USER {user}@'127.0.0.1' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT ALL PRIVILEGES ON {name}.* TO {user}@'127.0.0.1'")
+
+    def _postgresql(self, host: str, port: int, admin: str, admin_password: str, name: str, user: str, password: str) -> None:
+        with psycopg.connect(
+            host=host, port=port, user=admin, password=admin_password, dbname="postgres", sslmode="require", autocommit=True
+        ) as connection:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(password)))
+            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(user)))
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(user)))
