@@ -135,9 +135,9 @@ def _older(manifest: Manifest, known: ServiceFacts) -> str | None:
 
 
 def commit_of(project: Path, wished: Wishes) -> str | None:
-    """The commit that the evidence must be of: that of the last build (``dist/build.json``), else of the artefacts where they agree."""
+    """The commit that the evidence must be of: that of the last build (``dist/manifest.json``), else of the newest artefact."""
     try:
-        built = json.loads((project / "dist" / "build.json").read_bytes())
+        built = json.loads((project / "dist" / "manifest.json").read_bytes())
         commit = built.get("commit") if isinstance(built, dict) else None
         if isinstance(commit, str):
             return commit

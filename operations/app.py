@@ -1,0 +1,38 @@
+"""``bin/mo``: the operator's command line. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 stopped by the operator; 7 drift found."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from operations.problem import Problem
+
+app = typer.Typer(
+    name="mo",
+    help="Deploys the web services of menschlichkeit-oesterreich.at. Start with `bin/mo doctor`, then `bin/mo deploy`.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _register() -> None:
+    from operations.commands import build, demo, deploy, history, rollback, status
+
+    for function in (build.build, deploy.deploy, status.status, history.history, rollback.rollback, demo.demo):
+        app.command()(function)
+
+
+def main() -> None:
+    """Runs the command line; a ``Problem`` is shown as it is, on stderr."""
+    _register()
+    try:
+        app(prog_name="bin/mo")
+    except Problem as problem:
+        sys.stderr.write(f"mo: {problem}\n")
+        raise SystemExit(problem.code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("mo: stopped; what had begun is finished or put back by the next run.\n")
+        raise SystemExit(130) from None

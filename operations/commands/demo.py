@@ -1,0 +1,61 @@
+"""``bin/mo demo``: the whole way on the sandbox: build, gates, deploy, one line a service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import typer
+
+STACK = "sandbox"
+
+
+def demo() -> None:
+    """Builds the sandbox's monorepo, makes the gates' reports, deploys every service to the sandbox host, and asks each one.
+
+    Exit code 0 only where every service answers HTTP 200.
+    """
+    from operations import build, display, project, release_set
+    from operations.commands import build as building
+    from operations.engine import Engine
+    from operations.problem import Problem
+    from operations.update import Update
+
+    out = display.console()
+    file = project.stack_file(STACK)
+    services = project.services_of(STACK, file)
+    wanted = building.read(STACK)
+    signer = build.load_or_make(project.ROOT / building.KEY, wanted.builder)
+    with out.status("Building …"):
+        built = build.build(wanted.services, wanted.source, project.ROOT / "dist", signer=signer)
+    for outcome in built.outcomes.values():
+        if outcome.error:
+            out.print(outcome.error, style="red", markup=False)
+    if not built.ok:
+        raise Problem("Not every service could be built; nothing was deployed.")
+    out.print(f"built: {len(built.outcomes)} services in {built.seconds:.1f} s")
+    with out.status("Making the gates' reports …"):
+        judged = subprocess.run(
+            [sys.executable, "-m", "operations.gates", "--profile", STACK],
+            cwd=project.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if judged.returncode != 0:
+        raise Problem(f"The gates' tools failed, and nothing was deployed:\n{judged.stdout.strip()}\n{judged.stderr.strip()}")
+    engine = Engine(STACK)
+    before = release_set.live(engine.outputs())
+    releases = release_set.of_artefacts(engine.root, services, services, before)
+    result = Update(engine, file, services, {"releases": releases}, out, before).up("demo")
+    good = sum(answer.ok for answer in result.answers.values())
+    out.print()
+    for key in services:
+        answer = result.answers.get(key)
+        out.print(
+            f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {result.live.get(key) or 'not deployed'}"
+        )
+    changed = any(entry.changed for entry in result.progress.services.values())
+    out.print(f"{good} of {len(services)} services answer HTTP 200; {'deployed' if changed else 'no change'}.")
+    if not result.good or good != len(services):
+        raise typer.Exit(1)

@@ -1,0 +1,156 @@
+"""How an update looks on the screen: a live table on a terminal, one line for each finished service elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from catalog.models import Service
+from operations.progress import STEPS, Progress, ServiceProgress, State
+from operations.smoke import Answer
+
+_SIGN: dict[State, tuple[str, str]] = {
+    "waits": ("·", "dim"),
+    "runs": ("…", "yellow"),
+    "done": ("✓", "green"),
+    "same": ("=", "dim"),
+    "failed": ("✗", "bold red"),
+}
+
+
+def console() -> Console:
+    """Where commands print: colours on a terminal only, words never broken in a pipe."""
+    screen = Console(highlight=False, soft_wrap=False)
+    return screen if screen.is_terminal else Console(highlight=False, soft_wrap=True, no_color=True, width=200)
+
+
+class Screen:
+    """Shows a ``Progress`` while it grows."""
+
+    def __init__(self, out: Console, progress: Progress, services: Mapping[str, Service]) -> None:
+        self.out, self.progress, self.services = out, progress, services
+        self._begun = monotonic()
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Takes in an event of the engine and shows what it changed."""
+        self.progress(event)
+        if self._live is None and ("ended" in event or "failed" in event):
+            with self._lock:
+                self._lines()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While an update runs."""
+        if not self.out.is_terminal:
+            yield
+            return
+        with Live(get_renderable=self._table, console=self.out, refresh_per_second=4, transient=True) as self._live:
+            yield
+        self._live = None
+
+    def _lines(self) -> None:
+        for entry in self.progress.services.values():
+            if entry.service not in self._told and entry.steps.get("health") in ("done", "failed"):
+                self._told.add(entry.service)
+                self.out.print(f"[{monotonic() - self._begun:6.1f} s] {entry.service}: {entry.steps['health']}", markup=False)
+
+    def _table(self) -> Table:
+        entries = list(self.progress.services.values())
+        done = sum(entry.steps.get("health") in ("done", "same") for entry in entries)
+        title = f"{done} of {len(entries)} services, {monotonic() - self._begun:.0f} s"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+        for heading in ("service", *STEPS, ""):
+            table.add_column(heading, justify="left" if heading in ("service", "") else "center")
+        for entry in entries:
+            table.add_row(entry.service, *(_cell(entry, step) for step in STEPS), Text(self._waits(entry), style="dim"))
+        return table
+
+    def _waits(self, entry: ServiceProgress) -> str:
+        """What a service that does nothing now waits for."""
+        if entry.steps.get("stage") == "done" and "switch" not in entry.steps:
+            open_ = [
+                other
+                for other in self.services[entry.service].after
+                if other in self.progress.services and self.progress.services[other].steps.get("switch") not in ("done", "same")
+            ]
+            return f"waits for {', '.join(open_)}" if open_ else ""
+        return ""
+
+
+def _cell(entry: ServiceProgress, step: str) -> Text:
+    sign, style = _SIGN[entry.steps.get(step, "waits")]
+    return Text(sign, style=style)
+
+
+def plan(out: Console, progress: Progress) -> None:
+    """What a preview found: the plan of each service that would change, and the numbers."""
+    for entry in progress.services.values():
+        for text in entry.plan:
+            out.print(text, markup=False)
+    for note in progress.notes:
+        out.print(note, style="yellow", markup=False)
+    if progress.changes:
+        out.print("resources: " + ", ".join(f"{count} to {op}" for op, count in sorted(progress.changes.items())))
+    else:
+        out.print("no change")
+
+
+def summary(
+    out: Console,
+    progress: Progress,
+    moves: Mapping[str, tuple[str | None, str]],
+    live: Mapping[str, str],
+    answers: Mapping[str, Answer],
+) -> None:
+    """The table at the end of an update, failures last and whole."""
+    table = Table(box=None, padding=(0, 1))
+    for heading, justify in (("service", "left"), ("release", "left"), ("files", "right"), ("migrations", "left")):
+        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    table.add_column("seconds", justify="right")
+    table.add_column("HTTP", justify="right")
+    entries = sorted(progress.services.values(), key=lambda e: _is_bad(e, answers))
+    for entry in entries:
+        style = "bold red" if _is_bad(entry, answers) else None
+        table.add_row(*_row(entry, moves.get(entry.service), live.get(entry.service), answers.get(entry.service)), style=style)
+    out.print(table)
+    for entry in entries:
+        answer = answers.get(entry.service)
+        problems = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
+        for problem in dict.fromkeys(problems):
+            out.print(f"✗ {entry.service}: {problem}", style="red", markup=False)
+    for problem in progress.errors:
+        out.print(f"✗ {problem}", style="red", markup=False)
+
+
+def _is_bad(entry: ServiceProgress, answers: Mapping[str, Answer]) -> bool:
+    answer = answers.get(entry.service)
+    return entry.failed or (answer is not None and not answer.ok)
+
+
+def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str | None, answer: Answer | None) -> list[str]:
+    stage, switch = entry.results.get("stage", {}), entry.results.get("switch", {})
+    if switch:
+        release = f"{switch.get('previous') or 'none'} → {switch.get('live') or switch.get('release')}"
+    elif move:
+        release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if entry.failed else "")
+    else:
+        release = live or "none"
+    return [
+        entry.service,
+        release,
+        str(stage.get("files", "")),
+        ", ".join(map(str, switch.get("migrations") or ())),
+        f"{entry.seconds:.1f}" if entry.changed else "",
+        str(answer.status or "none") if answer else "",
+    ]

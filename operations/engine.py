@@ -1,0 +1,128 @@
+"""A stack through Pulumi's Automation API, with either engine: ``bin/pulumi`` is the command that it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation as auto
+from pulumi.automation import errors
+
+from operations.problem import Problem
+from operations.project import ROOT
+
+OnEvent = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an update ended. ``outputs``: the stack's, by name, secrets left out; ``error``: what the engine said, ``None`` on success."""
+
+    ok: bool
+    outputs: Mapping[str, Any]
+    error: str | None = None
+
+
+class Engine:
+    """One stack. Every method raises ``Problem`` for what the operator can mend."""
+
+    def __init__(self, stack: str, root: Path = ROOT) -> None:
+        self.name = stack
+        self.root = root
+        try:
+            # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
+            os.environ["PULUMI_STACK"] = stack
+            command = auto.PulumiCommand(root=str(root))
+            workspace = auto.LocalWorkspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack})
+            self._stack = auto.Stack.create_or_select(stack, workspace)
+        except (subprocess.CalledProcessError, OSError) as error:
+            raise Problem(f"bin/pulumi cannot be run: {error}.") from None
+        except errors.CommandError as error:
+            raise Problem(_said(error)) from None
+
+    def preview(self, config_file: Path, on_event: OnEvent) -> Outcome:
+        """What an update would do; changes nothing."""
+        try:
+            self._stack.preview(config_file=str(config_file), on_event=_plain(on_event), color="never")
+        except errors.CommandError as error:
+            return Outcome(False, {}, _said(error))
+        return Outcome(True, {})
+
+    def up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
+        """Makes it so. A failure of one service leaves the others to end by themselves."""
+        try:
+            self._stack.up(
+                config_file=str(config_file),
+                message=message,
+                on_event=_plain(on_event),
+                color="never",
+                show_secrets=False,
+                continue_on_error=True,
+            )
+        except errors.ConcurrentUpdateError:
+            raise Problem(
+                f"Another update of the stack {self.name} is running, or one was killed: see `bin/pulumi stack --stack {self.name}`; "
+                f"where none runs, `bin/pulumi cancel --stack {self.name} --yes` takes the lock away."
+            ) from None
+        except errors.CommandError as error:
+            return Outcome(False, self.outputs(), _said(error))
+        return Outcome(True, self.outputs())
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs that are no secrets."""
+        try:
+            return {key: output.value for key, output in self._stack.outputs().items() if not output.secret}
+        except errors.CommandError as error:
+            raise Problem(_said(error)) from None
+
+    def history(self) -> list[auto.UpdateSummary]:
+        """All updates, newest first."""
+        try:
+            return self._stack.history(page_size=100_000, page=1, show_secrets=False)
+        except errors.CommandError as error:
+            raise Problem(_said(error)) from None
+
+
+def _plain(on_event: OnEvent) -> Callable[[Any], None]:
+    """Events as the plain JSON that Pulumi sends, the same for each version of the Automation API's classes."""
+
+    def hand_on(event: Any) -> None:
+        on_event(plain_event(event))
+
+    return hand_on
+
+
+def plain_event(event: Any) -> dict[str, Any]:
+    """The parts of an ``EngineEvent`` that the commands read."""
+    found: dict[str, Any] = {}
+    if event.diagnostic_event is not None:
+        said = event.diagnostic_event
+        found["diagnostic"] = {
+            "urn": said.urn or "",
+            "severity": said.severity,
+            "message": said.message,
+            "ephemeral": bool(said.ephemeral),
+        }
+    for kind, part in (
+        ("begun", event.resource_pre_event),
+        ("ended", event.res_outputs_event),
+        ("failed", event.res_op_failed_event),
+    ):
+        if part is not None:
+            meta = part.metadata
+            outputs = (meta.new.outputs if meta.new is not None else None) or {}
+            found[kind] = {"urn": meta.urn, "type": meta.type, "op": str(getattr(meta.op, "value", meta.op)), "outputs": outputs}
+    if event.summary_event is not None:
+        found["summary"] = {str(getattr(k, "value", k)): v for k, v in (event.summary_event.resource_changes or {}).items()}
+    return found
+
+
+def _said(error: errors.CommandError) -> str:
+    """The engine's own words, without the frame that the Automation API puts round them."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line.split("error:", 1)[1].strip() for line in lines if line.lstrip().startswith("error:")]
+    return "\n".join(dict.fromkeys(said)) or next((line for line in reversed(lines) if line), "the engine failed and said nothing")

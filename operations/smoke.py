@@ -1,0 +1,71 @@
+"""Asks the public URL of every service, from here, as ``HealthCheck`` does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.models import Service
+from components.component import PROTOCOL
+from components.release import probe
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``status``: the HTTP status, ``None`` where there was no answer; ``problem``: the sentence of a failed check."""
+
+    service: str
+    status: int | None
+    milliseconds: int | None
+    problem: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service answers as it must."""
+        return self.problem is None
+
+
+def ask(
+    root: Path, stack: str, host: str, domain: str, services: Mapping[str, Service], releases: Mapping[str, str | None]
+) -> dict[str, Answer]:
+    """The answer of each service. ``releases``: what each must tell; ``None``: any."""
+
+    def one(service: str) -> Answer:
+        entry = services[service]
+        question = {**probe(entry, domain), "successes": 1}
+        if releases.get(service) is None:
+            question["release_path"] = None
+        request = {
+            "protocol": PROTOCOL,
+            "stack": stack,
+            "host": host,
+            "service": service,
+            "release": releases.get(service),
+            "probe": question,
+        }
+        done = subprocess.run(
+            ["components/remote/run", "health"],
+            cwd=root,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=entry.health.timeout + 30,
+            check=False,
+        )
+        try:
+            result = json.loads(done.stdout) if done.returncode == 0 else {}
+        except ValueError:
+            result = {}
+        if done.returncode == 0 and result.get("status") == entry.health.status:
+            return Answer(service, result["status"], result.get("ms"), None)
+        said = done.stderr.strip() or f"The check ended with {done.returncode} and said nothing."
+        return Answer(service, result.get("status"), None, said)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return {answer.service: answer for answer in pool.map(one, services)}

@@ -1,0 +1,90 @@
+"""One update of a stack, as ``deploy``, ``rollback`` and ``demo`` make it: configuration, progress, smoke tests, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from catalog.models import Service
+from operations import display, project, release_set, smoke
+from operations.engine import Engine
+from operations.problem import Problem
+from operations.progress import Progress
+from operations.project import StackFile
+from operations.smoke import Answer
+
+
+@dataclass
+class Update:
+    """One update. ``changes``: what its configuration sets besides the stack's file (``releases``, ``rollback``)."""
+
+    engine: Engine
+    file: StackFile
+    services: Mapping[str, Service]
+    changes: Mapping[str, Any]
+    out: Console
+    before: Mapping[str, str] = field(default_factory=dict)
+
+    def preview(self) -> Progress:
+        """Shows what would change. Raises ``Problem`` where the program or the gates refuse."""
+        progress = Progress.of(self.services)
+        with self._config() as config, self.out.status("Looking at the host and the gates …"):
+            outcome = self.engine.preview(config, progress)
+        display.plan(self.out, progress)
+        if not outcome.ok:
+            raise Problem("\n".join(progress.errors) or outcome.error or "The preview failed.")
+        return progress
+
+    def up(self, message: str) -> Result:
+        """Makes it so, shows the progress, asks every service, shows the summary."""
+        progress = Progress.of(self.services)
+        screen = display.Screen(self.out, progress, self.services)
+        with self._config() as config, screen.shown():
+            outcome = self.engine.up(config, message, screen)
+        if not outcome.ok and not any(entry.failed for entry in progress.services.values()) and not progress.errors:
+            progress.errors.append(outcome.error or "The update failed.")
+        live = release_set.live(outcome.outputs)
+        answers = self._smoke(live, outcome.outputs)
+        moves = release_set.changes(self.before, self.changes.get("releases") or {})
+        display.summary(self.out, progress, moves, live, answers)
+        return Result(outcome.ok, progress, answers, live)
+
+    def _smoke(self, live: Mapping[str, str], outputs: Mapping[str, Any]) -> dict[str, Answer]:
+        exported = outputs.get("monitoring")
+        if not isinstance(exported, dict):
+            return {}
+        deployed = {key: service for key, service in self.services.items() if key in live}
+        return smoke.ask(self.engine.root, self.engine.name, exported["host"]["name"], exported["domain"], deployed, live)
+
+    def _config(self) -> _Temporary:
+        return _Temporary(project.temporary_config(self.file, self.changes, self.engine.root / ".mo" / self.engine.name))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an update ended. ``live``: service → release after it."""
+
+    ok: bool
+    progress: Progress
+    answers: Mapping[str, Answer]
+    live: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Whether the engine succeeded and every deployed service answers."""
+        return self.ok and all(answer.ok for answer in self.answers.values())
+
+
+@dataclass(frozen=True)
+class _Temporary:
+    path: Path
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
