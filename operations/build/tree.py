@@ -19,7 +19,7 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or link. ``path``: relative, with ``/``; ``place``: where it lies; ``mode``: ``644`` or ``755``; ``target``: only of a link."""
+    """A file or link. ``path``: relative, with ``/``; ``place``: where it lies; ``mode``: ``644`` or ``755``; ``target``: a link's."""
 
     path: str
     place: str
@@ -42,17 +42,15 @@ def listing(
 ) -> Listing:
     """The entries below ``root``. ``excludes`` are rsync patterns, ``persistent`` paths that belong to the running site.
 
-    return Listing(_sorted(walk.files), _sorted(links), tuple(sorted(walk.left_out)))
-    are listed as they are, but special files and links that lead out are refused still.
+    With ``check``, raises ``RefusedError`` with every name that no artefact may hold; without it (a source that is only built from) such
+    files are listed as they are, but special files and links that lead out are refused still.
     """
     walk = _Walk(root, rules.Excludes(excludes), frozenset(p.strip("/") for p in persistent), check)
     walk.run()
     links = [link for link in walk.links if walk.stays_inside(link)]
     if walk.bad:
         raise RefusedError(service, sorted(walk.bad))
-    return Listing(
-        tuple(sorted(walk.files, key=lambda e: e.path)), tuple(sorted(links, key=lambda e: e.path)), tuple(sorted(walk.left_out))
-    )
+    return Listing(_sorted(walk.files), _sorted(links), tuple(sorted(walk.left_out)))
 
 
 def _sorted(entries: list[Entry]) -> tuple[Entry, ...]:
