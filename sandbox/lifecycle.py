@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import account, authority, databases, host, ports, processes, settings, site, web
+from sandbox import account, authority, databases, host, ports, processes, settings, site, stand_ins, web
 from sandbox.layout import Layout, SandboxError
 from sandbox.site import Part, Site
 
-PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd")
+PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd", "github", "mail")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,14 @@ def _prepare(made: Site) -> list[Part]:
         postgresql = pool.submit(databases.postgresql, made)
         host.programs(made)
         host.home(made)
-        others = [web.nginx(made), web.php_fpm(made), host.panel(made), host.sshd(made)]
+        others = [
+            web.nginx(made),
+            web.php_fpm(made),
+            host.panel(made),
+            host.sshd(made),
+            stand_ins.github(made),
+            stand_ins.mail(made),
+        ]
         return [*mariadb.result(), postgresql.result(), *others]
 
 

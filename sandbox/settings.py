@@ -11,6 +11,7 @@ from sandbox.databases import ADMIN
 from sandbox.layout import Layout
 from sandbox.site import Site
 
+OWNER, REPOSITORY = "menschlichkeit-oesterreich", "menschlichkeit-oesterreich-development"
 SMTP_USER = "mailer@mo.localhost"
 _PASSPHRASE = "sandbox"
 """The same for every sandbox, so that the committed ``encryptionsalt`` of Pulumi.sandbox.yaml fits; it guards nothing of worth."""
@@ -60,7 +61,7 @@ def overlay(site: Site) -> dict[str, Any]:
             },
         },
         "mail": {"host": "127.0.0.1", "port": layout.port("smtp")},
-        "github": {"baseUrl": f"http://127.0.0.1:{layout.port('github')}/"},
+        "github": {"owner": OWNER, "repository": REPOSITORY, "baseUrl": f"http://127.0.0.1:{layout.port('github')}/"},
         "secrets": {
             "pleskAdminPassword": site.passwords["plesk"],
             "externalMariadbAdminPassword": site.passwords["external-mariadb"],
