@@ -121,7 +121,7 @@ def to_struct(
     return struct
 
 
-def _fill(target: Value, value: PropertyValue, secrets: bool, resources: bool, skip: bool) -> None:
+def _fill(target: Value, value: PropertyValue, secrets: bool, resources: bool, skip: bool) -> None:  # noqa: PLR0912 - one case a type
     if value is None:
         target.null_value = NullValue.NULL_VALUE
     elif isinstance(value, bool):

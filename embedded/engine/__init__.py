@@ -57,9 +57,11 @@ class _Run:
             self.program.wait()
             return self._result(None, ok=False, error=str(error))
         events.prelude(self.project)
-        ok = False
+        ok = nothing = (
+            options.exclude_protected and not run.options.targets and any(s.protect for s in self.session.snapshot.resources)
+        )
         try:
-            ok = self._deploy(run)
+            ok = nothing or self._deploy(run)
         except Bail:
             pass
         except (EngineError, PolicyError, ProviderError, UnknownPackage) as error:

@@ -42,7 +42,8 @@ class Aliases:
             if other is not None:
                 invalid = True
                 self._error(
-                    f"Duplicate resource alias '{old_urn}' applied to resource with URN '{urn}' conflicting with resource with URN '{other}'",
+                    f"Duplicate resource alias '{old_urn}' applied to resource with URN '{urn}' "
+                    f"conflicting with resource with URN '{other}'",
                     urn,
                 )
             self.taken[old_urn] = urn

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 from embedded.engine import urns
@@ -29,7 +28,7 @@ class Deployment:
     """What all parts of a run share. Events of the program and of steps arrive on a queue; only :meth:`loop` decides."""
 
     def __init__(self, options: Options, project: Project, session: Session, events: Events, cancel: threading.Event) -> None:
-        self.options = options
+        self.options = _without_protected(options, session.snapshot.resources) if options.exclude_protected else options
         self.project = project
         self.events = events
         self.cancel = cancel
@@ -318,4 +317,13 @@ class Deployment:
         self._record_outputs(goal, outputs)
 
 
-Poster = Callable[[Continuation], None]
+def _without_protected(options: Options, resources: list[ResourceState]) -> Options:
+    """``options`` with all resources as targets that are not protected and that no protected one needs."""
+    graph = Graph(resources)
+    kept: set[int] = set()
+    for state in resources:
+        if state.protect:
+            kept |= {graph.position(state), *graph.transitive_dependencies(state)}
+    if not kept:
+        return options
+    return replace(options, targets=tuple(state.urn for position, state in enumerate(resources) if position not in kept))

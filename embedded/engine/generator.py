@@ -48,7 +48,9 @@ class Generator:
         self.refreshed: dict[int, ResourceState] = {}
         self.providers: dict[str, ResourceState] = {}
         self.dependent_keys: dict[str, list[str]] = {}
-        self.targets = urns.Patterns(run.options.targets)
+        self._given_targets = urns.Patterns(run.options.targets)
+        self._given_excludes = urns.Patterns(run.options.excludes)
+        self.targets = urns.Patterns(run.options.targets)  # grow by what depends on them, as the options say
         self.excludes = urns.Patterns(run.options.excludes)
         self.replace_targets = urns.Patterns(run.options.replaces)
         self.aliases = Aliases(run, self.urns)
@@ -187,41 +189,24 @@ class Generator:
         recreating: bool,
         seed: bytes,
     ) -> list[Step]:
-        urn, run = new.urn, self.run
-        inputs = new.inputs or {}
-        if old is not None:
-            inputs = self._restore_ignored(urn, inputs, old.inputs or {}, goal.ignore_changes)
+        urn = new.urn
         external = old is not None and old.external
         implicit = urns.is_provider_type(goal.type) or urns.qualified_type(urn) == urns.ROOT_STACK_TYPE
         targeted = implicit or self.included(new)
-        fresh = recreating or external or self._replace_wanted(urn) or old is None
-        if provider is not None:
-            if not targeted:
-                new.inputs = (old.inputs or {}) if old is not None else {}
-            else:
-                olds = {} if fresh or old is None else old.inputs or {}
-                new.inputs, bad = self._check(provider, new, olds, goal.inputs if fresh else inputs, seed)
-                invalid = invalid or bad
-        else:
-            new.inputs = inputs if inputs or new.inputs is not None else None
-        if run.policies is not None and not run.policies.judge(new, goal, self.provider_state(new.provider)):
-            invalid = True
-        if invalid:
+        fresh = recreating or external or self._replace_wanted(urn)
+        if not self._inputs(goal, old, new, provider, targeted=targeted, fresh=fresh, seed=seed) or invalid:
             raise Bail(f"resource {urn} is invalid")
+        if targeted:
+            self.run.scoping.keep_dependencies(new)
         if recreating:
-            assert old is not None
             self.deletes.discard(urn)
             self.replaces.add(urn)
-            return [
-                Step("replace", old, new),
-                Step("create-replacement", old, new, goal.answer, keys=self.dependent_keys.get(urn, [])),
-            ]
+            keys = self.dependent_keys.get(urn, [])
+            return [Step("replace", old, new), Step("create-replacement", old, new, goal.answer, keys=keys)]
         if external:
             self.creates.add(urn)
-            return [
-                Step("create-replacement", old, new, goal.answer, pending_delete=True),
-                Step("replace", old, new, pending_delete=True),
-            ]
+            create = Step("create-replacement", old, new, goal.answer, pending_delete=True)
+            return [create, Step("replace", old, new, pending_delete=True)]
         if self.excludes.constrained and not targeted and self._excluded(new):
             self.excludes.literals.add(urn)
         elif targeted and self._targeted(new):
@@ -232,7 +217,7 @@ class Generator:
             self.creates.add(urn)
             return [Step("create", None, new, goal.answer)]
         if not targeted:
-            return run.scoping.keep_untargeted(old, goal)
+            return self.run.scoping.keep_untargeted(old, goal)
         steps = self._compare(goal, old, new, provider, seed)
         if steps:
             return steps
@@ -241,6 +226,34 @@ class Generator:
             return []
         self.sames.add(urn)
         return [Step("same", old, new, goal.answer)]
+
+    def _inputs(
+        self,
+        goal: Goal,
+        old: ResourceState | None,
+        new: ResourceState,
+        provider: Provider | None,
+        *,
+        targeted: bool,
+        fresh: bool,
+        seed: bytes,
+    ) -> bool:
+        """Completes ``new.inputs`` by the provider, and lets the policies judge them. Whether the resource may be made."""
+        olds = (old.inputs or {}) if old is not None else {}
+        inputs, valid = (
+            self._restore_ignored(new.urn, goal.inputs, olds, goal.ignore_changes) if old is not None else goal.inputs,
+            True,
+        )
+        if provider is None:
+            new.inputs = inputs
+        elif not targeted:
+            new.inputs = olds
+        elif fresh:
+            new.inputs, valid = self._check(provider, new, {}, goal.inputs, seed)
+        else:
+            new.inputs, valid = self._check(provider, new, olds, inputs, seed)
+        policies = self.run.policies
+        return (policies is None or policies.judge(new, goal, self.provider_state(new.provider))) and valid
 
     def _compare(self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None, seed: bytes) -> list[Step]:
         """The steps that make ``old`` into ``new``; none where they are the same."""
@@ -305,8 +318,8 @@ class Generator:
             run.events.diagnostic("warning", message, urn=urn)
         self.replaces.add(urn)
         if provider is not None and not self._replace_wanted(urn):
-            new.inputs, bad = self._check(provider, new, {}, goal.inputs, seed)
-            if bad:
+            new.inputs, valid = self._check(provider, new, {}, goal.inputs, seed)
+            if not valid:
                 raise Bail(f"resource {urn} has check errors")
         before = diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
         keys, diffs, detailed = diff.replaces, diff.diffs, diff.detailed
@@ -374,7 +387,7 @@ class Generator:
             if failure.property:
                 subject += f": property {failure.property} value {{{_brief(news.get(failure.property))}}}"
             self.run.events.error(f"{subject} has a problem: {failure.reason}", state.urn)
-        return inputs, bool(failures)
+        return inputs, not failures
 
     def _restore_ignored(self, urn: str, inputs: PropertyMap, olds: PropertyMap, ignored: list[str]) -> PropertyMap:
         result, failed = paths.restore(inputs, olds, ignored)
@@ -470,10 +483,10 @@ class Generator:
         return not (self.run.options.excludes and self._excluded(state))
 
     def _targeted(self, state: ResourceState) -> bool:
-        return self._selected(state, urns.Patterns(self.run.options.targets), self.targets, self.run.options.target_dependents)
+        return self._selected(state, self._given_targets, self.targets, self.run.options.target_dependents)
 
     def _excluded(self, state: ResourceState) -> bool:
-        return self._selected(state, urns.Patterns(self.run.options.excludes), self.excludes, self.run.options.exclude_dependents)
+        return self._selected(state, self._given_excludes, self.excludes, self.run.options.exclude_dependents)
 
     def _selected(self, state: ResourceState, given: urns.Patterns, actual: urns.Patterns, dependents: bool) -> bool:
         return given.matches(state.urn) or (dependents and any(actual.matches(urn) for urn in self._needs(state)))

@@ -81,7 +81,7 @@ def restore(inputs: PropertyMap, old: PropertyMap, ignored: list[str]) -> tuple[
     return result, failed
 
 
-def _reset(path: Path, old: Any, new: Any, old_secret: bool, new_secret: bool) -> bool:
+def _reset(path: Path, old: Any, new: Any, old_secret: bool, new_secret: bool) -> bool:  # noqa: C901 - one case an element
     if isinstance(old, Secret):
         old, old_secret = old.value, True
     if isinstance(new, Secret):

@@ -108,7 +108,7 @@ def _kind(value: Any) -> str:
     return next(name for name, types in _TYPES.items() if isinstance(value, types))
 
 
-def _validate(value: Any, schema: dict[str, Any], where: str) -> list[str]:
+def _validate(value: Any, schema: dict[str, Any], where: str) -> list[str]:  # noqa: C901 - one case a keyword
     """Complaints about ``value``, in the words of the real engine's validator."""
     label = f"{where}: " if where else ""
     wanted = schema.get("type")

@@ -10,7 +10,7 @@ from embedded import providers
 from embedded.engine import urns
 from embedded.model import EngineError, Project, ResourceState
 from embedded.providers.base import CheckFailure, Diff, Log, Provider, ProviderError, Resource
-from embedded.values import UNKNOWN_STRING, PropertyMap, Secret, contains
+from embedded.values import UNKNOWN, UNKNOWN_STRING, PropertyMap, Secret, contains
 
 INTERNAL_KEY = "__internal"
 
@@ -65,6 +65,13 @@ class Registry:
     def check(
         self, resource: Resource, olds: PropertyMap, news: PropertyMap, random_seed: bytes
     ) -> tuple[PropertyMap, list[CheckFailure]]:
+        version = news.get("version")
+        package = urns.provider_package(resource.type)
+        if package in providers.PACKAGES and version not in (None, UNKNOWN, providers.PACKAGES[package]):
+            raise EngineError(
+                f"version {version} of package '{package}' is not supported by the embedded engine, which follows "
+                f"{providers.PACKAGES[package]}; use the Pulumi CLI for this program"
+            )
         provider = self._load(resource.type, news)
         checked, failures = provider.check_config(resource.urn, _public(olds), _public(news))
         if failures:

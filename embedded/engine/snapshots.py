@@ -88,9 +88,11 @@ class StateKeeper:
     def settle(self, changed: list[tuple[ResourceState, ResourceState | None]]) -> None:
         """Puts a new state in the place of an old one in the base, or takes the old one out (``None``): a refresh at the end."""
         replaced = {id(old): new for old, new in changed}
-        self._base = [replaced.get(id(state), state) for state in self._base if replaced.get(id(state), state) is not None]
-        for old, new in changed if self._journal is not None else ():
-            self._journal.end(None, old=old, new=new, remove_old=new is None)
+        settled = (replaced.get(id(state), state) for state in self._base)
+        self._base = [state for state in settled if state is not None]
+        if self._journal is not None:
+            for old, new in changed:
+                self._journal.end(None, old=old, new=new, remove_old=new is None)
 
     def outputs(self, state: ResourceState) -> None:
         if self._journal is not None:
