@@ -1,0 +1,205 @@
+"""What every step needs: where the source is, where reports go, for which commit; and how a tool is run and its report kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from catalog.settings import GateSettings, StackSettings
+from evidence.own import Commit
+from evidence.report import NOTE_SUFFIX
+from operations.build import checkout
+from operations.problem import Problem
+from operations.project import ROOT, stack_file
+
+
+class StepError(Exception):
+    """A tool that could not be run, or did not get to its end; the message says why and what to do. Its gate has no report then."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of the gates. ``tools``: our folder for what the registries give, kept between runs; ``settings``: the stack's, ``None``
+    where they are not complete (what needs the host is skipped then)."""
+
+    stack: str
+    project: Path
+    source: Path
+    reports: Path
+    commit: Commit
+    gates: GateSettings
+    settings: StackSettings | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def tools(self) -> Path:
+        """Where tools are installed: ``.mo/gates``."""
+        return self.project / ".mo" / "gates"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        accept: Sequence[int] = (0,),
+        timeout: int = 300,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a tool. Raises ``StepError`` where it is not there, takes too long, or exits with a code that is not its own way to
+        say "ran, and found something"."""
+        try:
+            done = subprocess.run(
+                list(argv), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except FileNotFoundError:
+            raise StepError(f"{Path(argv[0]).name} is not installed") from None
+        except subprocess.TimeoutExpired:
+            raise StepError(f"{Path(argv[0]).name} took more than {timeout} seconds") from None
+        except OSError as error:
+            raise StepError(f"{Path(argv[0]).name} cannot be run: {error.strerror}") from None
+        if done.returncode not in accept:
+            last = " | ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])[:400]
+            raise StepError(f"{Path(argv[0]).name} failed (exit {done.returncode}): {last}")
+        return done
+
+    def forget(self, name: str) -> None:
+        """Removes a report of an earlier run, so that a tool that fails leaves none."""
+        for path in (self.reports / name, self.reports / (name + NOTE_SUFFIX)):
+            path.unlink(missing_ok=True)
+
+    def keep(
+        self,
+        made: Path,
+        name: str,
+        tool: str,
+        version: str,
+        *,
+        exit_code: int = 0,
+        count: int | None = None,
+        measures: Mapping[str, float] | None = None,
+    ) -> None:
+        """Takes a report that a tool just wrote into the reports folder, with a note beside it. Raises ``StepError`` without one."""
+        if not made.is_file():
+            raise StepError(f"{tool} wrote no report")
+        self.reports.mkdir(parents=True, exist_ok=True)
+        target = self.reports / name
+        data = made.read_bytes()
+        note: dict[str, Any] = {
+            "version": 1,
+            "tool": tool,
+            "toolVersion": version,
+            "commit": self.commit.id,
+            "dirty": self.commit.dirty,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "exitCode": exit_code,
+            "measures": dict(measures or {}),
+        }
+        if count is not None:
+            note["count"] = count
+        target.write_bytes(data)
+        target.with_name(name + NOTE_SUFFIX).write_text(json.dumps(note, indent=1) + "\n")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for a tool's output, of this user alone, removed afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix="mo-gates-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def context(stack: str, reports: Path | None = None, project: Path = ROOT) -> Context:
+    """The context of a stack's gates. Raises ``Problem`` where the stack's file or its source cannot be used."""
+    file = stack_file(stack, project)
+    values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not _is_secret(value)}
+    secrets: dict[str, str] = {}
+    if "settingsFile" in file.settings:
+        overlay = _overlay(project / str(file.settings["settingsFile"]))
+        found = overlay.pop("secrets", {})
+        secrets = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+        values = _merged(values, overlay)
+    try:
+        gates = GateSettings.model_validate(values.get("gates") or {})
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise Problem(f"{file.path.name}: mo:gates.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    source = (project / str(values.get("source", "../monorepo"))).resolve()
+    if not source.is_dir():
+        raise Problem(f"The monorepo {source} is not there; set mo:source in {file.path.name}.")
+    return Context(
+        stack=stack,
+        project=project,
+        source=source,
+        reports=reports or project / gates.reports,
+        commit=commit_of(source, project / "dist"),
+        gates=gates,
+        settings=_settings(values),
+        secrets=secrets,
+    )
+
+
+def commit_of(source: Path, out: Path) -> Commit:
+    """The commit that reports on ``source`` are of: HEAD; or the last build's (``dist/build.json``) where the source is the same in both.
+    Raises ``Problem`` outside a repository."""
+    found = checkout.look(source)
+    if found.commit is None:
+        raise Problem(
+            f"{source} is in no git repository, so no report could say for which commit it is. Run `git init` and commit."
+        )
+    return Commit(_built(source, out, found.commit) or found.commit, bool(found.changed))
+
+
+def _built(source: Path, out: Path, head: str) -> str | None:
+    try:
+        built = json.loads((out / "build.json").read_bytes()).get("commit")
+    except (OSError, ValueError, AttributeError):
+        return None
+    if not isinstance(built, str) or not built.isalnum():
+        return None
+    try:
+        same = subprocess.run(
+            ["git", "diff", "--quiet", built, head, "--", "."], cwd=source, capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return built if same.returncode == 0 else None
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
+
+
+def _overlay(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+    return above
+
+
+def _settings(values: Mapping[str, Any]) -> StackSettings | None:
+    known = {field.alias or name for name, field in StackSettings.model_fields.items()}
+    try:
+        return StackSettings.model_validate({key: value for key, value in values.items() if key in known})
+    except ValidationError:
+        return None

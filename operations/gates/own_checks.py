@@ -1,0 +1,130 @@
+"""The project's own checks: personal data in the host's logs, the consent service, the privacy policy's age, the artefacts' attestation."""
+
+from __future__ import annotations
+
+import shlex
+import ssl
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from catalog import reader
+from catalog.provenance import Expectation
+from catalog.settings import StackSettings
+from evidence import attestation, own, personal_data, privacy_policy
+from operations.build import load_or_make
+from operations.gates.context import Context, StepError
+
+ALLOW_LIST = "personal-data-allowed.txt"
+POLICY_PAGE = "website/datenschutz.html"
+_SIGNING_KEY = ".mo/signing.pem"
+
+
+def personal_data_in_logs(context: Context) -> None:
+    """Fetches the host's logs into a folder of this user alone, scans them there, removes them. Leaves ``personal-data.json``."""
+    name = "personal-data.json"
+    context.forget(name)
+    settings = _settings(context)
+    try:
+        allowed = personal_data.load_allowed(context.project / ALLOW_LIST)
+        with context.scratch() as scratch:
+            _fetch_logs(context, settings, scratch)
+            found = personal_data.scan(scratch, allowed)
+    except personal_data.ScanError as error:
+        raise StepError(str(error)) from None
+    own.write(context.reports / name, "personal-data", found.findings, found.files, found.places, context.commit, datetime.now(UTC))
+
+
+def _settings(context: Context) -> StackSettings:
+    if context.settings is None:
+        raise StepError(f"the settings of the stack {context.stack} are not complete, so the host cannot be asked")
+    return context.settings
+
+
+def _fetch_logs(context: Context, settings: StackSettings, folder: Path) -> None:
+    """rsync of ``<root>/logs`` from the host whose key is pinned."""
+    host = settings.host
+    place = f"[{host.address}]:{host.port}" if host.port != 22 else host.address
+    with tempfile.NamedTemporaryFile("w", prefix="mo-known-", suffix=".txt") as known:
+        known.write("".join(f"{place} {key}\n" for key in host.host_keys))
+        known.flush()
+        remote = [
+            "ssh", "-F", "none", "-p", str(host.port), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15",
+            "-o", f"UserKnownHostsFile={known.name}", "-o", "GlobalKnownHostsFile=/dev/null",
+        ]  # fmt: skip
+        if host.key_file:
+            remote += ["-o", "IdentitiesOnly=yes", "-i", str(context.project / Path(host.key_file).expanduser())]
+        context.run(
+            [
+                "rsync",
+                "-rtz",
+                "--no-links",
+                "-e",
+                shlex.join(remote),
+                f"{host.user}@{host.address}:{host.root}/logs/",
+                f"{folder}/",
+            ],
+            context.project,
+            timeout=600,
+        )
+
+
+def consent(context: Context) -> None:
+    """Asks the consent service whether it is active. Leaves ``consent.json``: 1 where it is."""
+    name = "consent.json"
+    context.forget(name)
+    settings = _settings(context)
+    address = f"consent.{settings.domain}"
+    try:
+        answer = ask(settings, context.project, address, "/active.php")
+        active = answer.status_code == 200 and answer.json().get("active") is True
+        said = [] if active else [f"https://{address}/active.php answers {answer.status_code} and does not say that it is active"]
+    except (httpx.HTTPError, ssl.SSLError, ValueError, AttributeError) as error:
+        active, said = False, [f"https://{address}/active.php: {type(error).__name__}"]
+    own.write(context.reports / name, "consent", 1 if active else 0, 1, said, context.commit, datetime.now(UTC))
+
+
+def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.Response:
+    """A GET of a public URL, over the edge that the settings describe. Raises ``httpx.HTTPError``."""
+    edge = settings.edge
+    trust = ssl.create_default_context(cafile=str(project / edge.ca_file) if edge.ca_file else None)
+    address, _, port = (edge.connect or f"{host}:{edge.port}").rpartition(":")
+    url = f"{edge.scheme}://{address}:{port}{path}"
+    shown = host if edge.port in (80, 443) else f"{host}:{edge.port}"
+    with httpx.Client(verify=trust, timeout=20, follow_redirects=False, trust_env=False) as client:
+        return client.get(url, headers={"Host": shown}, extensions={"sni_hostname": host})
+
+
+def privacy(context: Context) -> None:
+    """Reads the policy's date in the website's source. Leaves ``privacy-policy.json``: its age in days."""
+    name = "privacy-policy.json"
+    context.forget(name)
+    try:
+        html = (context.source / POLICY_PAGE).read_text(encoding="utf-8")
+        days = privacy_policy.age(html, datetime.now(UTC).date())
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepError(f"{POLICY_PAGE} cannot be read: {error}") from None
+    except privacy_policy.PolicyError as error:
+        raise StepError(f"{POLICY_PAGE}: {error}") from None
+    own.write(context.reports / name, "privacy-policy", days, 1, [], context.commit, datetime.now(UTC))
+
+
+def attested(context: Context) -> None:
+    """Verifies what ``dist/`` holds against its signed attestation. Leaves ``attestation.json``: artefacts without a valid one."""
+    name = "attestation.json"
+    context.forget(name)
+    settings = _settings(context)
+    signers = settings.provenance.signers
+    if not signers:
+        signers = (load_or_make(context.project / _SIGNING_KEY, settings.provenance.builder).public,)
+    services = reader.read().of_stack(context.stack, settings.services)
+    found = attestation.check(
+        context.project / "dist",
+        services,
+        Expectation(signers, settings.provenance.builder, context.commit.id, context.gates.allow_uncommitted),
+    )
+    own.write(
+        context.reports / name, "attestation", len(found.faults), found.artefacts, found.faults, context.commit, datetime.now(UTC)
+    )

@@ -1,0 +1,55 @@
+"""The API's unit tests with coverage, by pytest in an environment of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+from operations.gates.context import Context, StepError
+
+TOOLS = ("pytest==9.2.0", "pytest-cov==7.1.0", "coverage==7.15.2", "httpx==0.28.1", "pytest-timeout==2.4.0")
+_API = "api.menschlichkeit-oesterreich.at"
+
+
+def run(context: Context) -> None:
+    """Leaves ``unit-api.xml`` (JUnit) and ``coverage-api.xml`` (Cobertura). Failing tests are no error here: the gate says so."""
+    names = ("unit-api.xml", "coverage-api.xml")
+    for name in names:
+        context.forget(name)
+    api = context.source / _API
+    if not (api / "tests").is_dir():
+        raise StepError(f"{_API}/tests is not in the monorepo")
+    python = _environment(context, api / "requirements.txt")
+    with context.scratch() as scratch:
+        done = context.run(
+            [
+                str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", f"--junitxml={scratch / 'unit.xml'}",
+                "-o", "junit_logging=no", "--cov=app", f"--cov-report=xml:{scratch / 'coverage.xml'}", "tests",
+            ],
+            api,
+            accept=(0, 1),
+            env={"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_FILE": str(scratch / ".coverage")},
+        )  # fmt: skip
+        context.keep(scratch / "unit.xml", names[0], "pytest", _version("pytest"), exit_code=done.returncode)
+        context.keep(scratch / "coverage.xml", names[1], "coverage", _version("coverage"), exit_code=done.returncode)
+
+
+def _version(package: str) -> str:
+    return next(tool.split("==")[1] for tool in TOOLS if tool.startswith(package + "=="))
+
+
+def _environment(context: Context, requirements: Path) -> Path:
+    """A virtual environment with the API's requirements and the test tools; made once for each set of them."""
+    wanted = requirements.read_bytes() + "\n".join(TOOLS).encode()
+    folder = context.tools / f"python-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if (folder / "complete").is_file():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    context.run([sys.executable, "-m", "venv", str(folder)], context.source)
+    context.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements), *TOOLS], context.source, timeout=900)
+    (folder / "complete").touch()
+    return python

@@ -1,0 +1,53 @@
+"""The gates' verdicts as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evidence.judge import Verdict
+
+_STYLE = {"pass": "green", "fail": "red", "waived": "yellow"}
+
+
+def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """One entry a gate: ``name``, ``group``, ``verdict``, ``figure``, ``threshold``, ``report``, ``reason``."""
+    return [
+        {
+            "name": verdict.name,
+            "group": verdict.group,
+            "verdict": verdict.verdict,
+            "figure": verdict.figure,
+            "threshold": verdict.threshold,
+            "report": verdict.report,
+            "reason": verdict.reason,
+        }
+        for verdict in verdicts
+    ]
+
+
+def show(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Prints the table, and below it why each gate that does not pass does not."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("gate", "left"),
+        ("group", "left"),
+        ("verdict", "left"),
+        ("figure", "right"),
+        ("threshold", "right"),
+        ("report", "left"),
+    ):
+        table.add_column(column, justify="right" if justify == "right" else "left", no_wrap=column != "report")
+    for verdict in verdicts:
+        figure = "–" if verdict.figure is None else f"{verdict.figure:g}"
+        style = _STYLE[verdict.verdict]
+        table.add_row(verdict.name, verdict.group, f"[{style}]{verdict.verdict}[/]", figure, verdict.threshold, verdict.report)
+    if not console.is_terminal:
+        console.width = 160  # a log is no narrower than its reader's window
+    console.print(table)
+    for verdict in verdicts:
+        if verdict.reason:
+            console.print(verdict.reason, style=_STYLE[verdict.verdict], markup=False, highlight=False, soft_wrap=True)
