@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``variables``. Result: ``changed``."""
+    """Request: ``variables``; ``ca``: PEM text that is written beside and named by ``DB_SSL_CA``. Result: ``changed``."""
     key = service(request)
-    text = render(request["variables"], key)
     host = Host(connections.load(str(request["stack"])))
-    reply = host.call("env", {"action": "write", "service": key, "bytes": str(len(text))}, f"{key}: writing secrets.env", body=text)
+    variables, ca = request["variables"], request.get("ca")
+    if ca is not None:
+        if not isinstance(ca, str) or "-----BEGIN CERTIFICATE-----" not in ca:
+            raise Failure(f"{key}: ca must be certificates in PEM.")
+        variables = {**variables, "DB_SSL_CA": f"{host.connection.root}/.deploy/{key}/db-ca.pem"}
+    text = render(variables, key)
+    certificates = (ca or "").encode()
+    fields = {"action": "write", "service": key, "bytes": str(len(text)), "ca_bytes": str(len(certificates))}
+    reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text)
     return {"changed": reply.first("changed") == "true"}
 
 

@@ -1,0 +1,173 @@
+"""``run facts``: one connection, one script, nothing written: what is live, what the databases hold, what the host can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+from . import connection as connections
+from .channel import ATTEMPTS, Host, Reply, encode, words
+from .connection import PROJECT
+from .failure import Failure
+from .programs import HOST_FOLDER
+from .request import one_of, relative, release, service, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SCRIPT = ("common", "database", "facts")
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Request and result: docs/host-protocol.md."""
+    host = Host(connections.load(str(request["stack"])))
+    fields = {"root": host.connection.root, "programs": words([_program(name) for name in request.get("programs") or []])}
+    services: list[dict[str, Any]] = request.get("services") or []
+    for n, entry in enumerate(services):
+        fields[f"service_{n}"] = words(_words(entry))
+    fields["count"] = str(len(services))
+    texts = []
+    for name in SCRIPT:
+        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
+            texts.append(file.read())
+    reply = _ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]))
+    return _result(host, services, reply)
+
+
+def _program(name: object) -> str:
+    if not isinstance(name, str) or not name or not all(c.isalnum() or c in "._+-/" for c in name):
+        raise Failure(f"The request's programs holds {name!r}, which is no name of a program.")
+    return name
+
+
+def _words(entry: dict[str, Any]) -> list[str]:
+    database: dict[str, Any] = entry.get("database") or {}
+    migrate: dict[str, Any] = entry.get("migrate") or {}
+    schema = entry.get("schema")
+    if isinstance(schema, dict):
+        schema = schema.get("query")
+    wanted = release(entry) if entry.get("release") else ""
+    key = service(entry)
+    return [
+        key, relative(entry["target"], "target"), wanted,
+        one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "", text(database, "name") if database else "",
+        one_of(migrate["kind"], "migrate.kind", ("sql", "alembic", "prisma", "drush", "command")) if migrate else "none",
+        str(schema or ""), "0" if not wanted or _here(key, wanted) else "1",
+    ]  # fmt: skip
+
+
+def _here(key: str, wanted: str) -> bool:
+    """Whether the artefact is on this machine, so that its manifest need not come from the host."""
+    dist = os.environ.get("MO_DIST_DIR") or PROJECT + "/dist"
+    for folder in (f"{dist}/{key}", f"{dist}/.store/{key}/{wanted}"):
+        try:
+            with open(folder + "/manifest.json", "rb") as file:
+                if f'"{wanted}"'.encode() in file.read(4096):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _ask(host: Host, script: bytes) -> Reply:
+    for _ in range(ATTEMPTS):
+        host.master.ensure()
+        host.master.forward_socks()
+        slot = host.master.slot()
+        try:
+            done = subprocess.run(
+                [*host.master.command(), "--", host.master.destination, "exec sh -s"], input=script, capture_output=True, check=False, pass_fds=(slot,)
+            )
+        finally:
+            os.close(slot)
+        reply = Reply()
+        for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
+            reply.take(line)
+        if reply.failure is not None:
+            raise Failure(f"facts on {host.connection.name}: {reply.failure}")
+        if reply.all("end"):
+            return reply
+        if done.returncode != 255:
+            break
+    tail = "; ".join([*reply.noise, done.stderr.decode(errors="replace").strip()])[-300:]
+    raise Failure(f"facts on {host.connection.name}: the question ended with code {done.returncode}: {tail}")
+
+
+def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    for entry in services:
+        found[entry["service"]] = {
+            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None, "schema_version": None,
+            "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
+            "interrupted": False, "unmanaged": [], "unmanaged_count": 0, "problem": None,
+        }  # fmt: skip
+    needs = [values[0] for values in reply.all("needs")]
+    texts: dict[tuple[str, str], list[str]] = {}
+    for key, values in reply.facts:
+        if not values or values[0] not in found:
+            continue
+        if key in ("manifest", "wanted"):
+            texts.setdefault((values[0], key), []).append("\t".join(values[1:]))
+        else:
+            _take(found[values[0]], key, values[1:])
+    for (name, key), lines in texts.items():
+        try:
+            found[name][key] = json.loads("\n".join(lines))
+        except ValueError:
+            found[name]["problem"] = f"the {key} manifest on the host is no JSON"
+    for name, entry in zip(found, services, strict=True):
+        found[name]["lacks"] = [*needs, *found[name]["lacks"]]
+        if found[name]["database"] and entry.get("migrate") and found[name]["applied"] is None:
+            found[name]["applied"] = []
+    free = reply.first("free")
+    quota = reply.first("quota").split()
+    left = (int(quota[1]) - int(quota[0])) * 1024 if len(quota) == 2 and all(part.isdigit() for part in quota) else None
+    return {
+        "host": host.connection.name, "services": found, "programs": {values[0]: values[1] or None for values in reply.all("program")},
+        "free_bytes": int(free) * 1024 if free.isdigit() else None, "quota_bytes": left, "servers": _servers(host, reply), "needs": needs,
+    }  # fmt: skip
+
+
+def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
+    """One line about a service."""
+    if key == "service":
+        known["content"] = {"foreign": "link", "file": "directory"}.get(values[0], values[0])
+        known["live"] = None if values[1] == "-" else values[1]
+        known["log"] = values[2]
+    elif key == "release":
+        known["releases"].append(values[0])
+    elif key == "switched":
+        known["previous"], known["at"] = (None if value == "-" else value for value in values[:2])
+    elif key in ("maintenance", "interrupted"):
+        known[key] = True
+    elif key == "unmanaged":
+        known["unmanaged"].append(values[0])
+    elif key == "found":
+        known["unmanaged_count"] = int(values[0])
+    elif key == "lacks":
+        known["lacks"].append(values[0])
+    elif key == "database":
+        known["database"] = True if values[0] == "yes" else None
+        known["problem"] = values[1] if len(values) > 1 else known["problem"]
+    elif key == "db-of":
+        known["database_bytes"] = int(float(values[2])) if len(values) > 2 and values[2] else None
+    elif key == "applied-of":
+        if len(values) > 2 and values[2] == "done":
+            known["applied"] = [*(known["applied"] or []), values[0]]
+    elif key == "schema-of":
+        value = values[0] if values and values[0] not in ("", "NULL") else None
+        known["schema"] = known["schema_version"] = value
+    elif key == "dberror-of":
+        known["problem"] = values[0]
+        known["database"] = False if "Unknown database" in values[0] or "does not exist" in values[0] else None
+
+
+def _servers(host: Host, reply: Reply) -> dict[str, dict[str, str]]:
+    versions = {(values[0], values[1]): values[2] for values in reply.all("server") if len(values) > 2}
+    return {
+        name: {"version": versions[(str(server.get("host")), str(server.get("port")))]}
+        for name, server in host.connection.servers.items()
+        if (str(server.get("host")), str(server.get("port"))) in versions
+    }
