@@ -1,0 +1,21 @@
+"""The stage as a fixture."""
+
+from __future__ import annotations
+
+import pytest
+
+from embedded import providers
+from tests.unit.embedded.engine.stage import FakeProvider, Stage, World
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    world = World()
+
+    def load(package: str, version: str, directory: str, log: object) -> FakeProvider:
+        if package != "test":
+            raise providers.UnknownPackage(package)
+        return FakeProvider(world)
+
+    monkeypatch.setattr(providers, "load", load)
+    return Stage(world, monkeypatch)
