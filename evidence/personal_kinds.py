@@ -6,48 +6,35 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 EMAIL, PHONE, IBAN, SVNR, IP, CARD = "e-mail", "phone", "IBAN", "social-insurance number", "IP address", "card number"
 
 _EMAIL = re.compile(r"[\w.+'-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}([^\W\d_]{2,24})(?![\w@])")
-_FILE_ENDINGS = {
-    "png",
-    "jpg",
-    "jpeg",
-    "gif",
-    "svg",
-    "webp",
-    "avif",
-    "ico",
-    "css",
-    "js",
-    "mjs",
-    "map",
-    "json",
-    "html",
-    "php",
-    "service",
-    "local",
-}
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"(?<![\w.])(?<![A-Za-z_]/)(?:{_OCTET}\.){{3}}{_OCTET}(?!\.?\w)")
-_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
-_PLUS = re.compile(r"(?<![\w+])(?:\+|00)[1-9](?:[ ()./-]{0,3}\d){7,14}(?![\w])")
+_FILE_ENDINGS = frozenset(
+    ("png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "css", "js", "mjs", "map", "json", "html", "php", "service")
+)
+# No pattern begins with a look-behind: the search would be several times slower. What stands before a match is looked at afterwards.
+_IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\.?\w)")
+_IPV6 = re.compile(r"[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
+_PLUS = re.compile(r"(?:\+|00)[1-9](?:[ ()./-]{0,3}\d){7,14}(?![\w])")
 _NATIONAL = re.compile(
-    r"(?<![\w.:/+=-])\(?0(?:"
+    r"\(?0(?:"
     r"6[5-9]\d\)?[ /-]?\d(?:[ -]?\d){5,9}"  # mobile: 0660 1234567, 06601234567
     r"|(?:1|[2-7]\d{2,3})\)?(?:[ ]|[ ]?[/-][ ]?)\d(?:[ -]?\d){4,9}"  # landline, separated: 01 2345678, 0316/123456
     r")(?![\w]|[.:/-]\d)"
 )
 _US_DATE = re.compile(r"\(?0\d[-/ ]\d\d[-/ ]\d{4}$")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})(\d{2})(?=[ +-]?[A-Za-z0-9])")
-_SVNR = re.compile(r"(?<![\w.,/-])([1-9]\d{3})([ /-]?)(\d{6})(?!\w|\.\d|-\w)")
+_IBAN = re.compile(r"([A-Za-z]{2})(\d{2})(?=[ +-]?[A-Za-z0-9])")
+_DIGITS = re.compile(r"\d(?:[ ()./+-]{0,3}\d){5}")
+"""In every phone number, IBAN, insurance number and card number: six digits that nothing but separators parts."""
+_SVNR = re.compile(r"([1-9]\d{3})([ /-]?)(\d{6})(?!\w|\.\d|-\w)")
 _TIME_BEFORE = re.compile(
     r"(?:^\W{0,2}|(?:ts|time|stamp|epoch|exp|expires|iat|nbf|date|_at|since|until|start|end)[\"']?\s*[=:(]\s*[\"']?)$",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?!\w|[.,-]\d)")
+_CARD = re.compile(r"\d(?:[ -]?\d){12,18}(?!\w|[.,-]\d)")
 _CARD_FORMS = (
     (re.compile(r"4"), {13, 16}),
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),
@@ -103,9 +90,25 @@ def kinds(line: str, allowed: Allowed) -> set[str]:
 
 
 def _kinds(line: str, allowed: Allowed) -> Iterator[str]:
-    for kind, needs, find in _DETECTORS:
-        if (needs is None or needs in line) and any(not allowed.value(value) for value in find(line, allowed)):
+    digits = _DIGITS.search(line) is not None
+    for kind, applies, find in _DETECTORS:
+        if applies(line, digits) and any(not allowed.value(value) for value in find(line, allowed)):
             yield kind
+
+
+def _sign(line: str, match: re.Match[str]) -> str:
+    """The character before a match; empty at the line's start."""
+    return line[match.start() - 1] if match.start() else ""
+
+
+def _is_part(before: str, signs: str) -> bool:
+    """Whether what stands before a match makes it part of something longer."""
+    return bool(before) and (before[-1].isalnum() or before[-1] == "_" or before[-1] in signs)
+
+
+def _is_in_date(line: str, start: int) -> bool:
+    """Whether a digit and a separator of dates and times stand before ``start``."""
+    return start > 1 and line[start - 1] in ":/-." and line[start - 2].isdigit()
 
 
 def _emails(line: str, allowed: Allowed) -> Iterator[str]:
@@ -116,33 +119,48 @@ def _emails(line: str, allowed: Allowed) -> Iterator[str]:
 
 def _addresses(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _IPV4.finditer(line):
-        if not allowed.address(ipaddress.IPv4Address(match.group(0))):
-            yield match.group(0)
-    if line.count(":") < 2:
-        return
-    for match in _IPV6.finditer(line):
-        try:
-            address = ipaddress.IPv6Address(match.group(0))
-        except ValueError:
+        before = line[max(match.start() - 2, 0) : match.start()]
+        # "Chrome/120.0.0.0" is a version, "://192.0.2.1" an address.
+        if _is_part(before, ".") or (before[-1:] == "/" and before[:1].isalpha()):
             continue
-        first = int(address) >> 112
-        real = 0x2000 <= first <= 0x3FFF or first >> 9 == 0xFC >> 1 or first >> 6 == 0xFE80 >> 6
-        if real and not allowed.address(address):
+        if _is_address(match.group(0), allowed):
             yield match.group(0)
+    for match in _IPV6.finditer(line):
+        if _is_part(_sign(line, match), ":."):
+            continue
+        if ("::" in match.group(0) or match.group(0).count(":") == 7) and _is_address(match.group(0), allowed):
+            yield match.group(0)
+
+
+@lru_cache(maxsize=4096)
+def _is_address(text: str, allowed: Allowed) -> bool:
+    """Whether ``text`` is an IP address of somebody, and not one that is allowed. Of IPv6, only what is given to hosts counts: ``add::c``
+    in a log is a name."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        first = int(address) >> 112
+        if not (0x2000 <= first <= 0x3FFF or 0xFC00 <= first <= 0xFDFF or 0xFE80 <= first <= 0xFEBF):
+            return False
+    return not allowed.address(address)
 
 
 def _phones(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _PLUS.finditer(line):
-        yield match.group(0)
+        if not _is_part(_sign(line, match), "+") and not _is_in_date(line, match.start()):
+            yield match.group(0)
     for match in _NATIONAL.finditer(line):
-        if not _US_DATE.match(match.group(0)):
+        free = not _is_part(_sign(line, match), ".+") and not _is_in_date(line, match.start())
+        if free and not _US_DATE.match(match.group(0)):
             yield match.group(0)
 
 
 def _ibans(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _IBAN.finditer(line):
         length = _IBAN_LENGTHS.get(match.group(1).upper())
-        if length is None:
+        if length is None or _is_part(_sign(line, match).replace("_", "="), ""):
             continue
         text = ""
         place = match.start()
@@ -167,7 +185,7 @@ def iban_is_valid(text: str) -> bool:
 def _insurance_numbers(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _SVNR.finditer(line):
         digits = match.group(1) + match.group(3)
-        if not svnr_is_valid(digits):
+        if not svnr_is_valid(digits) or _is_part(_sign(line, match), ".,") or _is_in_date(line, match.start()):
             continue
         # Seconds since 1970 have ten digits too; those that stand where a time stands are none.
         is_time = (
@@ -187,6 +205,8 @@ def svnr_is_valid(digits: str) -> bool:
 def _cards(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _CARD.finditer(line):
         digits = re.sub(r"\D", "", match.group(0))
+        if _is_part(_sign(line, match), ".,"):
+            continue
         if any(form.match(digits) and len(digits) in lengths for form, lengths in _CARD_FORMS) and luhn_is_valid(digits):
             yield digits
 
@@ -200,11 +220,15 @@ def luhn_is_valid(digits: str) -> bool:
     return total % 10 == 0
 
 
-_DETECTORS: tuple[tuple[str, str | None, Callable[[str, Allowed], Iterator[str]]], ...] = (
-    (EMAIL, "@", _emails),
-    (IP, None, _addresses),
-    (PHONE, None, _phones),
-    (IBAN, None, _ibans),
-    (SVNR, None, _insurance_numbers),
-    (CARD, None, _cards),
+def _has_digits(line: str, digits: bool) -> bool:
+    return digits
+
+
+_DETECTORS: tuple[tuple[str, Callable[[str, bool], bool], Callable[[str, Allowed], Iterator[str]]], ...] = (
+    (EMAIL, lambda line, digits: "@" in line, _emails),
+    (IP, lambda line, digits: line.count(".") >= 3 or line.count(":") >= 2, _addresses),
+    (PHONE, _has_digits, _phones),
+    (IBAN, _has_digits, _ibans),
+    (SVNR, _has_digits, _insurance_numbers),
+    (CARD, _has_digits, _cards),
 )

@@ -33,10 +33,7 @@ def gates(
         raise Problem(f"There is no gate {unknown[0]}. The gates are {', '.join(GATES)}.", 2)
 
     def tell(done: steps.Done) -> None:
-        mark, style = ("failed", "red") if done.error else ("done", "green")
-        console.print(
-            f"{done.step.name}: {mark} in {done.seconds:.1f} s{': ' + done.error if done.error else ''}", style=style, markup=False
-        )
+        console.print(steps.said(done), style="red" if done.error else "green", markup=False)
 
     steps.run(here, steps.of_gates(wanted), tell)
     settings = here.gates.model_copy(update={"required": tuple(wanted)})

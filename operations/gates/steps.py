@@ -29,6 +29,13 @@ class Done:
     error: str = ""
 
 
+def said(done: Done) -> str:
+    """One line on how a step ended."""
+    return (
+        f"{done.step.name}: {'failed' if done.error else 'done'} in {done.seconds:.1f} s{': ' + done.error if done.error else ''}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step("pytest with coverage", ("unit-tests", "coverage"), python_tests.run),
     Step("personal data in logs", ("personal-data",), own_checks.personal_data_in_logs),

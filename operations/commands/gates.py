@@ -1,0 +1,59 @@
+"""``bin/mo gates``: reads the reports, judges them and explains, without deploying."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from operations.options import DEFAULT_STACK, Stack
+from operations.problem import Problem
+
+
+def gates(
+    stack: Stack = DEFAULT_STACK,
+    reports: Annotated[Path | None, typer.Option(help="Folder of the reports, instead of the stack's `mo:gates.reports`.")] = None,
+    commit: Annotated[str | None, typer.Option(help="Commit that the reports must be of (40 hexadecimal digits).")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Judge every gate there is, not only those that the stack requires.")
+    ] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run the tools first (as `make gates` does).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, one entry a gate.")] = False,
+) -> None:
+    """Judges the quality gates and says why; deploys nothing.
+
+    Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
+
+    Exit code 0: every gate passes or is waived. 1: at least one is red; the message names gate, figure, threshold and report.
+    """
+    from rich.console import Console
+
+    from evidence.collect import UnknownGateError, collect
+    from evidence.gates import GATES
+    from evidence.judge import judge
+    from evidence.waivers import WaiverError, load
+    from operations.gates import steps, table
+    from operations.gates.context import context
+
+    here = context(stack, reports)
+    wanted = tuple(GATES) if every else here.gates.required
+    if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise Problem(f"--commit {commit!r} is no commit: 40 hexadecimal digits expected (git rev-parse HEAD).", 2)
+    if run:
+        console = Console(stderr=True, highlight=False)
+        steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
+    wish = commit or here.commit.id
+    try:
+        evidence = collect(here.gates.model_copy(update={"required": wanted}), here.project, wish, reports=here.reports)
+        verdicts = judge(evidence, waivers=load(here.project / "waivers.yaml"), commit=wish)
+    except (UnknownGateError, WaiverError) as error:
+        raise Problem(str(error)) from None
+    if as_json:
+        print(json.dumps(table.as_json(verdicts), indent=1))
+    else:
+        table.show(Console(highlight=False), verdicts)
+    if any(verdict.verdict == "fail" for verdict in verdicts):
+        raise typer.Exit(1)
