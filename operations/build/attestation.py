@@ -33,7 +33,7 @@ def current(out: Path) -> dict[str, Manifest]:
 
 
 def write_build_manifest(context: Context, artefacts: Mapping[str, Manifest]) -> bool:
-    """Writes ``manifest.json`` of the whole build where it would say something new; whether it did."""
+    """Writes ``manifest.json`` of the whole build where it would say something new; whether artefacts differ from those it named."""
     out = context.store.out
     services = {
         service: {

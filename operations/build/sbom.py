@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component
 
-# A static site needs no package; the library takes that for an oversight.
-warnings.filterwarnings("ignore", message="The Component this BOM is describing", category=UserWarning)
 
 _NAMESPACE = uuid.UUID("7f0a4f3e-5c0d-5b1e-9a55-1f2f3b8d6c11")
 
@@ -106,7 +104,7 @@ def _application(manifest: Manifest) -> Component:
 
 
 def _library(package: Package) -> Component:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentScope, ComponentType
     from packageurl import PackageURL
@@ -129,7 +127,10 @@ def _library(package: Package) -> Component:
 def _text(bom: Bom, seed: str) -> bytes:
     from cyclonedx.output.json import JsonV1Dot6
 
-    document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
+    with warnings.catch_warnings():
+        # A static site needs no package; the library takes that for an oversight.
+        warnings.filterwarnings("ignore", message="The Component this BOM is describing", category=UserWarning)
+        document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     document.get("metadata", {}).pop("timestamp", None)
     document.pop("serialNumber", None)
     # A name of its content: two documents with the same one say the same.

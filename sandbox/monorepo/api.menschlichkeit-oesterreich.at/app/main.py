@@ -22,10 +22,14 @@ from app.data import Member, session
 log = logging.getLogger("uvicorn.error")
 app = FastAPI(title="Menschlichkeit Österreich API", version=__version__)
 # No cookie takes part (the token goes in a header), so that another site's page can do nothing in a visitor's name.
-app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST", "PATCH"], allow_headers=["Authorization", "Content-Type"])
+app.add_middleware(
+    CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST", "PATCH"], allow_headers=["Authorization", "Content-Type"]
+)
 
 Database = Annotated[Session, Depends(session)]
-Email = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")]
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
+]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 # The cost of a login must not tell whether the address is known.
 _NOBODY = security.hash_password(secrets.token_hex(16))
@@ -93,15 +97,17 @@ def register(wish: Registration, request: Request, database: Database) -> dict[s
         database.flush()
         host = request.headers.get("host", "api.localhost")
         link = f"https://{host.replace('api.', 'frontend.', 1)}/#/verify/{token}"
-        domain = host.partition(":")[0]
-        mail.send(f"no-reply@{domain}", wish.email, "Anmeldung bestätigen", f"Guten Tag {wish.name},\n\nbitte bestätigen Sie Ihre Anmeldung:\n\n{link}\n")
+        words = f"Guten Tag {wish.name},\n\nbitte bestätigen Sie Ihre Anmeldung:\n\n{link}\n"
+        mail.send(f"no-reply@{host.partition(':')[0]}", wish.email, "Anmeldung bestätigen", words)
         database.commit()
     except IntegrityError:
         database.rollback()
     except (OSError, RuntimeError) as error:
         database.rollback()
         log.error("mail: %s", type(error).__name__)
-        raise HTTPException(503, "Der Bestätigungslink konnte nicht verschickt werden. Bitte versuchen Sie es später wieder.") from None
+        raise HTTPException(
+            503, "Der Bestätigungslink konnte nicht verschickt werden. Bitte versuchen Sie es später wieder."
+        ) from None
     return {"detail": "Wir haben Ihnen einen Link zum Bestätigen geschickt."}
 
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-
 import pytest
-from fastapi.testclient import TestClient
-
 from app import __version__, mail, security, settings
+from fastapi.testclient import TestClient
 
 PERSON = {"email": "Ada@Example.org", "name": "Ada", "password": "correct horse battery"}
 
@@ -85,14 +83,22 @@ def test_a_registration_with_a_wrong_field_is_refused(api: TestClient, wrong: di
 
 
 def test_settings_keep_every_character() -> None:
-    assert settings.parse("A='x'\nB='it'\\''s $HOME \\n \"q\"'\nbroken\n") == {"A": "x", "B": "it's $HOME \\n \"q\""}
-    with pytest.raises(RuntimeError, match="secrets.env has no NOTHING"):
+    assert settings.parse("A='x'\nB='it'\\''s $HOME \\n \"q\"'\nbroken\n") == {"A": "x", "B": 'it\'s $HOME \\n "q"'}
+    with pytest.raises(RuntimeError, match=r"secrets\.env has no NOTHING"):
         settings.value("NOTHING")
 
 
 @pytest.mark.parametrize(("engine", "expected"), [("postgresql", "postgresql+psycopg"), ("mariadb", "mysql+pymysql")])
 def test_the_settings_choose_the_database(monkeypatch: pytest.MonkeyPatch, engine: str, expected: str) -> None:
-    known = {"DB_ENGINE": engine, "DB_HOST": "h", "DB_PORT": "1", "DB_NAME": "n", "DB_USER": "u", "DB_PASS": "p'@/", "DB_SSL_CA": "/ca.pem"}
+    known = {
+        "DB_ENGINE": engine,
+        "DB_HOST": "h",
+        "DB_PORT": "1",
+        "DB_NAME": "n",
+        "DB_USER": "u",
+        "DB_PASS": "p'@/",
+        "DB_SSL_CA": "/ca.pem",
+    }
     monkeypatch.setattr(settings, "values", lambda: known)
     url = settings.database_url()
     assert url.drivername == expected  # type: ignore[union-attr]
