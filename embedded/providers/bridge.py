@@ -7,10 +7,13 @@ own form of them). They are made here as the bridge makes them, so that the publ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import secrets
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,7 +28,11 @@ META = "__meta"
 
 @dataclass(frozen=True)
 class Field:
-    """One property. ``kind``: ``str``, ``int``, ``bool``, ``list``, ``set``, ``map`` or ``object`` (a list of at most one, flattened)."""
+    """One property. ``kind``: ``str``, ``int``, ``bool``, ``list``, ``set``, ``map`` or ``object`` (a list of at most one, flattened).
+
+    ``replace``: a change replaces the resource; ``named``: where it is not given it is made from the resource's name; ``deprecated``: what
+    to use instead.
+    """
 
     kind: str = "str"
     required: bool = False
@@ -34,22 +41,35 @@ class Field:
     replace: bool = False
     secret: bool = False
     input: bool = True
+    named: bool = False
+    deprecated: str = ""
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A resource type: its fields in Pulumi's names, the version of its state, and whether its Diff is detailed (SDKv2's is)."""
+    """A resource type: its fields in Pulumi's names, the version of its state, and whether its Diff is detailed (SDKv2's is).
+
+    ``counts_sets``: a changed number of elements is a difference of its own, as older bridges have it. ``delete_first``: a replacement
+    deletes the old one first; so does one that keeps a name that was given. ``unstable``: replacing fields that are not called stable.
+    """
 
     fields: Mapping[str, Field]
     meta_version: str | None = None
     writes_defaults: bool = True
     detailed: bool = True
+    counts_sets: bool = False
+    delete_first: bool = False
+    unstable: frozenset[str] = frozenset()
 
     @property
     def stables(self) -> list[str]:
         """The properties that never change in place."""
-        return sorted(name for name, spec in self.fields.items() if spec.replace)
+        return sorted(name for name, spec in self.fields.items() if spec.replace and name not in self.unstable)
+
+
+class BareError(ProviderError):
+    """An error whose text is printed as it is, without the bridge's words around it."""
 
 
 def annotate(value: PropertyValue, like: PropertyValue) -> PropertyValue:
@@ -119,13 +139,33 @@ class BridgedProvider(ABC):
     ) -> tuple[PropertyMap, list[CheckFailure]]:
         schema = self.schema(resource.type)
         failures = _validate(schema.fields, {key: value for key, value in news.items() if key != DEFAULTS}, "")
-        checked = _with_defaults(schema.fields, news) if schema.writes_defaults else dict(news)
+        given = {**news, **self._made_name(resource, schema, olds, news, random_seed)}
+        checked = _with_defaults(schema.fields, given) if schema.writes_defaults else dict(news)
+        if schema.writes_defaults:
+            checked[DEFAULTS] = sorted({*checked[DEFAULTS], *(key for key in given if key not in news)})
+        for key in news:
+            hint = schema.fields[key].deprecated if key in schema.fields else ""
+            if hint:
+                message = f'{resource.urn} verification warning: property "{key}" is deprecated: {hint}'
+                self.log("warning", message, urn=resource.urn)
         for key, value in checked.items():
             spec = schema.fields.get(key)
             if spec is not None and spec.secret and schema.writes_defaults and not contains(value, Unknown):
                 checked[key] = Secret(plain(value))
         failures += [] if failures else self.validate(resource, {key: plain(value) for key, value in checked.items()})
         return checked, failures
+
+    def _made_name(
+        self, resource: Resource, schema: Schema, olds: PropertyMap, news: PropertyMap, random_seed: bytes
+    ) -> PropertyMap:
+        """A name for what has none: the one that it has, or the resource's with seven random digits."""
+        for key, spec in schema.fields.items():
+            if spec.named and news.get(key) is None:
+                if key in olds.get(DEFAULTS, []) and olds.get(key):
+                    return {key: olds[key]}
+                digits = hashlib.sha256(random_seed or secrets.token_bytes(16)).hexdigest()[:7]
+                return {key: f"{resource.urn.rsplit('::', 1)[-1]}-{digits}"}
+        return {}
 
     def validate(self, resource: Resource, inputs: dict[str, Any]) -> list[CheckFailure]:
         """Rules that concern several properties; unknown values may be among them."""
@@ -144,14 +184,21 @@ class BridgedProvider(ABC):
             before, after = old.get(name), new.get(name)
             if after is None and spec.computed:
                 continue
-            for path, kind in _field_differences(name, spec, before, after):
-                detailed[path] = {"kind": kind + ("-replace" if _replaces(spec, path) else ""), "inputDiff": False}
+            for path, kind in _field_differences(name, spec, before, after, schema.counts_sets):
+                count = spec.kind == "set" and path == name and kind == "update" and not isinstance(after, Unknown)
+                detailed[path] = {"kind": kind + ("-replace" if spec.replace and not count else ""), "inputDiff": False}
         names = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in detailed})
-        replaces = sorted(path for path, entry in detailed.items() if entry["kind"].endswith("-replace"))
+        replaced = [path for path, entry in detailed.items() if entry["kind"].endswith("-replace")]
+        replaces = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in replaced})
         changes = "some" if detailed else "none"
         if not schema.detailed:
-            return Diff(changes, replaces=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in replaces}), diffs=names)
-        return Diff(changes, replaces=replaces, diffs=names, detailed=detailed, stables=schema.stables)
+            return Diff(changes, replaces=replaces, diffs=names)
+        same_name = any(
+            spec.named and name not in news.get(DEFAULTS, []) and old.get(name) == new.get(name)
+            for name, spec in schema.fields.items()
+        )
+        first = bool(replaces) and (schema.delete_first or same_name)
+        return Diff(changes, replaces=replaces, diffs=names, detailed=detailed, stables=schema.stables, delete_before_replace=first)
 
     def complete(self, resource: Resource, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs with the values that an absent one stands for."""
@@ -171,7 +218,12 @@ class BridgedProvider(ABC):
             }
             planned = {key: value for key, value in planned.items() if value is not None}
             return "", annotate({**planned, "id": UNKNOWN}, _visible(inputs))
-        identity, outputs = self.make(resource, given)
+        try:
+            identity, outputs = self.make(resource, given)
+        except BareError:
+            raise
+        except ProviderError as error:
+            raise ProviderError(_occurred(str(error)) if schema.detailed else str(error)) from None
         return identity, self._finished(resource, identity, outputs, inputs)
 
     def read(
@@ -195,10 +247,12 @@ class BridgedProvider(ABC):
             spec = schema.fields[name]
             value = outputs.get(name)
             if inputs or (value is not None and value not in ("", 0, False, [], {})):
+                value = _as_given(value, plain(inputs.get(name)))
                 found[name] = Secret(value) if spec.secret and value is not None else value
-        if inputs.get(DEFAULTS):
-            found[DEFAULTS] = list(inputs[DEFAULTS])
-        return annotate(found, inputs)  # type: ignore[no-any-return]
+        kept = [name for name in inputs.get(DEFAULTS) or [] if found.get(name) == plain(inputs.get(name))]
+        if kept:
+            found[DEFAULTS] = kept
+        return annotate(found, {key: value for key, value in inputs.items() if key != DEFAULTS})  # type: ignore[no-any-return]
 
     def update(
         self,
@@ -217,14 +271,22 @@ class BridgedProvider(ABC):
             return annotate({**old, **given}, _visible(news))  # type: ignore[no-any-return]
         try:
             outputs = self.change(resource, old, given)
+        except BareError:
+            raise
         except ProviderError as error:
-            partial = error.outputs if error.outputs is not None else {**old, **given}
-            raise ProviderError(str(error), id=resource.id, outputs=self._finished(resource, resource.id, partial, news)) from None
-        return self._finished(resource, resource.id, outputs, news)
+            partial = {key: value for key, value in {**old, **given}.items() if key != "id"}
+            message = f"updating {resource.urn}: {_occurred(str(error))}"
+            raise ProviderError(message, id=resource.id, outputs=self._finished(resource, resource.id, partial, news)) from None
+        return self._finished(resource, str(outputs.get("id", resource.id)), outputs, news)
 
     def delete(self, resource: Resource, inputs: PropertyMap, outputs: PropertyMap, *, timeout: float) -> None:
-        self.schema(resource.type)
-        self.remove(resource, _visible(plain(outputs)))
+        schema = self.schema(resource.type)
+        try:
+            self.remove(resource, _visible(plain(outputs)))
+        except BareError:
+            raise
+        except ProviderError as error:
+            raise ProviderError(f"deleting {resource.urn}: {_occurred(str(error))}" if schema.detailed else str(error)) from None
 
     def invoke(self, token: str, args: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
         raise ProviderError(f"the embedded engine does not know the function {token}; use the Pulumi CLI for this program")
@@ -257,24 +319,39 @@ def _visible(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if not key.startswith("__")}
 
 
-def _replaces(spec: Field, path: str) -> bool:
-    return spec.replace
+def _occurred(message: str) -> str:
+    """An error as the bridge lists it."""
+    return f"1 error occurred:\n\t* {message}\n\n"
 
 
-def _field_differences(name: str, spec: Field, before: Any, after: Any) -> list[tuple[str, str]]:
-    if spec.kind == "set" and isinstance(before, list) and isinstance(after, list) and not contains(after, Unknown):
-        return [] if sorted(map(_order, before)) == sorted(map(_order, after)) else list(differences({name: before}, {name: after}))
-    if spec.kind in ("str", "int", "bool") and _empty(before) and _empty(after):
-        return []
-    if spec.kind in ("list", "set", "map", "object") and not before and not after and not isinstance(after, Unknown):
-        return []
+def _as_given(value: Any, given: Any) -> Any:
+    """``value`` with only those members of nested objects that were given: outputs know more of them than the program says."""
+    if isinstance(value, dict) and isinstance(given, dict):
+        return {key: _as_given(item, given[key]) for key, item in value.items() if key in given}
+    if isinstance(value, list) and isinstance(given, list):
+        return [_as_given(item, given[index]) if index < len(given) else item for index, item in enumerate(value)]
+    return value
+
+
+def _field_differences(name: str, spec: Field, before: Any, after: Any, counts: bool) -> list[tuple[str, str]]:
+    if spec.kind in ("str", "int", "bool"):
+        return [] if _empty(before) and _empty(after) else list(differences({name: before}, {name: after}))
+    if isinstance(after, Unknown):
+        return [(name, "update" if before else "add")]
+    if not before or not after:
+        return [] if not before and not after else [(name, "delete" if before else "add")]
+    if spec.kind == "set" and isinstance(before, list) and isinstance(after, list):
+        found = [(f"{name}[{index}]", "delete") for index, item in enumerate(before) if item not in after]
+        found += [(f"{name}[{index}]", "add") for index, item in enumerate(after) if item not in before]
+        return [*([(name, "update")] if counts and found and len(before) != len(after) else []), *found]
     if spec.fields:
         before, after = _nested(spec, before), _nested(spec, after)
     return list(differences({name: before}, {name: after}))
 
 
-def _order(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+def set_order(values: Iterable[str]) -> list[str]:
+    """Strings in the order in which Terraform's sets of strings keep them: by the digits of their CRC-32."""
+    return sorted(values, key=lambda value: str(zlib.crc32(value.encode())))
 
 
 def _nested(spec: Field, value: Any) -> Any:
