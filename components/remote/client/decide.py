@@ -38,7 +38,9 @@ def plan(
     return Plan("none")
 
 
-def _by_name(kind: str, wanted: Sequence[str], applied: Sequence[Applied], files: dict[str, str], begun: tuple[str, str] | None) -> Plan:
+def _by_name(
+    kind: str, wanted: Sequence[str], applied: Sequence[Applied], files: dict[str, str], begun: tuple[str, str] | None
+) -> Plan:
     done = {name: checksum for name, checksum, state in applied if state == "done"}
     pending = [name for name in wanted if name not in done]
     unknown = [name for name in done if name not in wanted]
@@ -56,7 +58,9 @@ def _by_name(kind: str, wanted: Sequence[str], applied: Sequence[Applied], files
             ))  # fmt: skip
     for name in pending:
         if files.get(name) == "missing":
-            return Plan("none", refuse=f"the release lacks the file of the migration {name}, which its manifest lists; build it again")
+            return Plan(
+                "none", refuse=f"the release lacks the file of the migration {name}, which its manifest lists; build it again"
+            )
     if unknown and pending:
         return Plan("none", refuse=(
             f"the database has the migration {unknown[-1]}, which this release does not know, and lacks {pending[0]}, which it brings; "

@@ -78,7 +78,11 @@ def _ask(host: Host, script: bytes) -> Reply:
         slot = host.master.slot()
         try:
             done = subprocess.run(
-                [*host.master.command(), "--", host.master.destination, "exec sh -s"], input=script, capture_output=True, check=False, pass_fds=(slot,)
+                [*host.master.command(), "--", host.master.destination, "exec sh -s"],
+                input=script,
+                capture_output=True,
+                check=False,
+                pass_fds=(slot,),
             )
         finally:
             os.close(slot)

@@ -75,7 +75,9 @@ class _Switch:
         applied = [(values[0], values[1], values[2]) for values in reply.all("applied") if len(values) >= 3]
         files = {values[0]: values[1] for values in reply.all("file")}
         expect = self.schema.get("expect") or (self.wanted[-1] if self.wanted and kind != "none" else None)
-        self.plan = plan(kind, self.wanted, applied, files, reply.first("schema") or None, expect, begun, live=state[1] == self.release)
+        self.plan = plan(
+            kind, self.wanted, applied, files, reply.first("schema") or None, expect, begun, live=state[1] == self.release
+        )
         lines = {
             "schema": self.plan.schema, "pending": words(self.plan.pending), "expect": str(expect or ""), "token": self.token,
             "refuse": self.plan.refuse or "",

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from .databases import MariaDB, PostgreSQL
 from .site import Site
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -288,3 +289,17 @@ class Service:
 @pytest.fixture
 def service(remote: Remote, site: Site) -> Service:
     return Service(remote, site)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    server = MariaDB()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    yield server
+    server.close()

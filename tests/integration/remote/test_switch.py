@@ -47,7 +47,9 @@ def test_a_bad_release_serves_nobody_and_the_old_one_stays(service: Service, pag
     assert service.live == one
     assert poller.failed == []
     assert poller.bodies == {b"one"}
-    assert sorted(os.listdir(service.base)) == sorted({"history", "incoming", "live", "lock", "log", "releases", "shared", "snapshots", "stage.lock", "tmp"})
+    assert sorted(os.listdir(service.base)) == sorted(
+        {"history", "incoming", "live", "lock", "log", "releases", "shared", "snapshots", "stage.lock", "tmp"}
+    )
     assert not [name for name in os.listdir(service.path) if name.startswith("mo-probe")]
 
 
@@ -126,10 +128,14 @@ def test_restarts_with_the_program_and_says_files_only_where_an_external_daemon_
     marker = service.remote.folder / "restarted"
     marker.touch()
     marker.chmod(0o666)
-    one = service.deploy({"index.html": "one"}, runtime="process", restart={"command": ["sh", "-c", f"echo x >> '{marker}'"], "budget": 2})
+    one = service.deploy(
+        {"index.html": "one"}, runtime="process", restart={"command": ["sh", "-c", f"echo x >> '{marker}'"], "budget": 2}
+    )
     assert marker.read_text() == "x\n"
     two = service.stage({"index.html": "two"})
-    sentence = service.remote.refused("switch", **service.request(two, runtime="process", restart={"command": ["no-such-program"], "budget": 1}))
+    sentence = service.remote.refused(
+        "switch", **service.request(two, runtime="process", restart={"command": ["no-such-program"], "budget": 1})
+    )
     assert "no-such-program" in sentence
     assert service.live == one["live"]
     result = service.switch(two, runtime="external", restart={"command": ["no-such-program", "x"], "budget": 1})
@@ -140,9 +146,13 @@ def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Ser
     release = service.deploy({"index.html": "one"})["live"]
     probe = service.request(release)["probe"]
     assert service.remote.run("health", service="votes", release=release, probe=probe)["status"] == 200
-    assert "instead of r0000000000000000" in service.remote.refused("health", service="votes", release="r0000000000000000", probe=probe)
+    assert "instead of r0000000000000000" in service.remote.refused(
+        "health", service="votes", release="r0000000000000000", probe=probe
+    )
     service.site.redirects["/r"] = "https://elsewhere.example/"
-    assert "elsewhere.example" in service.remote.refused("health", service="votes", release=release, probe=probe | {"path": "/r", "timeout": 1})
+    assert "elsewhere.example" in service.remote.refused(
+        "health", service="votes", release=release, probe=probe | {"path": "/r", "timeout": 1}
+    )
     service.site.redirects["/r"] = "/"
     service.remote.run("health", service="votes", release=release, probe=probe | {"path": "/r"})
     (service.base / "releases" / release / ".env").write_text("DB_PASS='x'\n")

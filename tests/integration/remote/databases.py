@@ -1,0 +1,175 @@
+"""Private MariaDB and PostgreSQL servers for the data steps, on free ports, as unprivileged users."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+ADMIN = 'it\'s "admin" \\ #pass'
+
+
+def port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+class MariaDB:
+    """A mariadbd with the general log on, so that tests can look for secrets in it. ``query`` asks as the administrator."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mo-mariadb-"))
+        self.port = port()
+        user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        data = self.folder / "data"
+        self.folder.chmod(0o755)
+        subprocess.run(
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        if os.getuid() == 0:
+            shutil.chown(self.folder, user)
+        self.log = self.folder / "general.log"
+        self.process = subprocess.Popen(
+            [
+                "mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
+                "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log", "--innodb-buffer-pool-size=32M",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(400):
+            try:
+                link = pymysql.connect(unix_socket=f"{self.folder}/s", user="root")
+                break
+            except pymysql.MySQLError:
+                time.sleep(0.05)
+        with link.cursor() as cursor:
+            cursor.execute("CREATE USER admin@'127.0.0.1' IDENTIFIED BY %s", (ADMIN,))
+            cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION")
+        link.close()
+
+    @property
+    def server(self) -> dict[str, Any]:
+        return {
+            "engine": "mariadb", "host": "127.0.0.1", "port": self.port, "reach": "direct", "tls": False, "ca_file": None,
+            "admin_user": "admin", "admin_password": ADMIN,
+        }  # fmt: skip
+
+    def connect(self, user: str = "admin", password: str = ADMIN, database: str | None = None) -> pymysql.Connection[Any]:
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=user, password=password.encode(), database=database, autocommit=True
+        )
+
+    def query(self, sql: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        link = self.connect(database=database)
+        try:
+            with link.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        finally:
+            link.close()
+
+    def database(self, name: str, user: str, password: str) -> dict[str, str]:
+        """An empty database with its account; gives the variables of its secrets file."""
+        link = self.connect()
+        with link.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+            cursor.execute("CREATE OR REPLACE USER %s@'127.0.0.1' IDENTIFIED BY %s", (user, password))
+            cursor.execute(f"GRANT ALL PRIVILEGES ON `{name}`.* TO %s@'127.0.0.1'", (user,))
+        link.close()
+        return {
+            "DB_ENGINE": "mariadb",
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": str(self.port),
+            "DB_NAME": name,
+            "DB_USER": user,
+            "DB_PASS": password,
+        }
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PostgreSQL:
+    """A postgres that asks for passwords. ``query`` asks as its superuser."""
+
+    BIN = Path("/usr/lib/postgresql/15/bin")
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mo-pg-"))
+        self.port = port()
+        self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        self.log = self.folder / "log"
+        if os.getuid() == 0:
+            shutil.chown(self.folder, self.user)
+        (self.folder / "pw").write_text(ADMIN)
+        (self.folder / "pw").chmod(0o644)
+        self._as(
+            [
+                str(self.BIN / "initdb"),
+                "-D",
+                f"{self.folder}/data",
+                "-U",
+                "admin",
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={self.folder}/pw",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ]
+        )
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off -c log_statement=all"
+        self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-l", str(self.log), "-w", "-o", options, "start"])
+
+    def _as(self, command: list[str]) -> None:
+        prefix = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"] if os.getuid() == 0 else []
+        done = subprocess.run(
+            [*prefix, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, cwd="/", stdin=subprocess.DEVNULL
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+
+    def query(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        import psycopg
+
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user="admin", password=ADMIN, dbname=database, autocommit=True
+        ) as link:
+            cursor = link.execute(sql.encode())
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def database(self, name: str, user: str, password: str) -> dict[str, str]:
+        """An empty database that its account owns; gives the variables of its secrets file."""
+        quoted = password.replace("'", "''")
+        self.query(f"DROP DATABASE IF EXISTS {name}")
+        self.query(f"DROP ROLE IF EXISTS {user}")
+        self.query(f"CREATE ROLE {user} LOGIN PASSWORD '{quoted}'")
+        self.query(f"CREATE DATABASE {name} OWNER {user}")
+        return {
+            "DB_ENGINE": "postgresql",
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": str(self.port),
+            "DB_NAME": name,
+            "DB_USER": user,
+            "DB_PASS": password,
+        }
+
+    def close(self) -> None:
+        self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-m", "immediate", "stop"])
+        shutil.rmtree(self.folder, ignore_errors=True)

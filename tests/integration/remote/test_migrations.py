@@ -1,0 +1,323 @@
+"""The data steps of ``switch`` on real servers: snapshot, migrations of every kind, verification, restore, direction."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from .conftest import Service
+from .databases import MariaDB, PostgreSQL
+from .site import Poller
+
+pytestmark = pytest.mark.sandbox
+PASSWORD = "canary-'\"\\$`#:; ü%"
+Files = dict[str, str | bytes]
+
+
+class Data:
+    """A service with a database on either server, its secrets file written."""
+
+    def __init__(
+        self, service: Service, server: MariaDB | PostgreSQL, kind: str = "sql", mode: str = "online", **migrate: object
+    ) -> None:
+        self.service, self.server = service, server
+        self.name = "mo_" + service.key
+        variables = server.database(self.name, "svc_" + service.key, PASSWORD)
+        service.remote.run("env", service=service.key, variables=variables)
+        self.migrate = {"kind": kind, "mode": mode, "timeout": 60, "directory": "migrations", "commands": [], **migrate}
+        self.schema = (
+            {"query": "SELECT version FROM schema_version ORDER BY version DESC LIMIT 1", "expect": None} if kind == "sql" else None
+        )
+        self.engine = variables["DB_ENGINE"]
+
+    def fields(self, names: list[str]) -> dict[str, Any]:
+        return {
+            "migrate": self.migrate | {"migrations": names},
+            "schema": self.schema,
+            "database": {"engine": self.engine, "name": self.name},
+        }
+
+    def deploy(self, page: str, migrations: dict[str, str], **more: object) -> dict[str, Any]:
+        release = self.stage(page, migrations)
+        return self.service.switch(release, **self.fields(sorted(migrations)), **more)
+
+    def stage(self, page: str, migrations: dict[str, str]) -> str:
+        files: Files = {"index.html": page}
+        for name, text in migrations.items():
+            files[f"prisma/{name}/migration.sql" if self.migrate["kind"] == "prisma" else f"migrations/{name}.sql"] = text
+        return self.service.stage(files)
+
+    def refused(self, page: str, migrations: dict[str, str], **more: object) -> str:
+        release = self.stage(page, migrations)
+        return self.service.remote.refused("switch", **self.service.request(release, **self.fields(sorted(migrations)), **more))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.server.query(sql, self.name)
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def server(request: pytest.FixtureRequest) -> MariaDB | PostgreSQL:
+    found: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    return found
+
+
+M1 = {
+    "0001_init": "CREATE TABLE votes (id int PRIMARY KEY, what varchar(50));\nINSERT INTO votes VALUES (1, 'semi;colon -- no comment')"
+}
+M2 = M1 | {"0002_more": "-- a comment; with a semicolon\nALTER TABLE votes ADD COLUMN extra int;\nUPDATE votes SET extra = 7;\n"}
+BAD = M2 | {"0003_bad": "CREATE TABLE half (a int);\nALTER TABLE no_such_table ADD COLUMN x int;\n"}
+
+
+def test_sql_migrations_are_applied_once_recorded_and_verified(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    first = data.deploy("one", M1)
+    assert (first["schema"], first["migrations"], first["snapshot"]) == ("migrated", ["0001_init"], None)
+    second = data.deploy("two", M2)
+    assert (second["schema"], second["migrations"]) == ("migrated", ["0002_more"])
+    assert data.query("SELECT id, what, extra FROM votes") == [(1, "semi;colon -- no comment", 7)]
+    assert data.query("SELECT version, length(checksum) FROM schema_version ORDER BY version") == [
+        ("0001_init", 64),
+        ("0002_more", 64),
+    ]
+    manifest = json.loads((service.base / "snapshots" / f"{second['snapshot']}.json").read_text())
+    assert manifest["rows"] == {"schema_version": 1, "votes": 1}
+    assert manifest["release"] == first["live"]
+    assert manifest["schema"] == "0001_init"
+    for path in (service.base / "snapshots").iterdir():
+        assert oct(path.stat().st_mode & 0o7777) == "0o600"
+    back = service.switch(first["live"], **data.fields(sorted(M1)))
+    assert back["schema"] == "ahead"
+    assert back["migrations"] == []
+    same = service.switch(first["live"], **data.fields(sorted(M1)))
+    assert same["changed"] is False
+    forward = service.switch(second["live"], **data.fields(sorted(M2)))
+    assert forward["schema"] == "same"
+    known = service.remote.run(
+        "facts", programs=[], services=[{"service": "votes", "target": service.target, "release": second["live"], **data.fields([]), "schema": data.schema["query"]}]  # type: ignore[index]
+    )["services"]["votes"]  # fmt: skip
+    assert known["applied"] == ["0001_init", "0002_more"]
+    assert known["schema_version"] == "0002_more"
+    assert known["database"] is True
+
+
+def test_a_failing_online_migration_leaves_the_old_release_and_every_write(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    one = data.deploy("one", M2)["live"]
+    with Poller(service.site, service.domain) as poller, Writer(data) as writer:
+        sentence = data.refused("two", BAD)
+    assert poller.failed == []
+    assert "0003_bad" in sentence
+    assert "stays live" in sentence
+    assert service.live == one
+    assert writer.missing() == []
+    again = data.refused("two", BAD)
+    if isinstance(server, MariaDB):
+        assert "half applied" in again
+        assert data.query("SELECT COUNT(*) FROM half") == [(0,)]
+    else:
+        assert "left nothing behind" in again
+    # A corrected file goes on.
+    mended = M2 | {"0003_bad": "CREATE TABLE IF NOT EXISTS half (a int);\n"}
+    assert data.deploy("three", mended)["migrations"] == ["0003_bad"]
+
+
+class Writer:
+    """Writes rows as the application does, all the time; ``missing`` names acknowledged rows that the database has not."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.acknowledged: list[int] = []
+        self._stop = threading.Event()
+        data.query("CREATE TABLE IF NOT EXISTS written (id int PRIMARY KEY)")
+        if isinstance(data.server, PostgreSQL):
+            data.query(f"ALTER TABLE written OWNER TO svc_{data.service.key}")
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def _write(self) -> None:
+        n = 0
+        marker = self.data.service.base / "maintenance"
+        while not self._stop.is_set():
+            n += 1
+            # What the web server does with a request: refused while the window is open.
+            if not marker.exists():
+                try:
+                    self.data.query(f"INSERT INTO written VALUES ({n})")
+                    self.acknowledged.append(n)
+                except Exception:
+                    pass
+            time.sleep(0.002)
+
+    def missing(self) -> list[int]:
+        there = {row[0] for row in self.data.query("SELECT id FROM written")}
+        return [n for n in self.acknowledged if n not in there]
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        time.sleep(0.1)
+        self._stop.set()
+        self._thread.join()
+
+
+def test_a_failing_offline_migration_restores_inside_its_window(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server, mode="offline")
+    one = data.deploy("one", M2)["live"]
+    with Poller(service.site, service.domain) as poller, Writer(data) as writer:
+        sentence = data.refused("two", BAD)
+    assert {status for _, status in poller.failed} == {503}
+    assert poller.bodies == {b"one", b"down"}
+    assert "0003_bad" in sentence
+    assert service.live == one
+    assert writer.missing() == []
+    assert writer.acknowledged
+    tables = {
+        row[0]
+        for row in data.query("SELECT table_name FROM information_schema.tables WHERE table_name IN ('half', 'votes', 'written')")
+    }
+    assert tables == {"votes", "written"}
+    assert not (service.base / "maintenance").exists()
+    assert not list(service.base.glob("probe-*"))
+    again = data.refused("two", BAD)
+    assert "half applied" not in again
+
+
+def test_an_offline_release_that_fails_its_probe_is_put_back_with_its_data(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server, mode="offline")
+    one = data.deploy("one", M1)["live"]
+    before = data.query("SELECT * FROM votes")
+    with Writer(data) as writer:
+        sentence = data.refused("!500", M2)
+    assert "500" in sentence
+    assert service.live == one
+    assert data.query("SELECT * FROM votes") == before
+    assert writer.missing() == []
+    assert data.deploy("two", M2)["schema"] == "migrated"
+
+
+def test_a_window_that_the_web_server_ignores_stops_an_offline_migration(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb, mode="offline")
+    one = data.deploy("one", M1)["live"]
+    service.site.services.clear()
+    sentence = data.refused("two", M2)
+    assert "maintenance window" in sentence
+    assert service.live == one
+    assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
+
+
+def test_an_edited_and_a_diverged_migration_are_named(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    assert "0001_init was edited" in data.refused("two", {"0001_init": "SELECT 1;"})
+    assert "lacks 0001_other" in data.refused("two", {"0001_other": "SELECT 1;"})
+
+
+def test_prisma_migrations_keep_prismas_table(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server, kind="prisma", directory="prisma")
+    data.schema = {
+        "query": "SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY migration_name DESC LIMIT 1",
+        "expect": None,
+    }
+    assert data.deploy("one", M1)["migrations"] == ["0001_init"]
+    assert data.deploy("two", M2)["migrations"] == ["0002_more"]
+    rows = data.query(
+        "SELECT migration_name, applied_steps_count, finished_at IS NOT NULL, rolled_back_at IS NULL, length(id) FROM _prisma_migrations ORDER BY 1"
+    )
+    assert [tuple(row) for row in rows] == [("0001_init", 1, True, True, 36), ("0002_more", 1, True, True, 36)]
+    assert "0003_bad failed" in data.refused("three", BAD)
+    assert data.query("SELECT COUNT(*) FROM _prisma_migrations WHERE finished_at IS NULL AND logs IS NOT NULL") == [(1,)]
+    assert "marked so in _prisma_migrations" in data.refused("three", BAD)
+    data.query("UPDATE _prisma_migrations SET rolled_back_at = started_at WHERE finished_at IS NULL")
+    assert data.deploy("three", M2 | {"0003_bad": "SELECT 1;"})["migrations"] == ["0003_bad"]
+    edited = {**M2, "0001_init": "SELECT 2;", "0003_bad": "SELECT 1;"}
+    assert "0001_init was edited" in data.refused("four", edited)
+
+
+def test_commands_run_with_the_secrets_and_their_failure_is_a_failure(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb, kind="drush", commands=[["sh", "bin/tool", "updatedb", "-y"]])
+    data.schema = {"query": "SELECT version FROM civicrm_domain ORDER BY id LIMIT 1", "expect": None}
+    mariadb.query("CREATE TABLE civicrm_domain (id int, version varchar(20))", data.name)
+    mariadb.query("INSERT INTO civicrm_domain VALUES (1, '5.9.10')", data.name)
+    tool = '[ "$DB_NAME" = mo_votes ] && [ "$*" = "updatedb -y" ] && MYSQL_PWD=$DB_PASS mariadb -h "$DB_HOST" -P "$DB_PORT" -u "$DB_USER" "$DB_NAME" -e "UPDATE civicrm_domain SET version=\'$(cat version)\'"; exit $(cat code)'
+
+    def release(page: str, version: str, code: str) -> str:
+        return service.stage({"index.html": page, "bin/tool": tool, "version": version, "code": code})
+
+    one = service.switch(release("one", "5.9.10", "0"), **data.fields(["5.9.10"]))
+    two = service.switch(release("two", "5.70.1", "0"), **data.fields(["5.70.1"]))
+    assert two["schema"] == "migrated"
+    assert service.switch(one["live"], **data.fields(["5.9.10"]))["schema"] == "ahead"
+    failing = release("three", "5.71.0", "1")
+    sentence = service.remote.refused("switch", **service.request(failing, **data.fields(["5.71.0"])))
+    assert "ended with code 1" in sentence
+    # Passed green, changed nothing: the schema's version tells.
+    silent = release("four", "5.70.1", "0")
+    sentence = service.remote.refused("switch", **service.request(silent, **data.fields(["5.72.0"])))
+    assert "expected '5.72.0'" in sentence
+    assert service.live == one["live"]
+
+
+def test_a_tool_that_hangs_is_ended_at_its_time_limit(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb, kind="command", commands=[["sleep", "60"]], timeout=1)
+    release = service.stage({"index.html": "one"})
+    began = time.monotonic()
+    sentence = service.remote.refused("switch", **service.request(release, **data.fields([])))
+    assert "not done after 1 s" in sentence
+    assert time.monotonic() - began < 20
+
+
+def test_no_secret_is_seen_anywhere_but_in_its_file(service: Service, server: MariaDB | PostgreSQL) -> None:
+    import os
+    from pathlib import Path
+
+    seen: set[str] = set()
+    stop = threading.Event()
+
+    def sample() -> None:
+        while not stop.is_set():
+            for entry in os.listdir("/proc"):
+                if entry.isdigit():
+                    try:
+                        seen.add(Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace"))
+                    except OSError:
+                        continue
+            time.sleep(0.003)
+
+    watcher = threading.Thread(target=sample, daemon=True)
+    watcher.start()
+    data = Data(service, server)
+    results = [data.deploy("one", M1), data.deploy("two", M2)]
+    data.refused("three", BAD)
+    stop.set()
+    watcher.join()
+    assert any("components/remote/client" in line for line in seen)
+    assert not [line for line in seen if "canary-" in line]
+    assert "canary-" not in json.dumps(results)
+    holding = [
+        str(p.relative_to(service.remote.root))
+        for p in service.remote.root.rglob("*")
+        if p.is_file() and b"canary-" in p.read_bytes()
+    ]
+    assert holding == [".deploy/votes/secrets.env"]
+    for path in (service.base / "snapshots").glob("*.dump"):
+        text = path.read_bytes()
+        assert b"canary-" not in (gzip.decompress(text) if isinstance(server, MariaDB) else text)
+    assert list((service.base / "tmp").iterdir()) == []
+    assert all(oct(p.stat().st_mode & 0o7777) == "0o600" for p in (service.base / "log").iterdir())
+
+
+def test_a_database_that_is_down_or_refuses_is_a_sentence(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    one = data.deploy("one", M1)["live"]
+    variables = {"DB_ENGINE": data.engine, "DB_HOST": "127.0.0.1", "DB_NAME": data.name, "DB_USER": "svc_votes"}
+    for port, password in ((1, PASSWORD), (server.port, "wrong")):
+        service.remote.run("env", service="votes", variables=variables | {"DB_PORT": str(port), "DB_PASS": password})
+        assert "cannot be used from the host" in data.refused("two", M2)
+    assert service.live == one
