@@ -55,10 +55,9 @@ def down(layout: Layout, keep_data: bool = False) -> None:
         if not layout.directory.exists():
             _unlink(layout)
             return
+        _check_ours(layout)
         user = account.own(layout)
-        how = signal.SIGTERM if keep_data else signal.SIGKILL
-        with ThreadPoolExecutor(len(PARTS)) as pool:
-            list(pool.map(lambda name: processes.stop(layout, name, how=how), PARTS))
+        _stop_all(layout, gently=keep_data)
         # Sessions, host programs and applications that outlive their parent.
         for _ in range(5):
             left = processes.of_sandbox(layout, user)
@@ -153,12 +152,23 @@ def _bring_up(layout: Layout, part: Part) -> str | None:
     return done
 
 
+def _stop_all(layout: Layout, gently: bool) -> None:
+    """Ends the parts; ``gently``: so that the databases write out what they hold."""
+
+    def stop(name: str) -> None:
+        # PostgreSQL's SIGTERM waits for its clients to leave.
+        calmly = signal.SIGINT if name == "postgresql" else signal.SIGTERM
+        processes.stop(layout, name, how=calmly if gently else signal.SIGKILL)
+
+    with ThreadPoolExecutor(len(PARTS)) as pool:
+        list(pool.map(stop, PARTS))
+
+
 def _same_base(layout: Layout) -> None:
     """A sandbox that runs on other ports than those now asked for is stopped first."""
     record = layout.directory / "base"
     if record.is_file() and record.read_text() != str(layout.base):
-        for name in PARTS:
-            processes.stop(layout, name)
+        _stop_all(layout, gently=True)
     if layout.directory.is_dir():
         account.write(record, str(layout.base))
 
@@ -170,6 +180,11 @@ def _check_traversal(layout: Layout) -> None:
     for parent in layout.directory.parents:
         if not parent.stat().st_mode & 0o001:
             raise SandboxError(f"{parent} may not be entered by other accounts; choose a folder below /var/tmp with MO_SANDBOX_DIR")
+
+
+def _check_ours(layout: Layout) -> None:
+    if not (layout.directory / ".mo-sandbox").exists():
+        raise SandboxError(f"{layout.directory} is no sandbox; it is left as it is")
 
 
 def _check_link(layout: Layout) -> None:
@@ -191,8 +206,6 @@ def _unlink(layout: Layout) -> None:
 
 
 def _remove_tree(layout: Layout) -> None:
-    if not (layout.directory / ".mo-sandbox").exists():
-        raise SandboxError(f"{layout.directory} is no sandbox; it is left as it is")
     # Releases are read-only folders: a plain removal by their owner fails on them.
     if os.geteuid() != 0:
         for folder, _, _ in os.walk(layout.directory):

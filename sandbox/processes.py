@@ -93,10 +93,11 @@ def wait_until(ready: Callable[[], bool], alive: Callable[[], bool], seconds: fl
 def stop(layout: Layout, name: str, seconds: float = 10.0, how: signal.Signals = signal.SIGTERM) -> None:
     """Ends a daemon and everything of its session: by ``how``, and after ``seconds`` by force."""
     pid = running(layout, name)
+    members = of_part(layout, name)
     if pid is not None:
-        members = [*_session(pid), *descendants([pid])]
+        members += descendants([pid])
         end_all([pid], seconds, how)
-        end_all(members, 0.5 if how is signal.SIGTERM else 0, how)
+    end_all(members, 0.5 if how is not signal.SIGKILL else 0, how)
     (layout.run / f"{name}.pid").unlink(missing_ok=True)
 
 
@@ -120,27 +121,32 @@ def end_all(pids: Iterable[int], seconds: float, how: signal.Signals = signal.SI
 def of_sandbox(layout: Layout, account: str | None) -> list[int]:
     """Every process that belongs to the sandbox: by its mark in the environment, and by its account where that is the sandbox's own."""
     mark = f"{MARK}={layout.directory}".encode()
-    uid = None
+    found = {pid for pid in _all() if pid != os.getpid() and _marked(pid, mark)}
     if account is not None:
-        with contextlib.suppress(KeyError):
-            uid = pwd.getpwnam(account).pw_uid
-    found = []
-    for pid in _all():
-        if pid == os.getpid():
-            continue
-        if (_marked(pid, mark) or (uid is not None and _uid(pid) == uid)) and _started_at(pid) is not None:
-            found.append(pid)
-    return found
+        found.update(of_account(account))
+    return sorted(pid for pid in found if _started_at(pid) is not None)
+
+
+def of_account(account: str) -> list[int]:
+    """Every process of an account; none where there is no such account."""
+    try:
+        uid = pwd.getpwnam(account).pw_uid
+    except KeyError:
+        return []
+    return [pid for pid in _all() if _uid(pid) == uid]
 
 
 def of_part(layout: Layout, name: str) -> list[int]:
-    """What is left of a part whose first process was killed: the processes of the session that it led."""
+    """The further processes of the session that a part's first process leads, or led before it was killed."""
     try:
-        leader = int((layout.run / f"{name}.pid").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
+        leader, since = (layout.run / f"{name}.pid").read_text().split()
+    except (OSError, ValueError):
+        return []
+    if not leader.isdigit() or _started_at(int(leader)) not in (None, since):
         return []
     mark = f"{MARK}={layout.directory}".encode()
-    return [pid for pid in _session(leader) if _marked(pid, mark)]
+    # nginx and PostgreSQL write their titles over the environment: they are known by the files that they hold.
+    return [pid for pid in _session(int(leader)) if _marked(pid, mark) or _holds(pid, layout.directory)]
 
 
 def descendants(pids: Iterable[int]) -> list[int]:
@@ -162,6 +168,14 @@ def descendants(pids: Iterable[int]) -> list[int]:
 def _marked(pid: int, mark: bytes) -> bool:
     try:
         return mark in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _holds(pid: int, folder: Path) -> bool:
+    """Whether a process has a file below ``folder`` open."""
+    try:
+        return any(str(entry.readlink()).startswith(f"{folder}/") for entry in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
 

@@ -77,7 +77,7 @@ _SERVER = """\
             return 503 "Maintenance: back in a moment.\\n";
         }}
         location ~ /\\.(?!well-known/) {{ return 404; }}
-        location ~ ^(/mo-probe-[0-9a-f]+)?/(migrations|prisma|alembic|vendor|node_modules)(/|$) {{ return 404; }}
+        location ~ ^(/mo-probe-[0-9a-f]+)?/(migrations|prisma|alembic|lib|vendor|node_modules)(/|$) {{ return 404; }}
         location ~ (\\.(sql|py|pyc|log|ini|lock)|/(requirements[^/]*\\.txt|composer\\.json|package(-lock)?\\.json))$ {{ return 404; }}
 {locations}    }}
 """
