@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
 from embedded.model import EngineError, Options, PolicyPack, Project, Result
 from embedded.settings import StackSettings, full_key, has_secure
-from embedded.state.backend import ORGANIZATION
+from embedded.state.backend import ORGANIZATION, StackName
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
 from embedded.state.session import Update, open_session
@@ -72,11 +73,28 @@ def _operate(context: Context, kind: str) -> int:
         with context.backend.lock(run.stack):
             if warning := context.backend.recover(run.stack):
                 note(f"warning: {warning}")
+            if given := arguments.many("import-pending-creates"):
+                _drop_pending(context, run.stack, given)
             if not arguments.on("skip-preview"):
                 code = run.preview(before=True)
                 if code or not (arguments.on("yes") or context.truthy("PULUMI_SKIP_CONFIRMATIONS") or run.confirmed()):
                     return code or 1
             return run.change()
+
+
+def _drop_pending(context: Context, stack: StackName, given: list[str]) -> None:
+    """``refresh --import-pending-creates``: as with the CLI 3.259, the named creations are pending no more, and nothing is imported."""
+    if len(given) % 2:
+        raise StateError("each URN must be followed by an ID: found an odd number of entries")
+    checkpoint = context.backend.current(stack)
+    pending = (checkpoint.deployment or {}).get("pending_operations") or []
+    kept = [op for op in pending if op["type"] != "creating" or op["resource"]["urn"] not in given[::2]]
+    for urn in given[::2]:
+        if not any(op["resource"]["urn"] == urn for op in pending):
+            note(f'warning: "{urn}" did not correspond to a pending create')
+    if len(kept) < len(pending) and checkpoint.deployment:
+        checkpoint.deployment["pending_operations"] = kept
+        context.backend.save(stack, checkpoint)
 
 
 class Run:
@@ -236,7 +254,7 @@ class Run:
         )
         stream = EventStream(shown, self.log)
         with open_session(context.backend, self.stack, context.unlock, self.settings.salt, update) as session:
-            result = _interruptible(lambda cancel: engine.run(options, self.project, session, stream, cancel))
+            result = _interruptible(lambda cancel: engine.run(options, self.project, session, stream, cancel), context.interactive)
         stream.close(result)
         return result
 
@@ -286,8 +304,12 @@ def _recorded(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _interruptible(work: Any) -> Result:
-    """Runs ``work`` in a thread of its own. Ctrl-C once asks it to end, twice ends the process; the journal has what was done."""
+def _interruptible(work: Callable[[threading.Event], Result], interactive: bool) -> Result:
+    """Runs ``work`` in a thread of its own. A signal asks it to end, a second one ends the process; the journal has what was done.
+
+    Ctrl-C on a terminal lets what runs finish. A signal without one comes from something that will not wait, a cancelled job of a CI
+    system: then the commands that run are ended as well, as the CLI does.
+    """
     cancel = threading.Event()
     outcome: list[Result] = []
     failure: list[BaseException] = []
@@ -299,15 +321,17 @@ def _interruptible(work: Any) -> Result:
             failure.append(problem)
 
     def interrupted(*_: object) -> None:
-        if cancel.is_set():
-            from embedded.providers import kill_children
+        from embedded.providers import kill_children
 
+        if cancel.is_set():
             kill_children()
             os.write(2, b"error: terminated; what had been done is in the state\n")
             os._exit(1)
         cancel.set()
         os.write(1, b"^C received; cancelling. If you would like to terminate immediately, press ^C again.\n")
         os.write(1, b"Note that terminating immediately may lead to orphaned resources and other inconsistencies.\n\n")
+        if not interactive:
+            kill_children()
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     thread = threading.Thread(target=target, name="engine")

@@ -21,7 +21,7 @@ from embedded.state.checkpoint import Checkpoint, decode_deployment, encode_valu
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StackNotFoundError, StateError
 from embedded.state.session import locked_by
-from embedded.values import PropertyMap, PropertyValue, Secret
+from embedded.values import SIGNATURE_KEY, PropertyMap, PropertyValue, Secret
 
 ROOT = "pulumi:pulumi:Stack"
 
@@ -342,7 +342,7 @@ def _plain(value: Any, decrypt: Callable[[str], str]) -> Any:
     """Undecoded state with ``plaintext`` in place of ``ciphertext``."""
     if isinstance(value, dict):
         if isinstance(value.get("ciphertext"), str) and len(value) == 2:
-            return {key: decrypt(item) if key == "ciphertext" else item for key, item in value.items()} | {}
+            return {SIGNATURE_KEY: value.get(SIGNATURE_KEY), "plaintext": decrypt(value["ciphertext"])}
         return {key: _plain(item, decrypt) for key, item in value.items()}
     return [_plain(item, decrypt) for item in value] if isinstance(value, list) else value
 
@@ -432,7 +432,7 @@ def _history_entry(entry: dict[str, Any], crypter: Crypter | None) -> dict[str, 
         "result": entry.get("result"),
     }
     view["endTime"] = milliseconds(_moment(entry.get("endTime")))
-    return view | ({"resourceChanges": entry["resourceChanges"]} if entry.get("resourceChanges") else {})
+    return view | ({"resourceChanges": entry["resourceChanges"]} if "resourceChanges" in entry else {})
 
 
 def _unobject(value: Any) -> Any:

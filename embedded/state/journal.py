@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.model import PendingOperation, ResourceState, Snapshot
-from embedded.state.checkpoint import Encrypt, encode_resource, encode_value
+from embedded.state.checkpoint import Encrypt, decode_resource, encode_resource, encode_value
 from embedded.state.files import sync_directory
 
 _Entry = dict[str, Any]
@@ -204,7 +204,7 @@ def fold(deployment: dict[str, Any], entries: list[_Entry]) -> dict[str, Any]:
             if place is not None:
                 place.pop("outputs", None)
                 place.update({"outputs": entry["value"]} if entry["value"] else {})
-    resources = _without_doubles([*news.values(), *base.values()])
+    resources = _settled(_without_doubles([*news.values(), *base.values()]))
     # As the CLI: only creations stay pending from one run to the next.
     kept = [item for item in deployment.get("pending_operations") or [] if item.get("type") == "creating"]
     parts = {"resources": resources, "pending_operations": kept + list(pending.values())}
@@ -240,3 +240,15 @@ def _without_doubles(resources: list[_Entry]) -> list[_Entry]:
                 item["delete"] = True
             seen.add(item["urn"])
     return resources
+
+
+def _settled(resources: list[_Entry]) -> list[_Entry]:
+    """References to resources that the run had taken over under another name, by the new one."""
+    if not any(item.get("aliases") for item in resources):
+        return resources
+    from embedded.engine.snapshots import settle_aliases
+
+    values = ("inputs", "outputs")
+    states = [decode_resource({key: value for key, value in item.items() if key not in values}, str) for item in resources]
+    settled = [encode_resource(state, None) for state in settle_aliases(states)]
+    return [new | {key: old[key] for key in values if key in old} for new, old in zip(settled, resources, strict=True)]

@@ -103,9 +103,8 @@ class StackSession:
             "version": 0,
             "result": result,
             "endTime": int(time.time()),
+            "resourceChanges": dict(sorted(changes.items())),
         }
-        if changes:
-            entry["resourceChanges"] = dict(sorted(changes.items()))
         self._backend.add_history(self._stack, entry, content)
 
 

@@ -15,6 +15,8 @@ _PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "<time>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),
     (re.compile(r"v1:[A-Za-z0-9+/=]+:v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"), "<salt>"),
+    # The recordings have a path outside of the project without the way up to it.
+    (re.compile(r"project:///(?:\.\./)*\.\.(?=\$)"), "project:///"),
     (re.compile(r"v1:[A-Za-z0-9+/=]{16}:[A-Za-z0-9+/=]*"), "<ciphertext>"),
 )
 # An unknown value looks like a UUID, and is none.
@@ -139,13 +141,15 @@ def preview(document: Any, names: Names) -> dict[str, Any]:
     rows = []
     for step in (document or {}).get("steps") or []:
         row = {key: step.get(key) for key in ("op", "urn", "replaceReasons", "diffReasons", "detailedDiff") if step.get(key)}
+        for reasons in ("replaceReasons", "diffReasons"):
+            row |= {reasons: sorted(row[reasons])} if reasons in row else {}
         row["provider"] = names.text(step.get("provider") or "")
         rows.append(json.dumps(row, sort_keys=True))
     diagnostics = sorted(
         {
             f"{d.get('severity')}: {names.text(d['message']).splitlines()[0]}"
             for d in (document or {}).get("diagnostics") or []
-            if d["message"].strip()
+            if d["message"].strip() and d.get("severity") != "info#err"
         }
     )
     return {"changeSummary": (document or {}).get("changeSummary") or {}, "steps": sorted(rows), "diagnostics": diagnostics}

@@ -64,13 +64,13 @@ def mysql(folder: Path, case: Path) -> Iterator[dict[str, str]]:
     port, shim, socket_path = free_port(), free_port(), folder / "m.sock"
     user = ["--user=mysql"] if os.geteuid() == 0 else []
     data = folder / "mariadb"
+    if user:
+        shutil.chown(folder, "mysql")
+        folder.chmod(0o755)
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *user],
         check=True, capture_output=True,
     )  # fmt: skip
-    if user:
-        shutil.chown(folder, "mysql")
-        folder.chmod(0o755)
     server = [
         "mariadbd", "--no-defaults", f"--datadir={data}", f"--port={port}", "--bind-address=127.0.0.1", f"--socket={socket_path}",
         f"--pid-file={folder / 'm.pid'}", "--innodb-buffer-pool-size=16M", "--skip-log-bin", *user,
