@@ -190,8 +190,10 @@ def _refresh(run: Deployment, step: Step) -> None:
         return
     new = copy_state(step.new or old)
     new.id, new.inputs, new.outputs = result
+    if old.external:
+        new.inputs = old.inputs  # they are not ours to know
     new.init_errors = []
-    changed = not paths.same(new.inputs, old.inputs or {}) or not paths.same(new.outputs, old.outputs or {})
+    changed = not paths.same(new.inputs or {}, old.inputs or {}) or not paths.same(new.outputs, old.outputs or {})
     if changed:
         new.modified = now()
     step.new = new
@@ -199,7 +201,7 @@ def _refresh(run: Deployment, step: Step) -> None:
     if old.external:
         step.refresh_result = "update" if not paths.same(old.outputs or {}, new.outputs or {}) else "same"
     elif changed:
-        diff = run.generator.diff_resource(provider, new, new.inputs, new.outputs, old.inputs or {}, old.ignore_changes)
+        diff = run.generator.diff_resource(provider, new, new.inputs or {}, new.outputs, old.inputs or {}, old.ignore_changes)
         step.refresh_result = "same" if diff.changes == "none" else "update"
         step.diffs, step.detailed = diff.diffs, _inverted(diff)
 

@@ -160,10 +160,10 @@ class Deployment:
 
     @staticmethod
     def _drop_missing(state: ResourceState, there: set[str]) -> None:
-        if all(urn in there for urn in dependency_urns(state, with_parent=False)):
-            return
+        """Takes references to what is gone out of ``state``; properties that depend on nothing are left out, as by the real engine."""
         state.dependencies = [urn for urn in state.dependencies if urn in there]
-        state.property_dependencies = {k: [u for u in found if u in there] for k, found in state.property_dependencies.items()}
+        found = {key: [urn for urn in needed if urn in there] for key, needed in state.property_dependencies.items()}
+        state.property_dependencies = {key: needed for key, needed in found.items() if needed}
         state.replace_with = [urn for urn in state.replace_with if urn in there]
         if state.deleted_with not in there:
             state.deleted_with = ""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ _LATE_FEATURES = ("INVOKE_DEPENDS_ON", "INVOKE_PARENT")
 _RESULTS = {"success": resource_pb2.SUCCESS, "fail": resource_pb2.FAIL, "skip": resource_pb2.SKIP}
 _SEVERITIES = ("debug", "info", "warning", "error")
 _THREADS = 1024  # a call waits in a thread of its own until its resource is done; threads are made as they are needed
+_YIELD = 0.005  # seconds: a component that the program registers at the same time, such as a gate, comes before a default provider
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
 _SHUT_DOWN = "resource monitor shut down while waiting on step's done channel"
 
@@ -314,6 +316,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         with self._defaults_lock:
             known = self._defaults.get((package, version))
             if known is None:
+                time.sleep(_YIELD)
                 name = "default" + ("_" + re.sub(r"[^0-9A-Za-z]", "_", version) if version else "")
                 goal = Goal(
                     type=urns.provider_type(package),

@@ -152,8 +152,7 @@ def default_inputs(project: Project, package: str, version: str) -> PropertyMap:
         if namespace == package:
             inputs[name] = Secret(value) if key in project.secret_keys else value
     if version:
-        inputs["version"] = version
-    inputs[INTERNAL_KEY] = {}
+        inputs |= {"version": version, INTERNAL_KEY: {}}
     return inputs
 
 
