@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from catalog import manifest as manifests
 from catalog.manifest import Manifest
+from catalog.settings import ProvenanceSettings
 
 ATTESTATION = "SLSA-attestation.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://menschlichkeit-oesterreich.at/mo-deploy/build/v1"
+OWN_KEY = ".mo/signing.pub"
+"""The public half of the checkout's own signing key, 64 hex digits, relative to the project; ``bin/mo build`` makes both."""
 _MAX_BYTES = 16 << 20
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class ProvenanceError(ValueError):
@@ -62,6 +67,18 @@ class Statement:
     build: str
     finished: str
     signer: str
+
+
+def expectation(settings: ProvenanceSettings, project: Path, commit: str | None, allow_dirty: bool = False) -> Expectation:
+    """What a stack's settings demand of artefacts; without declared signers, the project's own key (``.mo/signing.pub``) is trusted."""
+    signers = settings.signers
+    if not signers:
+        try:
+            own = (project / OWN_KEY).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            own = ""
+        signers = (own,) if _PUBLIC_KEY.fullmatch(own) else ()
+    return Expectation(signers, settings.builder, commit, allow_dirty)
 
 
 def pre_authentication_encoding(payload: bytes) -> bytes:

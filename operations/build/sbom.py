@@ -9,6 +9,7 @@ import json
 import uuid
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from operations.build.strategies.python import pins
 if TYPE_CHECKING:
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component
+    from cyclonedx.validation.json import JsonStrictValidator
 
 
 _NAMESPACE = uuid.UUID("7f0a4f3e-5c0d-5b1e-9a55-1f2f3b8d6c11")
@@ -141,10 +143,16 @@ def _text(bom: Bom, seed: str) -> bytes:
     return text.encode() + b"\n"
 
 
-def _validate(text: str) -> None:
+@cache
+def _validator() -> JsonStrictValidator:
+    """The validator, whose schema is read once."""
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
-    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    return JsonStrictValidator(SchemaVersion.V1_6)
+
+
+def _validate(text: str) -> None:
+    error = _validator().validate_str(text)
     if error is not None:
         raise BuildError(f"The bill of materials does not follow CycloneDX 1.6: {str(error)[:300]}")

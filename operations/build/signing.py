@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from operations.build.errors import BuildError
+from operations.build.store import write
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def load(place: Path, builder: str) -> Signer:
 
 
 def load_or_make(place: Path, builder: str) -> Signer:
-    """The signer with the key in ``place``; where there is no file, a new key is made there, mode 600."""
+    """The signer with the key in ``place``; where there is no file, a new key is made there, mode 600. Its public half stands beside it
+    (``.pub``, one line of hex)."""
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         pem = Ed25519PrivateKey.generate().private_bytes(
@@ -73,4 +75,8 @@ def load_or_make(place: Path, builder: str) -> Signer:
             pass
         finally:
             fresh.unlink()
-    return load(place, builder)
+    signer = load(place, builder)
+    public = place.with_suffix(".pub")
+    if not public.exists() or public.read_bytes() != f"{signer.public}\n".encode():
+        write(public, f"{signer.public}\n".encode())
+    return signer

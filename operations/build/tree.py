@@ -47,7 +47,7 @@ def listing(
     """
     walk = _Walk(root, rules.Excludes(excludes), frozenset(p.strip("/") for p in persistent), check)
     walk.run()
-    links = [link for link in walk.links if walk.stays_inside(link)]
+    links = [link for link in walk.links if walk.keeps(link)]
     if walk.bad:
         raise RefusedError(service, sorted(walk.bad))
     return Listing(_sorted(walk.files), _sorted(links), tuple(sorted(walk.left_out)))
@@ -67,6 +67,7 @@ class _Walk:
         self.links: list[Entry] = []
         self.left_out: list[str] = []
         self.bad: list[tuple[str, str]] = []
+        self._known: frozenset[str] | None = None
 
     def run(self) -> None:
         pending = [("", self.root)]
@@ -100,19 +101,29 @@ class _Walk:
         else:
             self.bad.append((shown(path), "neither a file, a directory nor a link"))
 
-    def stays_inside(self, link: Entry) -> bool:
-        """Whether the link's target lies in the tree and in the artefact; what does not is noted as bad."""
+    def keeps(self, link: Entry) -> bool:
+        """Whether the link leads to what the artefact holds (or to what belongs to the running site); one that does not is noted as bad."""
         target = link.target or ""
-        unusable = next(filter(None, (rules.unusable_name(part) for part in target.split("/"))), None)
-        real = os.path.realpath(link.place)
         root = os.path.realpath(self.root)
-        if target.startswith("/") or unusable or not real.startswith(root + os.sep):
+        real = os.path.realpath(link.place)
+        if target.startswith("/") or not real.startswith(root + os.sep) or any(map(rules.unusable_name, target.split("/"))):
             self.bad.append((link.path, f"a link out of the tree, to {shown(target)}"))
-        elif not os.path.exists(real):
-            self.bad.append((link.path, f"a link to {shown(target)}, which is not there"))
-        else:
-            return True
-        return False
+            return False
+        inside = real[len(root) + 1 :]
+        if inside not in self._places() and not any(inside == p or inside.startswith(p + "/") for p in self.persistent):
+            self.bad.append((link.path, f"a link to {shown(target)}, which is not in the artefact"))
+            return False
+        return True
+
+    def _places(self) -> frozenset[str]:
+        """The paths of all files, and of the folders that hold one."""
+        if self._known is None:
+            found = {entry.path for entry in self.files}
+            for path in tuple(found):
+                while (path := path.rpartition("/")[0]) and path not in found:
+                    found.add(path)
+            self._known = frozenset(found)
+        return self._known
 
 
 def shown(path: str) -> str:

@@ -1,0 +1,80 @@
+"""The manifest names the migrations of an artefact in the order in which their tool applies them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalog.models import Migration
+from operations.build.errors import BuildError
+from operations.build.migrations import contained
+
+
+def files(folder: Path, names: dict[str, str]) -> Path:
+    """Files with their texts."""
+    for name, text in names.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_sql_files_are_sorted_and_ways_back_are_none(tmp_path: Path) -> None:
+    tree = files(
+        tmp_path,
+        dict.fromkeys(["migrations/0010_c.sql", "migrations/0002_b.sql", "migrations/0002_b.down.sql", "migrations/README"], ""),
+    )
+    assert contained(tree, "s", Migration(kind="sql", mode="online", directory="migrations")) == ("0002_b", "0010_c")
+
+
+def test_prismas_folders_need_their_file(tmp_path: Path) -> None:
+    tree = files(
+        tmp_path,
+        {"prisma/migrations/2_b/migration.sql": "", "prisma/migrations/1_a/migration.sql": "", "prisma/migrations/3_c/note": ""},
+    )
+    assert contained(tree, "s", Migration(kind="prisma", mode="online", directory="prisma/migrations")) == ("1_a", "2_b")
+
+
+def alembic(tree: Path) -> tuple[str, ...]:
+    return contained(tree, "s", Migration(kind="alembic", mode="online", directory="alembic"))
+
+
+def test_alembics_revisions_go_from_base_to_head_without_running_them(tmp_path: Path) -> None:
+    text = "import nothing_there\nrevision: str = {!r}\ndown_revision = {!r}\n"
+    tree = files(
+        tmp_path, {"alembic/versions/a.py": text.format("head", "mid"), "alembic/versions/z.py": text.format("base", None)}
+    )
+    files(tree, {"alembic/versions/m.py": text.format("mid", "base"), "alembic/versions/helper.py": "x = 1\n"})
+    assert alembic(tree) == ("base", "mid", "head")
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ("revision = 'b'\ndown_revision = None\n", "follow the same one"),
+        ("revision = 'b'\ndown_revision = 'gone'\n", "have no way from the base"),
+        ("revision = 'b'\ndown_revision = ('a', 'c')\n", "is a merge of Alembic branches"),
+        ("revision = (\n", "is no valid Python"),
+    ],
+)
+def test_alembic_revisions_without_one_order_are_refused(tmp_path: Path, second: str, words: str) -> None:
+    tree = files(tmp_path, {"alembic/versions/a.py": "revision = 'a'\ndown_revision = None\n", "alembic/versions/b.py": second})
+    with pytest.raises(BuildError, match=f"^s: .*{words}"):
+        alembic(tree)
+
+
+def test_drush_knows_civicrms_version(tmp_path: Path) -> None:
+    tree = files(
+        tmp_path, {"vendor/civicrm/civicrm-core/xml/version.xml": "<version>\n <version_no>5.81.beta1</version_no></version>"}
+    )
+    assert contained(tree, "s", Migration(kind="drush", mode="offline")) == ("5.81.beta1",)
+
+
+@pytest.mark.parametrize("kind", ["sql", "prisma", "alembic", "drush"])
+def test_a_declared_migration_that_the_artefact_lacks_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BuildError, match=f"migrates by {kind}, but its artefact has nothing for that at "):
+        contained(tmp_path, "s", Migration.model_validate({"kind": kind, "mode": "online", "directory": "m"}))
+
+
+def test_without_a_migration_there_is_nothing(tmp_path: Path) -> None:
+    assert contained(tmp_path, "s", None) == contained(tmp_path, "s", Migration(kind="command", mode="online")) == ()
