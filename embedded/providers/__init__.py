@@ -26,7 +26,7 @@ class UnknownPackage(Exception):  # noqa: N818 - it names what is unknown
 
     def __init__(self, package: str) -> None:
         super().__init__(
-            f"the embedded engine has no provider for package {package!r} (it has {', '.join(PACKAGES)}); "
+            f"package {package!r} is not supported by the embedded engine, which has {', '.join(PACKAGES)}: "
             "use the Pulumi CLI for this program"
         )
         self.package = package

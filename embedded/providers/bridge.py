@@ -116,7 +116,9 @@ class BridgedProvider(ABC):
     def schema(self, token: str) -> Schema:
         """The schema of a resource type. Raises ``ProviderError`` for one that is not supported."""
         if token not in self.schemas:
-            raise ProviderError(f"the embedded engine does not know the resource type {token}; use the Pulumi CLI for this program")
+            raise ProviderError(
+                f"resource type {token} is not supported by the embedded engine; use the Pulumi CLI for this program"
+            )
         return self.schemas[token]
 
     def check_config(self, urn: str, olds: PropertyMap, news: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
@@ -126,7 +128,9 @@ class BridgedProvider(ABC):
         }, []
 
     def diff_config(self, urn: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap) -> Diff:
-        return Diff("none")
+        old, new = _visible(plain(old_inputs)), _visible(plain(news))
+        changed = sorted(key for key in old.keys() | new.keys() if key != "version" and old.get(key) != new.get(key))
+        return Diff("some" if changed else "none", diffs=changed)
 
     def configure(self, inputs: PropertyMap) -> None:
         """Keeps the settings; nothing is asked of a server before an operation needs it."""
@@ -289,7 +293,7 @@ class BridgedProvider(ABC):
             raise ProviderError(f"deleting {resource.urn}: {_occurred(str(error))}" if schema.detailed else str(error)) from None
 
     def invoke(self, token: str, args: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
-        raise ProviderError(f"the embedded engine does not know the function {token}; use the Pulumi CLI for this program")
+        raise ProviderError(f"function {token} is not supported by the embedded engine; use the Pulumi CLI for this program")
 
     def close(self) -> None:  # noqa: B027
         """Lets go of connections; a subclass that has some overrides it."""

@@ -96,9 +96,14 @@ class CommandProvider:
     ) -> Diff:
         _require(resource.type)
         olds = {key: value for key, value in old_outputs.items() if key in _INPUTS}
-        detailed = {path: {"kind": kind, "inputDiff": False} for path, kind in differences(olds, news)}
+        # `triggers` as a whole replaces here, one of them by the option that the SDK sets (``replaceOnChanges: ["triggers[*]"]``)
+        detailed = {
+            path: {"kind": f"{kind}-replace" if path == "triggers" else kind, "inputDiff": False}
+            for path, kind in differences(olds, news)
+        }
         names = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in detailed})
-        return Diff("some" if detailed else "none", diffs=names, detailed=detailed)
+        replaces = ["triggers"] if "triggers" in detailed else []
+        return Diff("some" if detailed else "none", diffs=names, detailed=detailed, replaces=replaces)
 
     def create(self, resource: Resource, inputs: PropertyMap, *, preview: bool, timeout: float) -> tuple[str, PropertyMap]:
         _require(resource.type)
@@ -146,7 +151,7 @@ class CommandProvider:
 
     def invoke(self, token: str, args: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
         if token != RUN:
-            raise ProviderError(f"the embedded engine does not know the function {token}; use the Pulumi CLI for this program")
+            raise ProviderError(f"function {token} is not supported by the embedded engine; use the Pulumi CLI for this program")
         if "command" not in args:
             return {}, [CheckFailure("command", "missing required field 'command'")]
         given = {key: plain(value) for key, value in args.items()}
@@ -194,7 +199,7 @@ def _guarded(text: str, hidden: set[str]) -> Any:
 
 def _require(token: str) -> None:
     if token != COMMAND:
-        raise ProviderError(f"the embedded engine does not know the resource type {token}; use the Pulumi CLI for this program")
+        raise ProviderError(f"resource type {token} is not supported by the embedded engine; use the Pulumi CLI for this program")
 
 
 def _wrong_type(key: str, value: Any) -> str | None:
@@ -223,19 +228,19 @@ def _execute(
     The child has a session of its own: a Ctrl-C on the terminal does not reach it.
     """
     try:
-        child = subprocess.Popen(
-            argv,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        with _children_lock:  # a child that runs is known, so that kill_children misses none
+            child = subprocess.Popen(
+                argv,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            _children.add(child)
     except (OSError, ValueError) as error:
         return _start_failure(argv[0], directory, error), "", "", ""
-    with _children_lock:
-        _children.add(child)
     try:
         out, err, both = _exchange(child, stdin, reports, report)
         code = child.wait()

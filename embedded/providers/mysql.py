@@ -88,9 +88,9 @@ class MysqlProvider(BridgedProvider):
             if inputs.get(first) is not None and inputs.get(second) is not None
         ]
         if inputs.get("roles"):
-            failures.append(CheckFailure("roles", "grants of roles are not supported by the embedded engine: use the Pulumi CLI"))
+            failures.append(CheckFailure("roles", "a grant of roles is not supported by the embedded engine: use the Pulumi CLI"))
         if inputs.get("role"):
-            failures.append(CheckFailure("role", "grants to roles are not supported by the embedded engine: use the Pulumi CLI"))
+            failures.append(CheckFailure("role", "a grant to a role is not supported by the embedded engine: use the Pulumi CLI"))
         return failures
 
     def comparable(self, resource: Resource, values: dict[str, Any], outputs: bool) -> dict[str, Any]:

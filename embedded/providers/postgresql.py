@@ -113,7 +113,9 @@ class PostgresqlProvider(BridgedProvider):
         if _name(resource) == "Grant" and isinstance(kind, str) and kind not in grants.PRIVILEGES:
             words = ", ".join(grants.PRIVILEGES)
             return [
-                CheckFailure("objectType", f"{kind!r} is none of {words}, which the embedded engine supports: use the Pulumi CLI")
+                CheckFailure(
+                    "objectType", f"{kind!r} is not supported by the embedded engine, which has {words}: use the Pulumi CLI"
+                )
             ]
         return []
 
@@ -135,21 +137,24 @@ class PostgresqlProvider(BridgedProvider):
         match _name(resource):
             case "Role":
                 defaults = known or _role_defaults({"encryptedPassword": True})
-                found = self._read_role(resource.id, {**defaults, "roles": defaults.get("roles") or [], "searchPaths": []})
+                name = str(defaults.get("name") or resource.id)
+                found = self._read_role(name, {**defaults, "roles": defaults.get("roles") or [], "searchPaths": []})
             case "Database":
-                found = self._read_database(resource.id, known or _database_defaults({}))
+                name = str(known.get("name") or resource.id)
+                found = self._read_database(name, known or _database_defaults({}))
             case _:
                 if not known:
                     raise ProviderError("import of a grant is not supported by the embedded engine: use the Pulumi CLI")
                 found = grants.read(self._server, known) if grants.stands(self._server, known) else None
-        return None if found is None else (resource.id, found)
+        return None if found is None else (str(found.get("name") or resource.id), found)
 
     def change(self, resource: Resource, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         match _name(resource):
             case "Role":
                 with self._server.transaction() as connection:
                     self._change_role(connection, old, new)
-                found = self._read_role(new["name"], {**_role_defaults(new), "roles": [], "searchPaths": []}) or {}
+                lists = {key: None if old.get(key) is None else [] for key in ("roles", "searchPaths")}
+                found = self._read_role(new["name"], {**_role_defaults(new), **lists}) or {}
                 return {**found, "id": new["name"]}
             case "Database":
                 self._change_database(old, new)

@@ -234,9 +234,7 @@ def _integer(inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             "Create Random Integer Error: The minimum (min) value needs to be smaller than or equal to maximum (max) value."
         )
     if inputs.get("seed"):
-        raise ProviderError(
-            "RandomInteger with a seed needs Go's generator: leave `seed` out, or use the Pulumi CLI for this program"
-        )
+        raise ProviderError("seed is not supported by the embedded engine: leave it out, or use the Pulumi CLI for this program")
     result = low + secrets.randbelow(high - low + 1)
     return str(result), {**inputs, "result": result}
 
