@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import datetime
 from typing import BinaryIO
 from xml.etree.ElementTree import Element
@@ -12,6 +11,9 @@ from evidence.jsonstream import amount
 from evidence.model import Figure, Reading, ReportError
 from evidence.report import moment
 from evidence.xmlstream import elements, whole
+
+_LINE = 1 << 16
+"""Bytes of the longest line of an LCOV file that is still believed."""
 
 
 def _reading(tool: str, covered: int, lines: int, version: str | None = None, time: datetime | None = None) -> Reading:
@@ -112,15 +114,17 @@ def read_lcov(name: str, stream: BinaryIO) -> Reading:
     """An LCOV tracefile; the last record must be whole."""
     sums = _Lcov()
     number = 0
-    try:
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"), 1):
-            if len(line) > 1 << 16:
-                raise ReportError("unreadable", f"has a line of {len(line)} characters")
-            sums.line(line.rstrip("\r\n"), number)
-            last = line
-    except UnicodeDecodeError:
-        raise ReportError("unreadable", f"is no text after line {number}") from None
-    if sums.open or (number and not last.endswith("\n")):
+    last = b""
+    while last := stream.readline(_LINE + 1):
+        number += 1
+        if len(last) > _LINE:
+            raise ReportError("unreadable", f"has a line of more than {_LINE} bytes")
+        try:
+            sums.line(last.decode("utf-8").rstrip("\r\n"), number)
+        except UnicodeDecodeError:
+            raise ReportError("unreadable", f"is no text at line {number}") from None
+        whole_line = last.endswith(b"\n")
+    if sums.open or (number and not whole_line):
         raise ReportError("unreadable", "is cut short: its last record has no end")
     return _reading("lcov", sums.covered, sums.lines)
 

@@ -153,7 +153,7 @@ def context(stack: str, reports: Path | None = None, project: Path = ROOT) -> Co
 
 
 def commit_of(source: Path, out: Path) -> Commit:
-    """The commit that reports on ``source`` are of: HEAD; or the last build's (``dist/build.json``) where the source is the same in both.
+    """The commit that reports on ``source`` are of: HEAD, or the last build's (``dist/manifest.json``) where the source is the same.
     Raises ``Problem`` outside a repository."""
     found = checkout.look(source)
     if found.commit is None:
@@ -165,7 +165,7 @@ def commit_of(source: Path, out: Path) -> Commit:
 
 def _built(source: Path, out: Path, head: str) -> str | None:
     try:
-        built = json.loads((out / "build.json").read_bytes()).get("commit")
+        built = json.loads((out / "manifest.json").read_bytes()).get("commit")
     except (OSError, ValueError, AttributeError):
         return None
     if not isinstance(built, str) or not built.isalnum():

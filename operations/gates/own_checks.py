@@ -26,7 +26,7 @@ def personal_data_in_logs(context: Context) -> None:
     """Fetches the host's logs into a folder of this user alone, scans them there, removes them. Leaves ``personal-data.json``."""
     name = "personal-data.json"
     context.forget(name)
-    settings = _settings(context)
+    settings = stack_settings(context)
     try:
         allowed = personal_data.load_allowed(context.project / ALLOW_LIST)
         with context.scratch() as scratch:
@@ -37,7 +37,8 @@ def personal_data_in_logs(context: Context) -> None:
     own.write(context.reports / name, "personal-data", found.findings, found.files, found.places, context.commit, datetime.now(UTC))
 
 
-def _settings(context: Context) -> StackSettings:
+def stack_settings(context: Context) -> StackSettings:
+    """The stack's settings. Raises ``StepError`` where they are not complete."""
     if context.settings is None:
         raise StepError(f"the settings of the stack {context.stack} are not complete, so the host cannot be asked")
     return context.settings
@@ -75,7 +76,7 @@ def consent(context: Context) -> None:
     """Asks the consent service whether it is active. Leaves ``consent.json``: 1 where it is."""
     name = "consent.json"
     context.forget(name)
-    settings = _settings(context)
+    settings = stack_settings(context)
     address = f"consent.{settings.domain}"
     try:
         answer = ask(settings, context.project, address, "/active.php")
@@ -115,7 +116,7 @@ def attested(context: Context) -> None:
     """Verifies what ``dist/`` holds against its signed attestation. Leaves ``attestation.json``: artefacts without a valid one."""
     name = "attestation.json"
     context.forget(name)
-    settings = _settings(context)
+    settings = stack_settings(context)
     signers = settings.provenance.signers
     if not signers:
         signers = (load_or_make(context.project / _SIGNING_KEY, settings.provenance.builder).public,)

@@ -36,6 +36,41 @@ def run(context: Context) -> None:
         context.keep(scratch / "coverage.xml", names[1], "coverage", _version("coverage"), exit_code=done.returncode)
 
 
+def integration(context: Context) -> None:
+    """Leaves ``integration.xml``: the tests below ``tests/integration`` of the monorepo."""
+    _suite(context, context.source / "tests" / "integration", "integration.xml", sys.executable)
+
+
+def end_to_end(context: Context) -> None:
+    """Leaves ``e2e.xml``: this project's flows through the running site (Playwright, in Debian's Chromium)."""
+    _suite(context, context.project / "tests" / "e2e", "e2e.xml", sys.executable)
+
+
+def _suite(context: Context, folder: Path, name: str, python: str) -> None:
+    context.forget(name)
+    if not any(folder.rglob("test_*.py")):
+        raise StepError(f"there are no tests in {folder}")
+    with context.scratch() as scratch:
+        done = context.run(
+            [
+                python,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                f"--junitxml={scratch / name}",
+                "-o",
+                "junit_logging=no",
+                str(folder),
+            ],
+            folder.parents[1],
+            accept=(0, 1),
+            timeout=900,
+        )
+        context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode)
+
+
 def _version(package: str) -> str:
     return next(tool.split("==")[1] for tool in TOOLS if tool.startswith(package + "=="))
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from operations.gates import own_checks, python_tests
+from operations.gates import browser, node, own_checks, python_tests, scanners, services
 from operations.gates.context import Context, StepError
 
 
 @dataclass(frozen=True)
 class Step:
-    """One tool. ``needs_site``: it asks the running site, so it comes after the others."""
+    """One tool and the gates that its reports speak for."""
 
     name: str
     gates: tuple[str, ...]
@@ -38,6 +38,24 @@ def said(done: Done) -> str:
 
 STEPS: tuple[Step, ...] = (
     Step("pytest with coverage", ("unit-tests", "coverage"), python_tests.run),
+    Step("vitest with coverage", ("unit-tests", "coverage"), node.vitest),
+    Step("integration tests", ("integration-tests",), python_tests.integration),
+    Step("end-to-end tests", ("e2e-tests",), python_tests.end_to_end),
+    Step("ESLint", ("eslint",), node.eslint),
+    Step("jscpd", ("duplication",), node.jscpd),
+    Step("Gitleaks", ("gitleaks",), scanners.gitleaks),
+    Step("PHPStan", ("phpstan", "phpstan-level"), scanners.phpstan),
+    Step("Trivy", ("trivy",), scanners.trivy),
+    Step("bill of materials", ("sbom",), scanners.sbom),
+    Step("Dependabot", ("dependabot",), services.dependabot),
+    Step("code scanning", ("code-scanning",), services.code_scanning),
+    Step("Codacy", ("codacy",), services.codacy),
+    Step("axe-core", ("wcag",), browser.axe),
+    Step(
+        "Lighthouse",
+        ("lighthouse-performance", "lighthouse-accessibility", "lighthouse-best-practices", "lighthouse-seo"),
+        browser.lighthouse,
+    ),
     Step("personal data in logs", ("personal-data",), own_checks.personal_data_in_logs),
     Step("consent", ("consent",), own_checks.consent),
     Step("privacy policy", ("privacy-policy",), own_checks.privacy),

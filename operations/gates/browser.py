@@ -1,0 +1,89 @@
+"""Lighthouse and axe-core in Chromium on the site's pages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from operations.gates.context import Context, StepError
+from operations.gates.node import installed, version
+from operations.gates.own_checks import stack_settings
+
+PAGES = ("main", "frontend", "games")
+"""Services whose first page is looked at before a deploy; after it, every service is."""
+_FLAGS = "--headless=new --no-sandbox --ignore-certificate-errors --disable-dev-shm-usage"
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise StepError("there is no Chromium: install Debian's package chromium")
+
+
+def pages(context: Context) -> Iterator[tuple[str, str]]:
+    """``(service, URL)`` of each page to look at."""
+    from catalog import reader
+
+    settings = stack_settings(context)
+    edge = settings.edge
+    port = "" if edge.port == (443 if edge.scheme == "https" else 80) else f":{edge.port}"
+    services = reader.read().of_stack(context.stack, settings.services)
+    for key in PAGES:
+        if key in services:
+            host = services[key].host
+            yield key, f"{edge.scheme}://{host + '.' if host else ''}{settings.domain}{port}/"
+
+
+def lighthouse(context: Context) -> None:
+    """Leaves ``lighthouse-<service>.json`` for each page."""
+    tools = installed(context)
+    chromium = _chromium()
+    found = list(pages(context))
+    for service, _ in found:
+        context.forget(f"lighthouse-{service}.json")
+    for service, url in found:
+        with context.scratch() as scratch:
+            target = scratch / "report.json"
+            context.run(
+                [
+                    "node", str(tools / "node_modules/lighthouse/cli/index.js"), url, "--quiet", "--output=json", f"--output-path={target}",
+                    "--only-categories=performance,accessibility,best-practices,seo", f"--chrome-flags={_FLAGS}", "--preset=desktop",
+                    "--no-enable-error-reporting",
+                ],
+                scratch,
+                env={"CHROME_PATH": chromium},
+            )  # fmt: skip
+            context.keep(target, f"lighthouse-{service}.json", "Lighthouse", version("lighthouse"))
+
+
+def axe(context: Context) -> None:
+    """Leaves ``axe.json``: axe-core's results for each page, WCAG 2.2 A and AA."""
+    from playwright.sync_api import Error, sync_playwright
+
+    name = "axe.json"
+    context.forget(name)
+    script = (installed(context) / "node_modules/axe-core/axe.min.js").read_text()
+    results: list[Any] = []
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+            tab = browser.new_context(ignore_https_errors=True, bypass_csp=True).new_page()
+            for _, url in pages(context):
+                answer = tab.goto(url, wait_until="networkidle", timeout=60_000)
+                if answer is None or answer.status != 200:
+                    raise StepError(f"{url} answers {answer.status if answer else 'nothing'}, so it cannot be looked at")
+                tab.evaluate(script)
+                results.append(tab.evaluate("tags => axe.run(document, {runOnly: tags})", _TAGS))
+            browser.close()
+    except Error as error:
+        raise StepError(f"Chromium could not look at the pages: {str(error).splitlines()[0][:200]}") from None
+    if not results:
+        raise StepError("there is no page to look at")
+    with context.scratch() as scratch:
+        (scratch / name).write_text(json.dumps(results))
+        context.keep(scratch / name, name, "axe-core", version("axe-core"))

@@ -1,0 +1,129 @@
+"""Scanners of the source: Gitleaks from the Go module proxy, PHPStan and Trivy where they are installed, the build's bill of materials."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from operations.gates.context import Context, StepError
+
+GITLEAKS = "8.30.1"
+_GITLEAKS_MODULE = "github.com/zricethezav/gitleaks/v8"
+PHPSTAN_LEVEL = 6
+
+
+def gitleaks(context: Context) -> None:
+    """Leaves ``gitleaks.json`` and ``gitleaks.sarif``: of the whole history where the source is a repository, else of its files."""
+    names = ("gitleaks.json", "gitleaks.sarif")
+    for name in names:
+        context.forget(name)
+    program, version = _gitleaks(context)
+    mode = "git" if (context.source / ".git").exists() else "dir"
+    with context.scratch() as scratch:
+        for name, form in zip(names, ("json", "sarif"), strict=True):
+            done = context.run(
+                [
+                    program, mode, str(context.source), "--report-format", form, "--report-path", str(scratch / name), "--redact=100",
+                    "--no-banner", "--no-color", "--exit-code", "1", "--log-level", "info",
+                ],
+                context.source,
+                accept=(0, 1),
+            )  # fmt: skip
+            count = _looked_at(done.stderr, mode, context.source)
+            context.keep(scratch / name, name, "gitleaks", version, exit_code=done.returncode, count=count)
+
+
+def _gitleaks(context: Context) -> tuple[str, str]:
+    there = shutil.which("gitleaks")
+    if there is not None:
+        return there, context.run([there, "version"], context.source).stdout.strip()
+    folder = context.tools / f"gitleaks-{GITLEAKS}"
+    program = folder / "gitleaks"
+    if not program.is_file():
+        if shutil.which("go") is None:
+            raise StepError("gitleaks is not installed, and there is no Go to build it with (https://github.com/gitleaks/gitleaks)")
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = f"-X {_GITLEAKS_MODULE}/version.Version={GITLEAKS}"
+        context.run(
+            ["go", "install", "-ldflags", stamp, f"{_GITLEAKS_MODULE}@v{GITLEAKS}"],
+            folder,
+            timeout=900,
+            env={"GOBIN": str(folder), "GOFLAGS": "-mod=mod"},
+        )
+    return str(program), GITLEAKS
+
+
+def _looked_at(log: str, mode: str, source: Path) -> int:
+    """How many commits, or files, were scanned; 0 where Gitleaks does not say that it scanned anything."""
+    if mode == "git":
+        commits = re.search(r"(\d+) commits scanned", log)
+        return int(commits.group(1)) if commits else 0
+    scanned = re.search(r"scanned ~(\d+) bytes", log)
+    if scanned is None or int(scanned.group(1)) == 0:
+        return 0
+    return sum(1 for path in source.rglob("*") if path.is_file())
+
+
+def phpstan(context: Context) -> None:
+    """Leaves ``phpstan.json`` with its level in the note; needs PHPStan on the PATH or in the monorepo's ``vendor``."""
+    name = "phpstan.json"
+    context.forget(name)
+    own = [context.source / "vendor/bin/phpstan", context.source / "crm.menschlichkeit-oesterreich.at/vendor/bin/phpstan"]
+    program = next((str(path) for path in own if path.is_file()), shutil.which("phpstan"))
+    if program is None:
+        raise StepError("PHPStan is not installed: `composer require --dev phpstan/phpstan` in the monorepo, or put it on the PATH")
+    version = context.run([program, "--version"], context.source).stdout
+    found = re.search(r"(\d+\.\d+\.\d+\S*)", version)
+    files = [
+        p
+        for p in context.source.rglob("*.php")
+        if not {"vendor", "node_modules", "dist"} & set(p.relative_to(context.source).parts)
+    ]
+    with context.scratch() as scratch:
+        done = context.run(
+            [program, "analyse", "--level", str(PHPSTAN_LEVEL), "--error-format=json", "--no-progress", "--", *map(str, files)],
+            context.source,
+            accept=(0, 1),
+        )
+        (scratch / name).write_text(done.stdout)
+        context.keep(
+            scratch / name,
+            name,
+            "PHPStan",
+            found.group(1) if found else "",
+            exit_code=done.returncode,
+            count=len(files),
+            measures={"level": PHPSTAN_LEVEL},
+        )
+
+
+def trivy(context: Context) -> None:
+    """Leaves ``trivy.json`` and ``trivy.sarif``; needs Trivy on the PATH."""
+    names = ("trivy.json", "trivy.sarif")
+    for name in names:
+        context.forget(name)
+    program = shutil.which("trivy")
+    if program is None:
+        raise StepError("Trivy is not installed (https://trivy.dev); in CI its action writes trivy.json and trivy.sarif")
+    version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], context.source).stdout)
+    with context.scratch() as scratch:
+        scan = [program, "fs", "--quiet", "--list-all-pkgs", "--scanners", "vuln,misconfig,secret"]
+        context.run(
+            [*scan, "--format", "json", "--output", str(scratch / names[0]), str(context.source)], context.source, timeout=900
+        )
+        context.run(
+            [program, "convert", "--format", "sarif", "--output", str(scratch / names[1]), str(scratch / names[0])], scratch
+        )
+        for name in names:
+            context.keep(scratch / name, name, "Trivy", version.group(1) if version else "", count=1 if name == names[1] else None)
+
+
+def sbom(context: Context) -> None:
+    """Takes the build's ``SBOM.json`` over as ``sbom.json``."""
+    name = "sbom.json"
+    context.forget(name)
+    made = context.project / "dist" / "SBOM.json"
+    if not made.is_file():
+        raise StepError("dist/SBOM.json is not there: run `bin/mo build`")
+    context.keep(made, name, "mo-deploy", "1")

@@ -1,0 +1,83 @@
+"""What services on the net know of the repository: GitHub's alerts, Codacy's analysis."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import httpx
+
+from operations.gates.context import Context, StepError
+
+GITHUB_API = "2022-11-28"
+_PAGES = 100
+_CODACY = "https://app.codacy.com/api/v3"
+
+
+def dependabot(context: Context) -> None:
+    """Leaves ``dependabot.json``: every open alert, all pages."""
+    _alerts(context, "dependabot.json", "dependabot/alerts")
+
+
+def code_scanning(context: Context) -> None:
+    """Leaves ``code-scanning.json``: every open alert, all pages."""
+    _alerts(context, "code-scanning.json", "code-scanning/alerts")
+
+
+def _alerts(context: Context, name: str, path: str) -> None:
+    context.forget(name)
+    github = context.settings.github if context.settings else None
+    token = os.environ.get("GITHUB_TOKEN") or context.secrets.get("githubToken")
+    if github is None or not token:
+        raise StepError("GitHub cannot be asked: set GITHUB_TOKEN to a token that may read the repository's alerts")
+    base = (github.base_url or "https://api.github.com/").rstrip("/")
+    url: str | None = f"{base}/repos/{github.owner}/{github.repository}/{path}?state=open&per_page=100"
+    alerts: list[Any] = []
+    pages = 0
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": GITHUB_API}
+    try:
+        with httpx.Client(timeout=30, headers=headers) as client:
+            while url is not None:
+                answer = client.get(url)
+                if answer.status_code != 200:
+                    raise StepError(
+                        f"GitHub answers {answer.status_code} to {path}: are the alerts enabled, and may the token read them?"
+                    )
+                page = answer.json()
+                if not isinstance(page, list):
+                    raise StepError(f"GitHub answers {path} with something else than a list")
+                alerts += page
+                pages += 1
+                link = answer.links.get("next", {}).get("url")
+                # A token goes to no other server, whatever a page says comes next.
+                url = link if link and link.startswith(base + "/") else None
+                if (link and url is None) or pages > _PAGES:
+                    raise StepError(f"GitHub's pages of {path} lead elsewhere or do not end")
+    except (httpx.HTTPError, ValueError) as error:
+        raise StepError(f"GitHub cannot be asked for {path}: {type(error).__name__}") from None
+    _kept(context, name, alerts, "GitHub", GITHUB_API, pages)
+
+
+def codacy(context: Context) -> None:
+    """Leaves ``codacy.json``: Codacy's analysis of the repository."""
+    name = "codacy.json"
+    context.forget(name)
+    token = os.environ.get("CODACY_API_TOKEN")
+    github = context.settings.github if context.settings else None
+    if github is None or not token:
+        raise StepError("Codacy cannot be asked: set CODACY_API_TOKEN")
+    url = f"{_CODACY}/analysis/organizations/gh/{github.owner}/repositories/{github.repository}"
+    try:
+        answer = httpx.get(url, headers={"api-token": token}, timeout=30)
+        if answer.status_code != 200:
+            raise StepError(f"Codacy answers {answer.status_code}: is the repository there, and may the token read it?")
+        _kept(context, name, answer.json(), "Codacy", "API v3", None)
+    except (httpx.HTTPError, ValueError) as error:
+        raise StepError(f"Codacy cannot be asked: {type(error).__name__}") from None
+
+
+def _kept(context: Context, name: str, content: object, tool: str, version: str, count: int | None) -> None:
+    with context.scratch() as scratch:
+        (scratch / name).write_text(json.dumps(content))
+        context.keep(scratch / name, name, tool, version, count=count)
