@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_mysql as mysql
@@ -33,7 +34,7 @@ class ServiceDatabaseArgs:
 
 
 class ServiceDatabase(Component):
-    """``<service>-db-password``; MariaDB: ``-database`` (managed), ``-account``; PostgreSQL: ``-role``, ``-database``, ``-grant``.
+    """``<service>-db-password``; MariaDB: ``-database`` (managed), ``-account``; PostgreSQL: ``-role``, ``-database``, three grants.
 
     ``password``: secret. ``ready``: what a service's secrets file and its release must wait for.
     """
@@ -103,23 +104,33 @@ class ServiceDatabase(Component):
             password=self.password,
             opts=self.child(provider=args.provider, retain_on_delete=args.retain),
         )
+        # The administrator owns the database: one that is not superuser could otherwise neither change it later nor shut others out.
         database = postgresql.Database(
             f"{args.service}-database",
             name=args.database.name,
-            owner=role.name,
             encoding="UTF8",
             template="template0",
             lc_collate="C.UTF-8",
             lc_ctype="C.UTF-8",
             opts=self.child(provider=args.provider, retain_on_delete=args.retain),
         )
-        # PostgreSQL lets everybody connect to every database; only the owner is to.
-        grant = postgresql.Grant(
-            f"{args.service}-grant",
-            database=database.name,
-            role="public",
-            object_type="database",
-            privileges=[],
-            opts=self.child(provider=args.provider, retain_on_delete=args.retain),
-        )
-        return [role, database, grant]
+        return [role, database, *self._rights(args, args.provider, role, database)]
+
+    def _rights(
+        self, args: ServiceDatabaseArgs, provider: pulumi.ProviderResource, role: postgresql.Role, database: postgresql.Database
+    ) -> list[pulumi.Resource]:
+        """PostgreSQL lets everybody connect to every database, and since version 15 only the owner make tables in ``public``."""
+        rights: dict[str, dict[str, Any]] = {
+            "closed": {"role": "public", "object_type": "database", "privileges": []},
+            "grant": {"role": role.name, "object_type": "database", "privileges": ["CONNECT", "CREATE", "TEMPORARY"]},
+            "schema-grant": {"role": role.name, "object_type": "schema", "schema": "public", "privileges": ["CREATE", "USAGE"]},
+        }
+        return [
+            postgresql.Grant(
+                f"{args.service}-{what}",
+                database=database.name,
+                opts=self.child(provider=provider, retain_on_delete=args.retain),
+                **right,
+            )
+            for what, right in rights.items()
+        ]

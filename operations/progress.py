@@ -18,6 +18,8 @@ _STEP_OF = {
     "database": "database",
     "role": "database",
     "grant": "database",
+    "schema-grant": "database",
+    "closed": "database",
     "account": "database",
     "env": "secrets",
     "stage": "stage",

@@ -113,13 +113,15 @@ def test_databases_are_utf8_and_survive_their_removal(whole: Run) -> None:
     assert maria.inputs["defaultCharacterSet"] == "utf8mb4"
     assert maria.inputs["defaultCollation"] == "utf8mb4_unicode_ci"
     kept = [r for r in whole.resources if r.type.split(":")[0] in ("mysql", "postgresql") and r.custom]
-    assert len(kept) == 12 + 3 * 3
+    assert len(kept) == 12 + 3 * 5
     assert [r.name for r in kept if not r.options.retainOnDelete] == []
 
 
 def test_only_the_owner_may_connect_to_a_postgresql_database(whole: Run) -> None:
-    grant = whole["idp-grant"].inputs
-    assert (grant["role"], grant["objectType"], grant["privileges"]) == ("public", "database", [])
+    closed, own = whole["idp-closed"].inputs, whole["idp-grant"].inputs
+    assert (closed["role"], closed["objectType"], closed["privileges"]) == ("public", "database", [])
+    assert (own["role"], own["privileges"]) == ("svc_idp", ["CONNECT", "CREATE", "TEMPORARY"])
+    assert "owner" not in whole["idp-database"].inputs
 
 
 def test_servers_that_admit_the_host_only_are_reached_through_it(whole: Run) -> None:
