@@ -145,6 +145,6 @@ def _base(text: str | None) -> int:
     if not text:
         return DEFAULT_BASE
     highest = 65535 - max(OFFSETS.values())
-    if not (text.isascii() and text.isdigit()) or not 1024 <= int(text) <= highest:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5) or not 1024 <= int(text) <= highest:
         raise SandboxError(f"MO_SANDBOX_PORT is {text!r}; a number from 1024 to {highest} is expected")
     return int(text)
