@@ -399,9 +399,10 @@ def history(context: Context) -> None:
     arguments = context.arguments
     entries = list(context.backend.history(stack))
     size = int(arguments.text("page-size") or 10)
-    page = int(arguments.text("page") or (1 if "page-size" in arguments.given else 0))
-    if page > 0:
-        entries = entries[(page - 1) * size : page * size]
+    page = int(arguments.text("page") or 1)
+    if size < 1 or page < 1:
+        raise StateError("--page and --page-size must be greater than 0")
+    entries = entries[(page - 1) * size : page * size]
     crypter = None
     if arguments.on("show-secrets") and any(has_secure(v) for e in entries for v in stored(e).values()):
         crypter = context.crypter(stack, context.settings(stack)) if context.found_project else None

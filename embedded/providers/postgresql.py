@@ -153,7 +153,7 @@ class PostgresqlProvider(BridgedProvider):
             case "Role":
                 with self._server.transaction() as connection:
                     self._change_role(connection, old, new)
-                lists = {key: None if old.get(key) is None else [] for key in ("roles", "searchPaths")}
+                lists: dict[str, Any] = {key: None if old.get(key) is None else [] for key in ("roles", "searchPaths")}
                 found = self._read_role(new["name"], {**_role_defaults(new), **lists}) or {}
                 return {**found, "id": new["name"]}
             case "Database":

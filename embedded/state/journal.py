@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ class FileJournal:
     ) -> None:
         """See ``model.Journal``. A step that was not begun and removes nothing (``same``) is written, and synced with the next one."""
         entry: _Entry = {"end": number}
-        if new is not None:
+        same = number is None and old is not None and new is not None and not keep_old and _same(old, new)
+        if new is not None and not same:
             entry["new"] = encode_resource(new, self._encrypt)
         with self._write_lock:
             if old is not None and (new is not None or remove_old or keep_old):
@@ -213,6 +215,15 @@ def fold(deployment: dict[str, Any], entries: list[_Entry]) -> dict[str, Any]:
     return rest | {key: value for key, value in parts.items() if value} | {"metadata": metadata}
 
 
+# What a step without a change may alter: where the program says it, which the next run says again. The CLI does not save that either.
+_UNIMPORTANT = frozenset({"property_dependencies", "source_position", "stack_trace", "created", "modified"})
+_COMPARED = [each.name for each in fields(ResourceState) if each.name not in _UNIMPORTANT]
+
+
+def _same(old: ResourceState, new: ResourceState) -> bool:
+    return all(getattr(old, name) == getattr(new, name) for name in _COMPARED)
+
+
 def _halves(state: ResourceState) -> dict[str, bool]:
     return {"delete": state.delete, "pendingReplacement": state.pending_replacement}
 
@@ -225,8 +236,9 @@ def _fold_end(entry: _Entry, base: dict[int, _Entry], news: dict[int, _Entry]) -
                 kept.pop(key, None)
             kept.update(entry["keep"])
     elif "old" in entry:
-        news.pop(entry["old"], None)
-        base.pop(entry["old"], None)
+        old = news.pop(entry["old"], None) or base.pop(entry["old"], None)
+        if "id" in entry and "new" not in entry and old is not None:
+            news[entry["id"]] = old
     if "new" in entry:
         news[entry["id"]] = entry["new"]
 

@@ -98,12 +98,20 @@ def state(document: Any, names: Names) -> dict[str, Any]:
         for half in ("inputs", "outputs"):
             if isinstance(view.get(half), dict):
                 view[half] = {k: v for k, v in view[half].items() if k != "__pulumi-go-provider-version"}
+        if resource["type"].startswith("github:") and isinstance(view.get("outputs"), dict):
+            view["outputs"] = view["outputs"] | _order_of_times(view["outputs"])
         key = resource["urn"] + (" (to be deleted)" if resource.get("delete") else "")
         while key in resources:
             key += " again"
         resources[key] = names.value(view)
     pending = [names.value({"type": p["type"], "urn": p["resource"]["urn"]}) for p in deployment.get("pending_operations") or []]
     return {"version": (document or {}).get("version"), "resources": resources, "pending": sorted(map(json.dumps, pending))}
+
+
+def _order_of_times(outputs: dict[str, Any]) -> dict[str, int]:
+    """The stand-in's clock counts requests, whose order is chance: only which of a resource's times are equal or later counts."""
+    times = {key: outputs[key] for key in ("createdAt", "updatedAt", "remoteUpdatedAt") if isinstance(outputs.get(key), str)}
+    return {key: sorted(set(times.values())).index(value) for key, value in times.items()}
 
 
 def misplaced(document: Any) -> list[str]:

@@ -159,6 +159,8 @@ class Case:
         """Runs every step up to ``only`` and gives the outcomes."""
         with servers.for_case(self.text)(self.work, self.directory) as variables:
             self.environment |= variables
+            for name, value in variables.items():
+                self.names.add(value, f"${name}")
             for key, value in (self.document.get("env") or {}).items():
                 self.environment[key] = self.expand(str(value), variables)
             if before := self.document.get("before"):
