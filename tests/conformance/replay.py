@@ -106,6 +106,10 @@ class Case:
         run = f"import runpy, sys; sys.path[0] = {str(ROOT)!r}; runpy.run_module('embedded', run_name='__main__', alter_sys=True)"
         launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{run}" "$@"\n')
         launcher.chmod(0o755)
+        slow = bin_folder / "pulumi-slow"
+        # The recorded CLI takes seconds to start; the Automation API's case counts on that where it begins a second update.
+        slow.write_text(f'#!/bin/sh\ncase "$*" in *"stack select"*) sleep 5 ;; esac\nexec {launcher} "$@"\n')
+        slow.chmod(0o755)
         wrapper = self.directory / "wrapper-pulumi.py"
         if wrapper.exists():
             (bin_folder / "wrapped").mkdir()
@@ -119,7 +123,7 @@ class Case:
         return kept | {
             "PATH": f"{bin_folder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "WRAPPER": str(bin_folder / "wrapped"),
-            "REAL_PULUMI": str(launcher),
+            "REAL_PULUMI": str(slow),
             "DIR": str(self.directory),
             "PULUMI_HOME": str(self.work / "home"),
             "PULUMI_BACKEND_URL": f"file://{self.directory}/state",

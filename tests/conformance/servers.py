@@ -81,6 +81,10 @@ def mysql(folder: Path, case: Path) -> Iterator[dict[str, str]]:
         (folder / "shim.py").write_text(source)
         with _process([sys.executable, str(folder / "shim.py")], folder / "shim.log"):
             _wait(lambda: _listens(shim), "the shim")
+            # The system's configuration would name another socket.
+            client = folder / "bin" / "mariadb"
+            client.write_text(f'#!/bin/sh\nexec {shutil.which("mariadb")} --no-defaults --socket={socket_path} "$@"\n')
+            client.chmod(0o755)
             yield {"MYSQL_PORT": str(port), "MYSQL_SHIM_PORT": str(shim), "MYSQL_UNIX_PORT": str(socket_path)}
 
 

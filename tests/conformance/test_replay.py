@@ -1,0 +1,66 @@
+"""The embedded engine does what the recordings of the Pulumi CLI show, or refuses it by name."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import replay
+
+_CASES = Path(__file__).with_name("cases.tar.xz")
+_SERVED = frozenset({"mysql", "postgresql", "github"})
+
+
+def _names() -> list[str]:
+    with tarfile.open(_CASES) as archive:
+        return sorted({Path(name).parts[0] for name in archive.getnames() if name.endswith("/case.yaml")})
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked cases."""
+    folder = tmp_path_factory.mktemp("cases")
+    with tarfile.open(_CASES) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def _marked(name: str) -> object:
+    return pytest.param(name, marks=[pytest.mark.slow] + ([pytest.mark.sandbox] if name in _SERVED else []))
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in _names()])
+def test_case_replays_as_recorded(name: str, cases: Path) -> None:
+    outcomes = replay.replay_case(cases / name)
+    differing = [f"{step.name}: {line}" for step in outcomes if step.outcome == "differs" for line in step.differences]
+    assert outcomes
+    assert not differing, "\n".join(differing)
+
+
+def test_replay_notices_a_changed_recording(cases: Path, tmp_path: Path) -> None:
+    """A recording with another exit code, state and text must not pass."""
+    import shutil
+
+    case = tmp_path / "invoke"
+    shutil.copytree(cases / "invoke", case)
+    export = case / "expected" / "01-create" / "export.json"
+    export.write_text(export.read_text().replace("local:Command", "local:Other"))
+    document = (case / "case.yaml").read_text()
+    (case / "case.yaml").write_text(document.replace("exit: 0", "exit: 3", 1))
+    (first, *_) = replay.Case(case, _folder(tmp_path)).replay("create")
+    assert first.outcome == "differs"
+    assert any(line.startswith("exit code") for line in first.differences)
+    assert any(line.startswith("state") for line in first.differences)
+
+
+def test_folder_without_a_case_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["replay.py", str(tmp_path)])
+    assert replay.main() == 2
+
+
+def _folder(parent: Path) -> Path:
+    folder = parent / "work"
+    folder.mkdir()
+    return folder
