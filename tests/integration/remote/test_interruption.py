@@ -1,0 +1,142 @@
+"""Killed anywhere, with the host program left alive or killed too, the next run ends where an undisturbed one does."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Remote, Service
+from .databases import MariaDB, PostgreSQL
+from .site import Poller
+from .test_migrations import Data, Writer
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+
+def host_processes(remote: Remote) -> list[int]:
+    """Processes on the test host that this test's root started: their command line or folder names it."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if os.stat(f"/proc/{entry}").st_uid != remote.sshd.account.pw_uid:
+                continue
+            line = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace")
+            folder = os.readlink(f"/proc/{entry}/cwd")
+        except OSError:
+            continue
+        if (str(remote.root) in line or folder.startswith(str(remote.root))) and "ssh" not in line.split("\0")[0]:
+            found.append(int(entry))
+    return found
+
+
+def kill_all(remote: Remote) -> None:
+    for pid in host_processes(remote):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def interrupt(remote: Remote, step: str, fields: dict[str, Any], after: float, host_too: bool) -> int:
+    """Starts a step, kills it (and its ssh) after so many seconds; gives its exit code, 0 where it had ended by then."""
+    child = remote.popen(step, **fields)
+    try:
+        child.wait(after)
+    except subprocess.TimeoutExpired:
+        # The client dies as under `kill -9`; its ssh sees the end of its input.
+        child.kill()
+        if host_too:
+            kill_all(remote)
+    child.communicate()
+    return child.returncode
+
+
+def leftovers(service: Service) -> list[str]:
+    names = [p.name for pattern in ("maintenance", "probe-*", "switching", "migrating", "tmp/*", "incoming/*") for p in service.base.glob(pattern)]
+    return names + [p.name for p in service.path.parent.iterdir() if p.name.endswith(".mo-new")] + [p.name for p in service.path.glob("mo-probe-*")]
+
+
+@pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
+@pytest.mark.parametrize("case", ["postgresql-online", "postgresql-offline", "mariadb-online", "mariadb-offline"])
+def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
+    service: Service, case: str, host_too: bool, request: pytest.FixtureRequest
+) -> None:
+    engine, mode = case.split("-")
+    server: MariaDB | PostgreSQL = request.getfixturevalue(engine)
+    data = Data(service, server, mode=mode)
+    chance = random.Random(f"{case}{host_too}")
+    migrations = {"0000_init": "CREATE TABLE counted (n int)"}
+    data.deploy("v0", migrations)
+    took = 1.0
+    with Poller(service.site, service.domain) as poller, Writer(data) as writer:
+        for n in range(1, 5):
+            migrations = {**migrations, f"{n:04d}_more": f"CREATE TABLE t{n} (a int)"}
+            release = data.stage(f"v{n}", migrations)
+            fields = service.request(release, **data.fields(sorted(migrations)))
+            began = time.monotonic()
+            code = interrupt(service.remote, "switch", fields, chance.uniform(0.05, took * 0.9), host_too)
+            result = service.remote.run("switch", **fields)
+            if code == 0:
+                took = max(0.3, min(took, time.monotonic() - began))
+            assert result["live"] == release == service.live
+            assert leftovers(service) == []
+            assert [row[0] for row in data.query("SELECT version FROM schema_version ORDER BY version")] == sorted(migrations)
+    assert writer.missing() == []
+    assert {status for _, status in poller.failed} <= ({503} if mode == "offline" else set())
+    assert poller.bodies <= {b"down", *(f"v{n}".encode() for n in range(6))}
+
+
+@pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
+def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_uploads(remote: Remote, service: Service, host_too: bool) -> None:
+    chance = random.Random(7)
+    service.extra["persistent"] = ["uploads"]
+    for n in range(3):
+        one = Service(remote, service.site, f"s{n}")
+        one.extra["persistent"] = ["uploads"]
+        (one.path / "uploads").mkdir(parents=True)
+        (one.path / "uploads/u").write_text("kept")
+        (one.path / "index.html").write_text("old")
+        remote.own(remote.root / "subdomains")
+        release = one.stage({"index.html": "new"})
+        interrupt(remote, "switch", one.request(release), chance.uniform(0.02, 0.5), host_too)
+        one.switch(release)
+        assert one.live == release
+        assert (one.path / "uploads/u").read_text() == "kept"
+        assert leftovers(one) == []
+        assert one.switch("adopted")["live"] == "adopted"
+        assert (one.path / "uploads/u").read_text() == "kept"
+        assert (one.path / "index.html").read_text() == "old"
+
+
+@pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
+def test_a_stage_killed_at_random_moments_is_completed_by_the_next_run(remote: Remote, host_too: bool) -> None:
+    chance = random.Random(3)
+    for n in range(3):
+        files: dict[str, str | bytes] = {f"d{i}/f{i}": chance.randbytes(20_000) for i in range(100)}
+        release = remote.artefact("votes", files)
+        fields = {"service": "votes", "release": release, "target": "a/b", "hard_links": True, "dependencies": None}
+        interrupt(remote, "stage", fields, chance.uniform(0.02, 0.4), host_too)
+        remote.run("stage", **fields)
+        place = remote.root / ".deploy/votes/releases" / release
+        assert {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("f*")} == files, n
+        assert os.listdir(remote.root / ".deploy/votes/incoming") == []
+
+
+def test_two_switches_at_once_wait_for_each_other(service: Service) -> None:
+    service.deploy({"index.html": "one"})
+    release = service.stage({"index.html": "two"})
+    children = [service.remote.popen("switch", **service.request(release)) for _ in range(4)]
+    for child in children:
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 0, err
+    assert service.live == release
+    assert leftovers(service) == []
