@@ -19,9 +19,9 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from operations.commands import build, demo, deploy, history, rollback, status
+    from operations.commands import build, demo, deploy, gates, history, rollback, status
 
-    for function in (build.build, deploy.deploy, status.status, history.history, rollback.rollback, demo.demo):
+    for function in (build.build, gates.gates, deploy.deploy, status.status, history.history, rollback.rollback, demo.demo):
         app.command()(function)
 
 

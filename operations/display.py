@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -29,7 +29,7 @@ _SIGN: dict[State, tuple[str, str]] = {
 def console() -> Console:
     """Where commands print: colours on a terminal only, words never broken in a pipe."""
     screen = Console(highlight=False, soft_wrap=False)
-    return screen if screen.is_terminal else Console(highlight=False, soft_wrap=True, no_color=True, width=200)
+    return screen if screen.is_terminal else Console(highlight=False, soft_wrap=True, no_color=True, width=1000)
 
 
 class Screen:
@@ -138,6 +138,13 @@ def _is_bad(entry: ServiceProgress, answers: Mapping[str, Answer]) -> bool:
     return entry.failed or (answer is not None and not answer.ok)
 
 
+def _migrations(names: Sequence[str]) -> str:
+    """The migrations that ran; commands (drush) and long lists are counted."""
+    if len(names) > 2 or any(" " in name for name in names):
+        return f"{len(names)} ({'commands' if any(' ' in name for name in names) else f'to {names[-1]}'})"
+    return ", ".join(names)
+
+
 def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str | None, answer: Answer | None) -> list[str]:
     stage, switch = entry.results.get("stage", {}), entry.results.get("switch", {})
     if switch:
@@ -150,7 +157,7 @@ def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str 
         entry.service,
         release,
         str(stage.get("files", "")),
-        ", ".join(map(str, switch.get("migrations") or ())),
+        _migrations(switch.get("migrations") or ()),
         f"{entry.seconds:.1f}" if entry.changed else "",
         str(answer.status or "none") if answer else "",
     ]

@@ -116,6 +116,14 @@ def plain_event(event: Any) -> dict[str, Any]:
             meta = part.metadata
             outputs = (meta.new.outputs if meta.new is not None else None) or {}
             found[kind] = {"urn": meta.urn, "type": meta.type, "op": str(getattr(meta.op, "value", meta.op)), "outputs": outputs}
+    if event.policy_event is not None:
+        rule = event.policy_event
+        found["policy"] = {
+            "rule": rule.policy_name,
+            "level": rule.enforcement_level,
+            "message": rule.message,
+            "urn": rule.resource_urn or "",
+        }
     if event.summary_event is not None:
         found["summary"] = {str(getattr(k, "value", k)): v for k, v in (event.summary_event.resource_changes or {}).items()}
     return found
@@ -125,4 +133,5 @@ def _said(error: errors.CommandError) -> str:
     """The engine's own words, without the frame that the Automation API puts round them."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line.split("error:", 1)[1].strip() for line in lines if line.lstrip().startswith("error:")]
-    return "\n".join(dict.fromkeys(said)) or next((line for line in reversed(lines) if line), "the engine failed and said nothing")
+    told = "\n".join(text for text in dict.fromkeys(said) if text)
+    return told or "The engine failed and gave no reason; bin/pulumi up shows all that it says."

@@ -79,6 +79,8 @@ class Progress:
         with self._lock:
             if said := event.get("diagnostic"):
                 self._diagnostic(said)
+            if (rule := event.get("policy")) and rule["level"] == "mandatory":
+                self.errors.append(f"Policy {rule['rule']} refuses {name_of(rule['urn'])}: {' '.join(rule['message'].split())}")
             if step := event.get("begun"):
                 self._step(step, "same" if step["op"] == "same" else "runs")
             if step := event.get("ended"):
