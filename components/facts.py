@@ -112,7 +112,8 @@ def needed_programs(service: Service) -> tuple[str, ...]:
     named = [*steps.programs]
     if steps.migrate:
         named += [command[0] for command in steps.migrate.commands if "/" not in command[0]]
-    if steps.restart and "/" not in steps.restart.command[0]:
+    # Of an external service only the files are ours: where its restart program is absent, the switch says "files only".
+    if steps.restart and service.runtime != "external" and "/" not in steps.restart.command[0]:
         named.append(steps.restart.command[0])
     return tuple(dict.fromkeys(named))
 

@@ -1,0 +1,159 @@
+"""A whole deployment for the end-to-end tests: a clone of this checkout, a sandbox host of its own, artefacts and reports.
+
+It is driven by commands alone, as a user would.
+
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from catalog import reader
+from catalog.manifest import load
+from catalog.models import Service
+from sandbox import lifecycle
+from sandbox.layout import Layout
+from tests.sandbox_fixture import CLONE, Sandbox, free_base
+
+RAN = re.compile(r"^ *[+~-]+ +(\S+) (\S+) (created|updated|replaced|deleted)\b")
+
+
+class Deployment:
+    """What a user has after ``make sandbox-up``: ``clone`` with ``.venv``, a running ``sandbox``, an empty stack."""
+
+    def __init__(self, clone: Path, sandbox: Sandbox) -> None:
+        self.clone, self.sandbox = clone, sandbox
+        self.services: dict[str, Service] = reader.read().of_stack("sandbox")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The user's environment: nothing of Pulumi's but the embedded engine."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "MO_"))}
+        return {**clean, "PULUMI_ENGINE": "embedded", "PULUMI_STACK": "sandbox"}
+
+    def run(self, *command: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the clone; with another exit code than ``expect`` (``None``: any) the test fails with its output."""
+        done = subprocess.run(
+            command, cwd=self.clone, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}"
+        return done
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Starts a command in a session of its own, so that it alone can be killed."""
+        return subprocess.Popen(
+            command,
+            cwd=self.clone,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def build(self, *services: str) -> None:
+        """Builds, and makes the gates' reports for it."""
+        self.run("bin/mo", "build", "--stack", "sandbox", *services)
+        self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+
+    def up(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """``bin/pulumi up``, as a user types it."""
+        return self.run("bin/pulumi", "up", "--yes", "--skip-preview", "--stack", "sandbox", *arguments, expect=expect)
+
+    def preview(self, expect: int | None = 0) -> str:
+        """What ``bin/pulumi preview`` prints."""
+        return self.run("bin/pulumi", "preview", "--stack", "sandbox", expect=expect).stdout
+
+    def edit(self, relative: str, text: str) -> None:
+        """Appends to a file of the monorepo."""
+        path = self.clone / "sandbox/monorepo" / relative
+        path.write_text(path.read_text() + text)
+
+    def restore(self) -> None:
+        """The monorepo as committed, built."""
+        self.run("git", "checkout", "-q", "--", ".")
+        self.build()
+
+    def releases(self) -> dict[str, str]:
+        """Release id of each artefact in ``dist/``."""
+        return {key: load(self.clone / "dist" / key / "manifest.json").release for key in self.services}
+
+    def live(self, service: str) -> str:
+        """The release that the host's link names."""
+        return os.readlink(self.sandbox.root / self.services[service].path).rsplit("/", 1)[-1]
+
+    def statuses(self) -> dict[str, int]:
+        """What each health URL answers."""
+        return {key: self.sandbox.get(key, service.health.path).status for key, service in self.services.items()}
+
+    def disconnect(self) -> None:
+        """Ends the SSH master, so that the next command has to log in."""
+        for line in subprocess.run(["pgrep", "-af", "ssh"], capture_output=True, text=True, check=False).stdout.splitlines():
+            pid, _, text = line.partition(" ")
+            if str(self.sandbox.layout.port("ssh")) in text or str(self.sandbox.layout.key) in text:
+                os.kill(int(pid), signal.SIGTERM)
+        time.sleep(0.3)
+
+    def listing(self) -> str:
+        """A digest over every path below the host's root but its logs: kind, mode, link target, content."""
+        digest = hashlib.sha256()
+        root = self.sandbox.root
+        for folder, names, files in os.walk(root):
+            if Path(folder) == root and "logs" in names:
+                names.remove("logs")
+            names.sort()
+            for name in sorted(names + files):
+                path = Path(folder) / name
+                status = path.lstat()
+                digest.update(f"{path.relative_to(root)} {status.st_mode:o} ".encode("utf-8", "surrogateescape"))
+                if path.is_symlink():
+                    digest.update(os.readlink(path).encode())
+                elif path.is_file():
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def ran(output: str) -> set[str]:
+    """The names of the resources that an ``up`` created, updated, replaced or deleted."""
+    return {match[2] for line in output.splitlines() if (match := RAN.match(line))}
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """A fresh one; all of it goes at the end."""
+    with free_base() as base, tempfile.TemporaryDirectory(prefix="mo-e2e-", dir="/var/tmp") as scratch:
+        os.chmod(scratch, 0o755)
+        clone = Path(scratch) / "clone"
+        subprocess.run(["git", "clone", "-q", str(CLONE), str(clone)], check=True)
+        _overlay(clone)
+        (clone / ".venv").symlink_to(CLONE / ".venv")
+        layout = Layout(Path(scratch) / "host", clone, base)
+        try:
+            made = Deployment(clone, Sandbox(lifecycle.up(layout)))
+            made.run("bin/pulumi", "stack", "select", "--create", "sandbox")
+            yield made
+        finally:
+            lifecycle.down(layout)
+
+
+def _overlay(clone: Path) -> None:
+    """Brings what is changed here and not committed yet, so that the tests test what is on the disk."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"], cwd=CLONE, capture_output=True, check=True
+    )
+    for name in filter(None, listed.stdout.decode("utf-8", "surrogateescape").split("\0")):
+        source, target = CLONE / name, clone / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+        else:
+            target.unlink(missing_ok=True)
