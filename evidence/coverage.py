@@ -59,7 +59,7 @@ def _clover(attributes: dict[str, str], source: object) -> Reading:
             if totals is not None:
                 raise ReportError("unreadable", "holds two totals")
             totals = (whole(element, "coveredstatements"), whole(element, "statements"))
-        elif event == "end" and element.tag == "line" and element.get("type") == "stmt":
+        elif event == "end" and element.tag == "line" and element.get("type") in ("stmt", "cond"):
             statements += 1
             hit += whole(element, "count") > 0
     if totals is None:
@@ -75,7 +75,7 @@ class _Lcov:
 
     def __init__(self) -> None:
         self.covered = self.lines = self.records = 0
-        self.open = False
+        self.open = self.begun = False
         self._da: dict[str, bool] = {}
         self._declared: dict[str, int] = {}
 
@@ -85,7 +85,9 @@ class _Lcov:
             if self.open:
                 raise ReportError("unreadable", f"starts a file inside another at line {number}")
             self.open, self._da, self._declared = True, {}, {}
-        elif not self.open and text and key != "TN":
+        elif key == "TN" and not self.open:
+            self.begun = True
+        elif not self.open and text:
             raise ReportError("wrong-tool" if number == 1 else "unreadable", f"is no LCOV at line {number}")
         elif key == "DA":
             place, _, hits = rest.partition(",")
@@ -107,7 +109,7 @@ class _Lcov:
         self.lines += lines
         self.covered += covered
         self.records += 1
-        self.open = False
+        self.open = self.begun = False
 
 
 def read_lcov(name: str, stream: BinaryIO) -> Reading:
@@ -124,7 +126,7 @@ def read_lcov(name: str, stream: BinaryIO) -> Reading:
         except UnicodeDecodeError:
             raise ReportError("unreadable", f"is no text at line {number}") from None
         whole_line = last.endswith(b"\n")
-    if sums.open or (number and not whole_line):
+    if sums.open or sums.begun or (number and not whole_line):
         raise ReportError("unreadable", "is cut short: its last record has no end")
     return _reading("lcov", sums.covered, sums.lines)
 

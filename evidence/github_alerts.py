@@ -29,7 +29,7 @@ def _reading(stream: BinaryIO, severe: Callable[[dict[str, Any]], str | None]) -
     findings: list[str] = []
     number = 0
     for alert in _alerts(stream):
-        if alert.get("state") not in _STATES or "number" not in alert:
+        if str(alert.get("state")) not in _STATES or "number" not in alert:
             raise ReportError("wrong-tool", "is no list of alerts: an entry has no number and state")
         word = severe(alert)
         if alert["state"] == "open" and word is not None:
@@ -45,8 +45,8 @@ def read_dependabot(name: str, stream: BinaryIO) -> Reading:
     def severe(alert: dict[str, Any]) -> str | None:
         advisory = mapping(alert.get("security_advisory"), "security_advisory")
         vulnerability = mapping(alert.get("security_vulnerability"), "security_vulnerability")
-        words = {advisory.get("severity"), vulnerability.get("severity")}
-        return None if words <= {"low", "medium"} else f"{alert.get('state')}, {'/'.join(sorted(map(str, words)))}"
+        words = {str(advisory.get("severity")), str(vulnerability.get("severity"))}
+        return None if words <= {"low", "medium"} else f"{alert.get('state')}, {'/'.join(sorted(words))}"
 
     return _reading(stream, severe)
 
@@ -57,7 +57,7 @@ def read_code_scanning(name: str, stream: BinaryIO) -> Reading:
     def severe(alert: dict[str, Any]) -> str | None:
         rule = mapping(alert.get("rule"), "rule")
         level, security = rule.get("severity"), rule.get("security_severity_level")
-        if level in ("none", "note", "warning") and security in (None, "low", "medium"):
+        if level in ("none", "note", "warning") and (security is None or security in ("low", "medium")):
             return None
         return f"{rule.get('id', 'rule')}, {security or level}"
 

@@ -14,6 +14,9 @@ Event = tuple[str, str, Any]
 """Path (``Results.item.Target``), kind (``start_map``, ``string``, ``number``, …), value."""
 
 MAX_DEPTH = 200
+_BUFFER = 4 << 10
+"""Bytes parsed at once. The parser hands out a buffer's events together, and each path costs its depth: a small buffer bounds what deep
+nesting can cost before the depth is seen."""
 _MAX_NODES = 200_000
 
 
@@ -22,7 +25,7 @@ def events(stream: BinaryIO, root: str | None = None) -> Iterator[Event]:
     depth = 0
     first = True
     try:
-        for path, kind, value in ijson.parse(stream, use_float=True):
+        for path, kind, value in ijson.parse(stream, use_float=True, buf_size=_BUFFER):
             if first:
                 first = False
                 if root is not None and kind != root:

@@ -78,7 +78,7 @@ def _results(stream: BinaryIO) -> list[_Page]:
             pages.append(_Page())
         elif pages and path.startswith(prefix):
             _fact(pages[-1], path[len(prefix) :], kind, value)
-        elif kind not in ("start_map", "end_map", "end_array"):
+        elif kind not in ("map_key", "end_map", "end_array"):
             raise ReportError("wrong-tool", "is no Lighthouse result")
     for page in pages:
         if not page.version:
