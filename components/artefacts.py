@@ -35,10 +35,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for, before the host was asked: ``releases`` by service (``None``: nothing), ``manifests`` of the artefacts."""
+    """What is asked for, before the host was asked: ``releases`` by service (``None``: nothing), ``manifests`` of the artefacts,
+    ``folders`` where those lie."""
 
     releases: dict[str, str | None]
     manifests: dict[str, Manifest]
+    folders: dict[str, Path]
     from_set: bool
 
 
@@ -47,22 +49,25 @@ def wishes(project: Path, services: Iterable[str], release_set: Mapping[str, str
     problems: list[str] = []
     releases: dict[str, str | None] = {}
     found: dict[str, Manifest] = {}
+    folders: dict[str, Path] = {}
     for service in services:
         try:
-            current = read(project / "dist" / service / "manifest.json", service)
+            folder = project / "dist" / service
+            current = read(folder / "manifest.json", service)
             if release_set is None:
                 releases[service] = current.release if current else None
             else:
                 asked = releases[service] = release_set.get(service)
                 if asked and (current is None or current.release != asked):
-                    current = read(project / "dist" / ".store" / service / asked / "manifest.json", service)
+                    folder = project / "dist" / ".store" / service / asked
+                    current = read(folder / "manifest.json", service)
             if current is not None and current.release == releases[service]:
-                found[service] = current
+                found[service], folders[service] = current, folder
         except ArtefactError as error:
             problems += error.problems
     if problems:
         raise ArtefactError(problems)
-    return Wishes(releases, found, release_set is not None)
+    return Wishes(releases, found, folders, release_set is not None)
 
 
 def read(path: Path, service: str) -> Manifest | None:

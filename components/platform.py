@@ -12,7 +12,7 @@ import pulumi
 
 from catalog.models import Catalog, Service
 from catalog.settings_file import Loaded, reveal
-from components import artefacts, backend, facts, judgement, plan, window
+from components import artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import GENERATED, ApplicationSecrets, ApplicationSecretsArgs
 from components.artefacts import Choice
 from components.component import Component
@@ -32,7 +32,7 @@ WORKFLOW_SECRETS = (*_MAIL_SECRETS, *GENERATED)
 @dataclass(frozen=True)
 class PlatformArgs:
     """``project``: the folder of ``Pulumi.yaml``. ``ask``: asks the host for facts. ``judgement``: of the gates (``None``: read them).
-    ``now``: the clock; ``environment``: the process's variables."""
+    ``verify``: checks what would be uploaded. ``now``: the clock; ``environment``: the process's variables."""
 
     stack: str
     project: Path
@@ -40,6 +40,7 @@ class PlatformArgs:
     loaded: Loaded
     ask: facts.Ask
     judgement: Judgement | None = None
+    verify: trust.Verify = trust.verify
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
@@ -75,6 +76,8 @@ class Platform(Component):
         known = args.ask(facts.request(args.stack, settings.host.name, services, wished.releases))
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
         plans = _plans(services, choices, known)
+        uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
+        args.verify(args.project, settings, wished, uploads, commit)
 
         used = {s.database.server for s in services.values() if s.database}
         servers = DatabaseServers(

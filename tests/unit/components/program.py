@@ -23,6 +23,7 @@ from catalog.settings_file import Loaded
 from components.facts import Facts
 from components.judgement import Judgement
 from components.platform import Platform, PlatformArgs
+from components.trust import Verify
 
 COMMIT = "c" * 40
 RAW: dict[str, Any] = {
@@ -183,6 +184,7 @@ def run(
     *,
     preview: bool = False,
     judgement: Judgement | None = None,
+    verify: Verify | None = None,
     now: datetime = datetime(2026, 11, 21, 9, tzinfo=UTC),
     backend: str = "https://example.org",
     log: logging.Logger | None = None,
@@ -207,6 +209,7 @@ def run(
             catalog=reader.read(),
             loaded=loaded(project, **changes),
             ask=ask,
+            verify=verify or (lambda *_: None),
             judgement=judgement or Judgement({"commit": COMMIT, "required": [], "gates": []}),
             now=now,
             environment={"PULUMI_BACKEND_URL": backend},

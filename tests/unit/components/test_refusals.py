@@ -9,6 +9,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
+from components import trust
 from components.artefacts import ArtefactError
 from components.facts import Facts
 from components.judgement import Judgement
@@ -139,3 +140,18 @@ def test_the_connection_is_for_the_owner_only_and_untouched_by_a_second_run(tmp_
     assert (tmp_path / ".mo" / "sandbox" / "ssh-key").read_text() == "canary-key\n"
     run(tmp_path)
     assert written.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_only_what_would_be_uploaded_is_verified_and_an_unsigned_artefact_is_refused(tmp_path: Path) -> None:
+    votes, docs = put(tmp_path, artefact("votes")), put(tmp_path, artefact("docs"))
+    put(tmp_path, artefact("games"))
+    facts = Facts.model_validate({"services": {"votes": {"live": votes.release}, "docs": {"releases": [docs.release]}}})
+    asked: list[list[str]] = []
+    run(tmp_path, facts, verify=lambda _project, _settings, _wished, services, _commit: asked.append(list(services)))
+    assert asked == [["games"]]
+    with pytest.raises(ArtefactError, match=r"SLSA-attestation\.json"):
+        run(tmp_path, facts, verify=trust.verify)
+    games = Facts.model_validate(
+        {"services": {**facts.model_dump()["services"], "games": {"releases": [artefact("games").release]}}}
+    )
+    run(tmp_path, games, verify=trust.verify)
