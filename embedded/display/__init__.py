@@ -40,6 +40,7 @@ def open(
     flags = options or {}
     masked = _Masked(out or sys.stdout)
     out = cast(TextIO, masked)
+    said = _Masked(err or sys.stderr)
     display: Any
     if json:
         from embedded.display.digest import Digest, EventLines
@@ -51,7 +52,7 @@ def open(
         from embedded.display.diffview import Differences
 
         display = Differences(
-            kind, stack, DisplayOptions.of(flags, steps_of_replacements=False), out, err or sys.stderr, color=color
+            kind, stack, DisplayOptions.of(flags, steps_of_replacements=False), out, cast(TextIO, said), color=color
         )
     else:
         from embedded.display.progress import Lines, Progress
@@ -68,7 +69,7 @@ def open(
         else:
             display = Progress(kind, stack, project, shown, Lines(out, color), terminal=False)
     display.start()
-    return _Visible(display, masked)
+    return _Visible(display, (masked, said))
 
 
 class _Masked:
@@ -88,13 +89,14 @@ class _Masked:
 class _Visible:
     """Passes on what is for people: not the steps of providers that the engine made by itself."""
 
-    def __init__(self, inner: Display, out: _Masked) -> None:
+    def __init__(self, inner: Display, streams: tuple[_Masked, ...]) -> None:
         self._inner = inner
-        self._out = out
+        self._streams = streams
 
     def __call__(self, event: dict[str, Any]) -> None:
         if "_mask" in event:
-            self._out.mask = event["_mask"]
+            for stream in self._streams:
+                stream.mask = event["_mask"]
             event = {key: value for key, value in event.items() if key != "_mask"}
         for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
             if kind in event and is_default_provider(event[kind].get("metadata", {}).get("urn", "")):

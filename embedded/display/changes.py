@@ -105,7 +105,10 @@ def from_detailed(step: Step, *, refresh: bool) -> Group | None:
             old = step.old.inputs if entry.get("inputDiff") else step.old.outputs
         if step.new is not None:
             new = step.new.outputs if refresh and not entry.get("inputDiff") else step.new.inputs
-        elements = list(parse(path)) or [path]
+        try:
+            elements = list(parse(path)) or [path]
+        except ValueError:  # of a newer provider
+            elements = [path]
         _insert(root, elements, str(entry.get("diffKind", entry.get("kind", "update"))), old, new)
     return root.object
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ from embedded.display import markup
 from embedded.display.options import DisplayOptions
 from embedded.display.steps import State, Step, read_step
 from embedded.model import Result
-from embedded.state.checkpoint import encode_resource, go_json
+from embedded.state.checkpoint import encode_resource
 from embedded.values import Archive, Output, PropertyMap, PropertyValue, Secret
 
 
@@ -110,8 +111,18 @@ class Digest:
         document["changeSummary"] = self._document.get("changeSummary")
         if self._document.get("maybeCorrupt"):
             document["maybeCorrupt"] = True
-        self._out.write(go_json(document, html=True, indent=4) + "\n")
+        self._out.write(_json(document, indent=4) + "\n")
         self._out.flush()
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON in the order of its parts, as Go writes a structure; a document (``indent``) can stand in a web page."""
+    separators = (",", ": ") if indent else (",", ":")
+    text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
+    if indent:
+        for char in "&<>":
+            text = text.replace(char, f"\\u{ord(char):04x}")
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _masked_map(values: PropertyMap) -> PropertyMap:
@@ -146,7 +157,7 @@ class EventLines:
             stamped = {"sequence": event.get("sequence", self._sequence), "timestamp": event.get("timestamp", int(time.time()))}
             self._sequence += 1
             body = {key: value for key, value in event.items() if key not in ("sequence", "timestamp", "_states")}
-            self._out.write(go_json({**stamped, **body}) + "\n")
+            self._out.write(_json({**stamped, **body}) + "\n")
             self._out.flush()
 
     def close(self, result: Result) -> None:

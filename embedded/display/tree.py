@@ -46,7 +46,7 @@ class Tree:
         self._thread.join()
         frame = self._frame()
         with self._lock:
-            self._draw(frame, None)
+            self._draw(frame, whole=True)
             if self._drawn:
                 self._out.write("\n")
             self._drawn = 0
@@ -60,17 +60,18 @@ class Tree:
                 self._dirty, ticked = False, tick
                 frame = self._frame(tick)  # before the lock: it takes that of the rows, whose holder may print a line here
                 with self._lock:
-                    self._draw(frame, shutil.get_terminal_size().lines - 1)
+                    self._draw(frame, whole=False)
 
     def _erase(self) -> None:
         if self._drawn:
             self._out.write(f"\x1b[{self._drawn}A\r\x1b[J")
             self._drawn = 0
 
-    def _draw(self, lines: list[str], limit: int | None) -> None:
-        columns = _terminal_columns(self._out)
-        if limit is not None and len(lines) > limit:
-            lines = [lines[0], *lines[len(lines) - max(limit - 2, 1) :], f"… {len(lines) - max(limit - 2, 1) - 1} more lines"]
+    def _draw(self, lines: list[str], *, whole: bool) -> None:
+        columns, limit = _terminal_size(self._out)
+        if not whole and len(lines) > limit:  # the newest rows are the last ones
+            kept = max(limit - 2, 1)
+            lines = [lines[0], *lines[-kept:], f"… {len(lines) - kept - 1} more"]
         text = "".join(markup.colorize(markup.clip(line, columns), self._color) + "\x1b[K\n" for line in lines)
         move = f"\x1b[{self._drawn}A\r" if self._drawn else ""
         self._out.write(f"{move}{text}\x1b[J")
@@ -100,11 +101,13 @@ def _header(text: str) -> str:
     return markup.UNDERLINE + markup.BRIGHT_BLUE + text + markup.RESET
 
 
-def _terminal_columns(out: TextIO) -> int:
+def _terminal_size(out: TextIO) -> tuple[int, int]:
+    """Columns and lines that a frame may take; a terminal that does not know its size has 80 by 24."""
     try:
-        return os.get_terminal_size(out.fileno()).columns - 1
+        columns, lines = os.get_terminal_size(out.fileno())
     except (OSError, ValueError, AttributeError):
-        return shutil.get_terminal_size().columns - 1
+        columns, lines = shutil.get_terminal_size()
+    return (columns or 80) - 1, (lines or 24) - 1
 
 
 def _table(root: str, rows: dict[str, Row], tick: int) -> list[list[str]]:
