@@ -20,6 +20,7 @@ class Site:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet an answer
 
             def do_GET(self) -> None:
                 site.answer(self)
