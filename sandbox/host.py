@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 from sandbox import account, authority
@@ -27,6 +28,13 @@ def programs(site: Site) -> None:
         if found is None:
             raise SandboxError(f"{name} is not installed; bin/setup installs what the sandbox needs")
         _link(folder / name, found)
+    busybox = shutil.which("busybox", path=search)
+    if busybox is None:
+        raise SandboxError("busybox is not installed; bin/setup installs what the sandbox needs")
+    bare = account.directory(site.layout.bare_programs)
+    if not (bare / "sh").is_symlink():
+        for name in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
+            _link(bare / name, busybox)
     # Debian's own psql is a Perl program that picks a cluster; the account gets the plain one.
     for name in _POSTGRESQL:
         _link(folder / name, str(postgresql_program(name)))
@@ -68,11 +76,11 @@ def sshd(site: Site) -> Part:
     authority.ssh_key(layout.host_key, "mo-sandbox-host")
     public = authority.ssh_key(layout.key, "mo-sandbox-deployer")
     account.write(layout.home / ".ssh" / "authorized_keys", f"{public} mo-sandbox-deployer\n", 0o600, site.user)
-    environment = {"PATH": str(layout.programs), "LANG": "C.UTF-8", MARK: str(layout.directory)}
+    environment = {"LANG": "C.UTF-8", MARK: str(layout.directory)}
     environment.update({name: os.environ[name] for name in _PIP if os.environ.get(name)})
-    pairs = " ".join(f'"{name}={value}"' for name, value in environment.items())
     lines = [
         f"ListenAddress 127.0.0.1:{layout.port('ssh')}",
+        f"ListenAddress 127.0.0.1:{layout.port('ssh-bare')}",
         f"HostKey {layout.host_key}",
         "PidFile none",
         f"AllowUsers {site.user}",
@@ -87,7 +95,9 @@ def sshd(site: Site) -> Part:
         "UsePAM no",
         "PrintMotd no",
         "Subsystem sftp internal-sftp",
-        f"SetEnv {pairs}",
+        _set_environment({"PATH": str(layout.programs), **environment}),
+        f"Match LocalPort {layout.port('ssh-bare')}",
+        _set_environment({"PATH": str(layout.bare_programs), **environment}),
     ]
     changed = account.write(layout.etc / "sshd_config", "\n".join(lines) + "\n", 0o600)
     if os.geteuid() == 0:
@@ -95,7 +105,7 @@ def sshd(site: Site) -> Part:
     port = layout.port("ssh")
     return Part(
         Daemon("sshd", ("/usr/sbin/sshd", "-D", "-e", "-f", str(layout.etc / "sshd_config"))),
-        {"ssh": port},
+        {"ssh": port, "ssh-bare": layout.port("ssh-bare")},
         lambda: _greets(port),
         changed,
         signal.SIGHUP,
@@ -148,6 +158,10 @@ def _brought(site: Site, name: str) -> Path:
     folder = account.directory(site.layout.directory / "panel")
     account.write(folder / name, (Path(__file__).parent / "panel" / name).read_text())
     return folder / name
+
+
+def _set_environment(environment: dict[str, str]) -> str:
+    return "SetEnv " + " ".join(f'"{name}={value}"' for name, value in environment.items())
 
 
 def _greets(port: int) -> bool:

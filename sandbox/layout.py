@@ -11,6 +11,7 @@ DOMAIN = "mo.localhost"
 DEFAULT_BASE = 28000
 OFFSETS = {
     "ssh": 22,
+    "ssh-bare": 23,
     "smtp": 25,
     "http": 80,
     "github": 88,
@@ -61,6 +62,11 @@ class Layout:
     def programs(self) -> Path:
         """The directory that is the account's whole ``PATH``."""
         return self.directory / "bin"
+
+    @property
+    def bare_programs(self) -> Path:
+        """The ``PATH`` of a login at the port ``ssh-bare``: busybox and nothing else, as the poorest host gives."""
+        return self.directory / "bare"
 
     @property
     def etc(self) -> Path:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -206,6 +207,8 @@ def _unlink(layout: Layout) -> None:
 
 
 def _remove_tree(layout: Layout) -> None:
+    for mounted in _mounted(layout):
+        subprocess.run(["umount", "-l", mounted], check=False, capture_output=True)
     # Releases are read-only folders: a plain removal by their owner fails on them.
     if os.geteuid() != 0:
         for folder, _, _ in os.walk(layout.directory):
@@ -219,6 +222,12 @@ def _remove_tree(layout: Layout) -> None:
             entry.unlink()
     marker.unlink()
     layout.directory.rmdir()
+
+
+def _mounted(layout: Layout) -> list[str]:
+    """File systems that a test mounted below the folder, the innermost first; removing through them would be removing elsewhere."""
+    points = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    return sorted((point for point in points if point.startswith(f"{layout.directory}/")), reverse=True)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -56,5 +57,6 @@ def _part(site: Site, label: str, module: str, configuration: dict[str, Any]) ->
     changed = account.write(path, json.dumps(configuration, indent=1))
     name = "mail" if label == "smtp" else label
     # The checkout is the working directory, so that -m finds the package.
-    daemon = Daemon(name, (sys.executable, "-m", module, str(path)), cwd=layout.clone)
+    inherited = {"PYTHONPATH": os.environ["PYTHONPATH"]} if os.environ.get("PYTHONPATH") else {}
+    daemon = Daemon(name, (sys.executable, "-m", module, str(path)), cwd=layout.clone, environment=inherited)
     return Part(daemon, {label: layout.port(label)}, lambda: answers(layout.port(label)), changed)

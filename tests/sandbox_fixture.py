@@ -79,17 +79,14 @@ class Sandbox:
         found = re.findall(r"^export (\w+)='(.*)'$", (self.directory / "env").read_text(), re.MULTILINE)
         return dict(found)
 
-    def ssh(
-        self, command: str, stdin: bytes = b"", check: bool = True, user: str | None = None
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Runs a command as the host's account, by a login of its own."""
-        known = self.directory / "known_hosts"
-        known.write_text(f"[127.0.0.1]:{self.layout.port('ssh')} {self.settings['host']['hostKeys'][0]}\n")
+    def ssh(self, command: str, stdin: bytes = b"", check: bool = True, bare: bool = False) -> subprocess.CompletedProcess[bytes]:
+        """Runs a command as the host's account, by a login of its own; ``bare``: where there is busybox only."""
+        known, port = self.directory / "known_hosts", self.layout.port("ssh-bare" if bare else "ssh")
+        key = self.settings["host"]["hostKeys"][0]
+        known.write_text("".join(f"[127.0.0.1]:{self.layout.port(name)} {key}\n" for name in ("ssh", "ssh-bare")))
         options = ["-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"]
-        options += ["-o", "IdentitiesOnly=yes", "-i", str(self.layout.key), "-p", str(self.layout.port("ssh"))]
-        return subprocess.run(
-            ["ssh", *options, f"{user or self.user}@127.0.0.1", command], input=stdin, capture_output=True, check=check
-        )
+        options += ["-o", "IdentitiesOnly=yes", "-i", str(self.layout.key), "-p", str(port)]
+        return subprocess.run(["ssh", *options, f"{self.user}@127.0.0.1", command], input=stdin, capture_output=True, check=check)
 
     def logins(self) -> int:
         """How many logins sshd has accepted so far."""
@@ -154,6 +151,48 @@ class Sandbox:
         pid = processes.running(self.layout, part)
         assert pid is not None, f"{part} does not run"
         processes.end_all([pid], 0, signal.SIGKILL)
+
+    @contextmanager
+    def database_down(self, part: str) -> Iterator[None]:
+        """A database server that is stopped meanwhile (``mariadb-plesk``, ``mariadb-external-mariadb``, ``postgresql``)."""
+        processes.stop(self.layout, part, how=signal.SIGINT if part == "postgresql" else signal.SIGTERM)
+        try:
+            yield
+        finally:
+            self.up()
+
+    @contextmanager
+    def small_disk(self, megabytes: int) -> Iterator[None]:
+        """The root on a file system of this size, empty as before the first deploy; what was there is back afterwards. Needs root."""
+        self._mounted("nginx", "panel")
+        try:
+            options = f"size={megabytes}m,mode=755,uid={self.root.stat().st_uid},gid={self.root.stat().st_gid}"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "mo-sandbox", str(self.root)], check=True)
+            self.up()
+            yield
+        finally:
+            self._mounted("nginx", "panel")
+            subprocess.run(["umount", "-l", str(self.root)], check=True)
+            self.up()
+
+    @contextmanager
+    def read_only_root(self) -> Iterator[None]:
+        """The root on a read-only file system; what is there stays visible and running. Needs root."""
+        self._mounted()
+        mount = ["mount", "--bind", str(self.root), str(self.root)]
+        subprocess.run(mount, check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(self.root)], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", "-l", str(self.root)], check=True)
+
+    def _mounted(self, *parts: str) -> None:
+        """Stops the parts that hold files below the root, so that a file system may come or go there; skips where nobody may mount."""
+        if os.geteuid() != 0:
+            pytest.skip("only root may mount a file system for the fault")
+        for part in parts:
+            processes.stop(self.layout, part)
 
     def reset(self) -> None:
         """Takes the host back to before the first deploy: sites, processes, databases, accounts, GitHub, mail, the backend's state."""

@@ -47,19 +47,16 @@ def app():
 @pytest.fixture
 def host(sandbox: Sandbox) -> Iterator[Sandbox]:
     """The sandbox with the releases r1 and r2 of ``api`` and a broken r3; r1 is live. All taken away again."""
+    script = f"set -e; cd {sandbox.root}; rmdir api.menschlichkeit-oesterreich.at\n"
     for release in ("r1", "r2", "r3"):
-        folder = f"{sandbox.root}/.deploy/api/releases/{release}"
-        sandbox.ssh(
-            f"mkdir -p {folder}/.venv/bin && ln -s $(command -v python3) {folder}/.venv/bin/python && cat > {folder}/uvicorn.py",
-            _UVICORN.encode(),
-        )
-        text = _MAIN if release != "r3" else "raise RuntimeError('broken release')"
-        sandbox.ssh(f"cat > {folder}/main.py", text.encode())
-    sandbox.ssh(f"cd {sandbox.root} && rmdir api.menschlichkeit-oesterreich.at")
+        folder, text = f".deploy/api/releases/{release}", _MAIN if release != "r3" else "raise RuntimeError('broken release')\n"
+        script += f"mkdir -p {folder}/.venv/bin\nln -s $(command -v python3) {folder}/.venv/bin/python\n"
+        script += f"cat > {folder}/uvicorn.py <<'END'\n{_UVICORN}END\ncat > {folder}/main.py <<'END'\n{text}END\n"
+    sandbox.ssh(script)
     _switch(sandbox, "r1")
     yield sandbox
-    sandbox.ssh("pleskctl stop api")
-    sandbox.ssh(f"cd {sandbox.root} && rm -rf .deploy api.menschlichkeit-oesterreich.at && mkdir api.menschlichkeit-oesterreich.at")
+    place = "api.menschlichkeit-oesterreich.at"
+    sandbox.ssh(f"pleskctl stop api; cd {sandbox.root} && rm -rf .deploy {place} && mkdir {place}")
 
 
 def _switch(sandbox: Sandbox, release: str) -> None:
