@@ -34,7 +34,7 @@ _TIME_BEFORE = re.compile(
     r"(?:^\W{0,2}|(?:ts|time|stamp|epoch|exp|expires|iat|nbf|date|_at|since|until|start|end)[\"']?\s*[=:(]\s*[\"']?)$",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"\d(?:[ -]?\d){12,18}(?!\w|[.,-]\d)")
+_CARD = re.compile(r"\d(?:[ -]?\d){12,18}(?!\w|[.-]\d)")
 _CARD_FORMS = (
     (re.compile(r"4"), {13, 16}),
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),
@@ -185,7 +185,7 @@ def iban_is_valid(text: str) -> bool:
 def _insurance_numbers(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _SVNR.finditer(line):
         digits = match.group(1) + match.group(3)
-        if not svnr_is_valid(digits) or _is_part(_sign(line, match), ".,") or _is_in_date(line, match.start()):
+        if not svnr_is_valid(digits) or _is_part(_sign(line, match), ".") or _is_in_date(line, match.start()):
             continue
         # Seconds since 1970 have ten digits too; those that stand where a time stands are none.
         is_time = (
@@ -205,7 +205,7 @@ def svnr_is_valid(digits: str) -> bool:
 def _cards(line: str, allowed: Allowed) -> Iterator[str]:
     for match in _CARD.finditer(line):
         digits = re.sub(r"\D", "", match.group(0))
-        if _is_part(_sign(line, match), ".,"):
+        if _is_part(_sign(line, match), "."):
             continue
         if any(form.match(digits) and len(digits) in lengths for form, lengths in _CARD_FORMS) and luhn_is_valid(digits):
             yield digits

@@ -143,11 +143,11 @@ def _provenance(resource: Resource, config: dict[str, Any]) -> Sentences:
         for report in entries(gate.get("reports")):
             if isinstance(report, dict):
                 where = text(report.get("path")) or "a report without a path"
-                for fault in _faults(resource, name, report, hours):
+                for fault in _faults(resource, name, report, hours, resource.stack in config["committed"]):
                     yield f"{name}: {where} {fault}. Run the tool again for this commit and leave its report there."
 
 
-def _faults(resource: Resource, name: str, report: dict[str, Any], hours: float) -> Iterator[str]:
+def _faults(resource: Resource, name: str, report: dict[str, Any], hours: float, committed: bool) -> Iterator[str]:
     """What keeps a report from being evidence. One that is missing or broken says only that."""
     if holds_unknown(report):
         yield "has parts that are not known yet, and a gate must be judged before anything changes"
@@ -162,6 +162,8 @@ def _faults(resource: Resource, name: str, report: dict[str, Any], hours: float)
         yield f"does not come from a known version of its tool ({text(report.get('tool')) or 'no tool'} {version or 'without version'})"
     if text(report.get("commit")) != resource.props.get("commit"):
         yield f"was made for commit {text(report.get('commit'))[:12] or 'unknown'}, not for {text(resource.props.get('commit'))[:12]}"
+    if committed and report.get("uncommitted") is not False:
+        yield "was made with changes that the commit does not hold, or does not say that it was not"
     if THRESHOLDS[name].counts and (number(report.get("count")) or 0) <= 0:
         yield "looked at nothing"
     time = moment(report.get("time"))
@@ -229,7 +231,13 @@ RULES: tuple[ResourceRule, ...] = (
                 "minimum": 1,
                 "maximum": 168,
                 "description": "How old a report may be, in hours; the stack's own limit counts where it is lower.",
-            }
+            },
+            "committed": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["production", "staging"],
+                "description": "Stacks whose reports must be of a checkout without changes.",
+            },
         },
     ),
     *(

@@ -68,6 +68,7 @@ def gate_props() -> dict[str, Any]:
                         "toolVersion": "1.2.3",
                         "commit": COMMIT,
                         "time": ago(),
+                        "uncommitted": False,
                         "figure": figure,
                         "count": 10,
                     }
