@@ -64,13 +64,15 @@ def _connect(connection: Connection, name: str, server: dict[str, Any]) -> pymys
 
     if not server.get("admin_user") or not server.get("admin_password"):
         raise Failure(
-            f"The administrator of the database server {name} is not known; set mo:servers {name} adminUser and its password (bin/mo secrets)."
+            f"The administrator of the database server {name} is not known; set "
+            f"mo:servers {name} adminUser and its password (bin/mo secrets)."
         )
     tls: ssl.SSLContext | None = None
     if server.get("tls"):
         tls = ssl.create_default_context(cafile=server.get("ca_file"))
     link: pymysql.Connection[Any] = pymysql.connect(
-        host=server["host"], port=int(server["port"]), user=server["admin_user"], password=server["admin_password"].encode(), charset="utf8mb4",
+        host=server["host"], port=int(server["port"]), user=server["admin_user"], password=server["admin_password"].encode(),
+        charset="utf8mb4",
         autocommit=True, connect_timeout=CONNECT_SECONDS, read_timeout=60, write_timeout=60, ssl=tls, defer_connect=True,
     )  # fmt: skip
     where = f"{server['host']}:{server['port']}"
@@ -176,7 +178,7 @@ def excess(grants: Sequence[str], scope: str, wanted: str) -> list[str]:
         if place == scope:
             surplus = options + ([] if wanted == "ALL PRIVILEGES" else [name for name in names if name not in allowed])
             if surplus and "ALL PRIVILEGES" in surplus:
-                # Everything but what is wanted cannot be said in one statement; MariaDB takes ALL away and the caller's next GRANT gives anew.
+                # ALL stands for each of these; those that are not wanted go by name, so that the others stay throughout.
                 surplus = [name for name in surplus if name != "ALL PRIVILEGES"]
                 surplus += [name for name in DATABASE_PRIVILEGES if name not in allowed]
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -19,20 +20,25 @@ ATTEMPTS = 4
 
 
 class Reply:
-    """What a host program said. ``facts``: its lines in order; ``steps``: what it did with milliseconds; ``noise``: other output."""
+    """What a host program said. ``facts``: its lines in order; ``steps``: what it did with milliseconds; ``output``: lines of a command
+    that it ran (marked by ``|``); ``noise``: the last lines of anything else."""
 
-    __slots__ = ("_step", "_step_began", "facts", "failure", "noise", "steps")
+    __slots__ = ("_step", "_step_began", "facts", "failure", "noise", "output", "steps")
 
     def __init__(self) -> None:
         self.facts: list[tuple[str, list[str]]] = []
         self.steps: list[dict[str, str | int]] = []
         self.noise: list[str] = []
+        self.output: list[str] = []
         self.failure: str | None = None
         self._step: str | None = None
         self._step_began = 0.0
 
     def take(self, line: str) -> tuple[str, list[str]] | None:
         """Takes one line; gives key and values of an ``@`` line."""
+        if line.startswith("|"):
+            self.output = [*self.output[-1999:], line[1:]]
+            return None
         if not line.startswith("@"):
             if line:
                 self.noise = [*self.noise[-9:], line]
@@ -96,7 +102,8 @@ class Host:
                 tail = "; ".join([*reply.noise, *last])[-300:].strip()
                 raise Failure(
                     f"{what} on {self.connection.name}: the host program `{program}` ended with code {code}"
-                    f"{' (connection lost)' if code == 255 else ''}{': ' + tail if tail else ''}; run it again, it goes on where it stopped."
+                    f"{' (connection lost)' if code == 255 else ''}{': ' + tail if tail else ''}; "
+                    f"run it again, it goes on where it stopped."
                 )
             else:
                 time.sleep(0.1 * (attempt + 1))
@@ -117,7 +124,9 @@ class Host:
             )  # fmt: skip
         finally:
             os.close(slot)
-        assert child.stdin and child.stdout and child.stderr
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
         try:
             _write(child, head)
             if answer is None:
@@ -149,10 +158,8 @@ def _write(child: subprocess.Popen[bytes], data: bytes) -> None:
 
 def _close(child: subprocess.Popen[bytes]) -> None:
     assert child.stdin
-    try:
+    with contextlib.suppress(BrokenPipeError):
         child.stdin.close()
-    except BrokenPipeError:
-        pass
 
 
 def encode(request: dict[str, str]) -> bytes:

@@ -85,7 +85,8 @@ def _check(connection: Connection, path: str) -> None:
         raise Failure(f"{path}: root {connection.root!r} is not an absolute path.")
     if not connection.host_keys or any("\n" in key or len(key.split()) < 2 for key in connection.host_keys):
         raise Failure(
-            f"{path}: host_keys must be public keys like 'ssh-ed25519 AAAA…' (`ssh-keyscan -p {connection.port} {connection.address}` shows them)."
+            f"{path}: host_keys must be public keys like 'ssh-ed25519 AAAA…' "
+            f"(`ssh-keyscan -p {connection.port} {connection.address}` shows them)."
         )
 
 

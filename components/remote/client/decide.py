@@ -47,13 +47,15 @@ def _by_name(
     failed = next((name for name, _, state in applied if state == "failed" and name not in done), None)
     if failed and pending:
         return Plan("none", refuse=(
-            f"the migration {failed} failed in an earlier run and is marked so in _prisma_migrations; expected it to be resolved: mend the schema, "
+            f"the migration {failed} failed in an earlier run and is marked so in "
+            f"_prisma_migrations; expected it to be resolved: mend the schema, "
             "then set finished_at (applied by hand) or rolled_back_at (to be run again) of its row, as `prisma migrate resolve` does"
         ))  # fmt: skip
     for name in wanted:
         if name in done and done[name] and files.get(name, done[name]) not in (done[name], "missing"):
             return Plan("none", refuse=(
-                f"the migration {name} was edited after it had been applied (another checksum than in the database); expected applied migrations to stay "
+                f"the migration {name} was edited after it had been applied (another "
+                f"checksum than in the database); expected applied migrations to stay "
                 "as they were; restore the file and write a new migration"
             ))  # fmt: skip
     for name in pending:
@@ -68,8 +70,10 @@ def _by_name(
         ))  # fmt: skip
     if begun and begun[0] in pending and kind == "sql" and files.get(begun[0]) == begun[1]:
         return Plan("none", refuse=(
-            f"the migration {begun[0]} was begun by an earlier run and is not recorded as applied, so it may be half applied (MariaDB commits each "
-            f"statement); look at the schema, then either finish it by hand and insert ('{begun[0]}', '{begun[1]}') into schema_version, or undo what "
+            f"the migration {begun[0]} was begun by an earlier run and is not "
+            f"recorded as applied, so it may be half applied (MariaDB commits each "
+            f"statement); look at the schema, then either finish it by hand and "
+            f"insert ('{begun[0]}', '{begun[1]}') into schema_version, or undo what "
             "it did and remove the file migrating beside the lock on the host, or ship a corrected file"
         ))  # fmt: skip
     if unknown:

@@ -52,7 +52,8 @@ def _words(entry: dict[str, Any]) -> list[str]:
     key = service(entry)
     return [
         key, relative(entry["target"], "target"), wanted,
-        one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "", text(database, "name") if database else "",
+        one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
+        text(database, "name") if database else "",
         one_of(migrate["kind"], "migrate.kind", ("sql", "alembic", "prisma", "drush", "command")) if migrate else "none",
         str(schema or ""), "0" if not wanted or _here(key, wanted) else "1",
     ]  # fmt: skip
@@ -103,7 +104,8 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
     found: dict[str, dict[str, Any]] = {}
     for entry in services:
         found[entry["service"]] = {
-            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None, "schema_version": None,
+            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None,
+            "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
             "interrupted": False, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - it is raised with a sentence, not an error code
     """What failed, on what, what was expected and the way out, in one sentence without secrets. Exit code 1."""

@@ -34,14 +34,14 @@ def _files() -> list[tuple[str, bytes]]:
 def digest() -> str:
     """Sixteen hex digits of the programs' names and texts."""
     try:
-        from _sha256 import sha256
+        from _sha256 import sha256  # type: ignore[import-not-found]
     except ImportError:
         from hashlib import sha256
 
     total = sha256()
     for name, text in _files():
         total.update(f"{name}\0{len(text)}\0".encode() + text)
-    return total.hexdigest()[:16]
+    return str(total.hexdigest())[:16]
 
 
 def boot(tool: str, program: str) -> str:
@@ -78,7 +78,8 @@ def _send(master: Master, tool: str) -> None:
     # Folders of versions that nobody started for thirty days go; the rename keeps a half-sent version from ever being run.
     script += [
         'echo done > done && cd .. && { mv "$new" "$tool" 2>/dev/null || test -f "$tool/done"; } && echo @done',
-        'rm -rf "$new" "$tool"/.new.*; find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" -exec rm -rf {} + 2>/dev/null',
+        'rm -rf "$new" "$tool"/.new.*',
+        'find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" -exec rm -rf {} + 2>/dev/null',
         "exit 0",
     ]
     slot = master.slot()

@@ -15,7 +15,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``keep``, ``pinned`` (release ids), ``keep_snapshots`` (default 10). Result: ``removed``, ``removed_snapshots``."""
     key = service(request)
     fields = {
-        "service": key, "target": relative(request.get("target") or "none", "target"), "keep": str(number(request["keep"], "keep", 1, 1000)),
+        "service": key, "target": relative(request.get("target") or "none", "target"),
+        "keep": str(number(request["keep"], "keep", 1, 1000)),
         "pinned": words([relative(name, "pinned") for name in request.get("pinned") or []]),
         "keep_snapshots": str(number(request.get("keep_snapshots", 10), "keep_snapshots", 1, 10000)),
     }  # fmt: skip

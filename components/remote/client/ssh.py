@@ -21,7 +21,7 @@ CONNECT_SECONDS = 15
 def _fingerprint(connection: Connection) -> str:
     """Sixteen hex digits that differ where the master must: other account, other key, other pinned keys, other project."""
     try:
-        from _sha1 import sha1  # hashlib costs ten times as much to import; this is a name, no protection
+        from _sha1 import sha1  # type: ignore[import-not-found]  # hashlib costs ten times as much to import; this is a name, no protection
     except ImportError:
         from hashlib import sha1
 
@@ -33,7 +33,7 @@ def _fingerprint(connection: Connection) -> str:
         connection.key_file or "",
         *connection.host_keys,
     ]
-    return sha1("\0".join(parts).encode()).hexdigest()[:16]
+    return str(sha1("\0".join(parts).encode()).hexdigest())[:16]
 
 
 class Master:
@@ -99,7 +99,8 @@ class Master:
         if connection.key_file:
             if not os.access(connection.key_file, os.R_OK):
                 raise Failure(
-                    f"The SSH key {connection.key_file} for {connection.name} cannot be read; set mo:host keyFile (or sshPrivateKey) to the key's path."
+                    f"The SSH key {connection.key_file} for {connection.name} cannot be "
+                    f"read; set mo:host keyFile (or sshPrivateKey) to the key's path."
                 )
             command += ["-o", "IdentitiesOnly=yes", "-i", connection.key_file]
             if "SSH_AUTH_SOCK" not in os.environ:
@@ -196,8 +197,14 @@ def _reason(connection: Connection, log: str) -> str:
         )
     if "Permission denied" in log or "Too many authentication failures" in log:
         key = connection.key_file or "the SSH agent's keys"
-        return f"The host {where} refused the login with {key}; expected a key that its authorized_keys holds (bin/mo secrets, mo:sshPrivateKey)."
+        return (
+            f"The host {where} refused the login with {key}; expected a key that "
+            f"its authorized_keys holds (bin/mo secrets, mo:sshPrivateKey)."
+        )
     if "invalid format" in log or "error in libcrypto" in log or "bad permissions" in log:
-        return f"The SSH key {connection.key_file} for {where} cannot be used (not a private key without passphrase, or readable by others)."
+        return (
+            f"The SSH key {connection.key_file} for {where} cannot be used "
+            f"(not a private key without passphrase, or readable by others)."
+        )
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), f"no answer within {CONNECT_SECONDS} s")
     return f"The host {where} cannot be reached by SSH: {last[:300]}; check mo:host address and port, and that the host is up."

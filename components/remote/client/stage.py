@@ -99,7 +99,8 @@ def _rsync(host: Host, tree: str, lists: str, fields: dict[str, str]) -> tuple[R
         raise Failure("The program `rsync` is not installed here; install rsync 3.") from None
     finally:
         os.close(slot)
-    assert child.stdout and child.stderr
+    assert child.stdout
+    assert child.stderr
     try:
         for raw in child.stderr:
             reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))

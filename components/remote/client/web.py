@@ -1,4 +1,7 @@
-"""A small HTTP client for probes: one connection, GET only, TLS verified, redirects left to the caller. ``http.client`` costs 25 ms to import."""
+"""A small HTTP client for probes: one connection, GET only, TLS verified, redirects left to the caller.
+
+``http.client`` would cost 25 ms at each start.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ MAX_BODY = 2 << 20
 MAX_HEAD = 64 << 10
 
 
-class Unanswered(Exception):
+class Unanswered(Exception):  # noqa: N818 - the absence of an answer
     """No HTTP answer: refused, cut, too slow, not HTTP, or a certificate that is not trusted."""
 
 

@@ -60,7 +60,8 @@ class Sshd:
 
     def start(self, environment: dict[str, str] | None = None, force: str | None = None) -> None:
         lines = [
-            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/host", f"AuthorizedKeysFile {self.folder}/authorized_keys",
+            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/host",
+            f"AuthorizedKeysFile {self.folder}/authorized_keys",
             "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", f"PidFile {self.folder}/pid",
             "LogLevel VERBOSE", *(f"SetEnv {k}={v}" for k, v in (environment or {}).items()), *([f"ForceCommand {force}"] if force else []),
         ]  # fmt: skip
@@ -126,7 +127,8 @@ class Remote:
     @property
     def env(self) -> dict[str, str]:
         return {
-            **os.environ, "MO_STATE_DIR": str(self.state), "MO_DIST_DIR": str(self.dist), "MO_RUN_DIR": str(self.control), **self.environment,
+            **os.environ, "MO_STATE_DIR": str(self.state), "MO_DIST_DIR": str(self.dist), "MO_RUN_DIR": str(self.control),
+            **self.environment,
         }  # fmt: skip
 
     def popen(self, step: str, **fields: object) -> subprocess.Popen[bytes]:
@@ -192,7 +194,8 @@ class Remote:
         release = release_id(tuple(entries), (), {})
         manifest = {
             "version": 1, "service": service, "release": release, "files": [entry.model_dump() for entry in entries], "links": [],
-            "migrations": [], "build_inputs": {}, "commit": "0" * 40, "dirty": False, "built_at": "2026-01-01T00:00:00Z", "build": "b1", "tools": {}, **more,
+            "migrations": [], "build_inputs": {}, "commit": "0" * 40, "dirty": False, "built_at": "2026-01-01T00:00:00Z",
+            "build": "b1", "tools": {}, **more,
         }  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return release

@@ -45,7 +45,8 @@ class MariaDB:
             [
                 "mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={self.port}", "--bind-address=127.0.0.1",
                 f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
-                "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log", "--innodb-buffer-pool-size=32M",
+                "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log",
+                "--innodb-buffer-pool-size=32M",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -15,9 +15,9 @@ import pytest
 from .conftest import Remote, Service, Sshd
 from .test_env import test_values_come_back_exactly_and_the_file_is_private as test_env
 from .test_facts import test_tells_live_and_finished_releases_with_manifests_only_where_they_differ as test_facts
+from .test_migrations import server
 from .test_migrations import test_a_failing_offline_migration_restores_inside_its_window as test_offline
 from .test_migrations import test_sql_migrations_are_applied_once_recorded_and_verified as test_sql
-from .test_migrations import server
 from .test_stage import test_refuses_a_tree_that_differs_from_its_manifest as test_digests
 from .test_stage import test_stages_files_with_awkward_names_and_right_modes as test_stage
 from .test_switch import test_a_bad_release_serves_nobody_and_the_old_one_stays as test_bad
@@ -26,7 +26,19 @@ from .test_switch import test_first_second_and_back_again as test_switch
 from .test_switch import test_found_content_is_adopted_with_its_uploads as test_adoption
 
 pytestmark = pytest.mark.sandbox
-__all__ = ["server", "test_adoption", "test_bad", "test_digests", "test_env", "test_facts", "test_offline", "test_refusal", "test_sql", "test_stage", "test_switch"]
+__all__ = [
+    "server",
+    "test_adoption",
+    "test_bad",
+    "test_digests",
+    "test_env",
+    "test_facts",
+    "test_offline",
+    "test_refusal",
+    "test_sql",
+    "test_stage",
+    "test_switch",
+]
 
 WITH = ("rsync", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")
 
@@ -76,11 +88,21 @@ def test_a_bare_host_is_told_apart_by_facts_and_refused_by_name(account: pwd.str
     try:
         services = [
             {"service": "docs", "target": "docs", "release": None, "database": None, "migrate": None},
-            {"service": "votes", "target": "votes", "release": None, "database": {"engine": "mariadb", "name": "mo_votes"}, "migrate": {"kind": "sql", "directory": "migrations"}},
+            {
+                "service": "votes",
+                "target": "votes",
+                "release": None,
+                "database": {"engine": "mariadb", "name": "mo_votes"},
+                "migrate": {"kind": "sql", "directory": "migrations"},
+            },
         ]
         known = remote.run("facts", services=services, programs=["php"])["services"]
         assert known["docs"]["lacks"] == ["rsync"]
-        assert known["votes"]["lacks"] == ["rsync", "a client for its database (mariadb mysql)", "a dump program for its database (mariadb-dump mysqldump)"]
+        assert known["votes"]["lacks"] == [
+            "rsync",
+            "a client for its database (mariadb mysql)",
+            "a dump program for its database (mariadb-dump mysqldump)",
+        ]
         release = remote.artefact("votes", {"index.html": "x"})
         assert "the host has no rsync" in remote.refused("stage", service="votes", release=release, target="a/b")
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -40,10 +41,8 @@ def host_processes(remote: Remote) -> list[int]:
 
 def kill_all(remote: Remote) -> None:
     for pid in host_processes(remote):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def interrupt(remote: Remote, step: str, fields: dict[str, Any], after: float, host_too: bool) -> int:
@@ -61,8 +60,16 @@ def interrupt(remote: Remote, step: str, fields: dict[str, Any], after: float, h
 
 
 def leftovers(service: Service) -> list[str]:
-    names = [p.name for pattern in ("maintenance", "probe-*", "switching", "migrating", "tmp/*", "incoming/*") for p in service.base.glob(pattern)]
-    return names + [p.name for p in service.path.parent.iterdir() if p.name.endswith(".mo-new")] + [p.name for p in service.path.glob("mo-probe-*")]
+    names = [
+        p.name
+        for pattern in ("maintenance", "probe-*", "switching", "migrating", "tmp/*", "incoming/*")
+        for p in service.base.glob(pattern)
+    ]
+    return (
+        names
+        + [p.name for p in service.path.parent.iterdir() if p.name.endswith(".mo-new")]
+        + [p.name for p in service.path.glob("mo-probe-*")]
+    )
 
 
 @pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
@@ -96,7 +103,9 @@ def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
 
 
 @pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
-def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_uploads(remote: Remote, service: Service, host_too: bool) -> None:
+def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_uploads(
+    remote: Remote, service: Service, host_too: bool
+) -> None:
     chance = random.Random(7)
     service.extra["persistent"] = ["uploads"]
     for n in range(3):

@@ -97,9 +97,15 @@ def test_sql_migrations_are_applied_once_recorded_and_verified(service: Service,
     assert same["changed"] is False
     forward = service.switch(second["live"], **data.fields(sorted(M2)))
     assert forward["schema"] == "same"
-    known = service.remote.run(
-        "facts", programs=[], services=[{"service": "votes", "target": service.target, "release": second["live"], **data.fields([]), "schema": data.schema["query"]}]  # type: ignore[index]
-    )["services"]["votes"]  # fmt: skip
+    assert data.schema
+    asked = {
+        "service": "votes",
+        "target": service.target,
+        "release": second["live"],
+        **data.fields([]),
+        "schema": data.schema["query"],
+    }
+    known = service.remote.run("facts", programs=[], services=[asked])["services"]["votes"]
     assert known["applied"] == ["0001_init", "0002_more"]
     assert known["schema_version"] == "0002_more"
     assert known["database"] is True
@@ -228,7 +234,8 @@ def test_prisma_migrations_keep_prismas_table(service: Service, server: MariaDB 
     assert data.deploy("one", M1)["migrations"] == ["0001_init"]
     assert data.deploy("two", M2)["migrations"] == ["0002_more"]
     rows = data.query(
-        "SELECT migration_name, applied_steps_count, finished_at IS NOT NULL, rolled_back_at IS NULL, length(id) FROM _prisma_migrations ORDER BY 1"
+        "SELECT migration_name, applied_steps_count, finished_at IS NOT NULL, "
+        "rolled_back_at IS NULL, length(id) FROM _prisma_migrations ORDER BY 1"
     )
     assert [tuple(row) for row in rows] == [("0001_init", 1, True, True, 36), ("0002_more", 1, True, True, 36)]
     assert "0003_bad failed" in data.refused("three", BAD)
@@ -245,7 +252,11 @@ def test_commands_run_with_the_secrets_and_their_failure_is_a_failure(service: S
     data.schema = {"query": "SELECT version FROM civicrm_domain ORDER BY id LIMIT 1", "expect": None}
     mariadb.query("CREATE TABLE civicrm_domain (id int, version varchar(20))", data.name)
     mariadb.query("INSERT INTO civicrm_domain VALUES (1, '5.9.10')", data.name)
-    tool = '[ "$DB_NAME" = mo_votes ] && [ "$*" = "updatedb -y" ] && MYSQL_PWD=$DB_PASS mariadb -h "$DB_HOST" -P "$DB_PORT" -u "$DB_USER" "$DB_NAME" -e "UPDATE civicrm_domain SET version=\'$(cat version)\'"; exit $(cat code)'
+    tool = (
+        '[ "$DB_NAME" = mo_votes ] && [ "$*" = "updatedb -y" ] && '
+        'MYSQL_PWD=$DB_PASS mariadb -h "$DB_HOST" -P "$DB_PORT" -u "$DB_USER" "$DB_NAME" '
+        "-e \"UPDATE civicrm_domain SET version='$(cat version)'\"; exit $(cat code)"
+    )
 
     def release(page: str, version: str, code: str) -> str:
         return service.stage({"index.html": page, "bin/tool": tool, "version": version, "code": code})

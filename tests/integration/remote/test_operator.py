@@ -1,0 +1,68 @@
+"""What an operator does by hand: commands in the live release, snapshots, restores, pruning."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Service
+from .databases import MariaDB, PostgreSQL
+from .test_migrations import M1, M2, Data, server
+
+pytestmark = pytest.mark.sandbox
+__all__ = ["server"]
+
+
+def test_a_command_runs_in_the_live_release(service: Service) -> None:
+    service.deploy({"index.html": "one"})
+    service.remote.run("env", service="votes", variables={"GREETING": "it's me"})
+    result = service.remote.run(
+        "exec",
+        service="votes",
+        target=service.target,
+        command=["sh", "-c", 'cat index.html; echo; echo "@x $GREETING" "$1"; exit 3', "x", "a b"],
+        secrets=True,
+    )
+    assert result["exit"] == 3
+    assert result["output"] == "one\n@x it's me a b"
+
+
+def test_snapshots_are_made_listed_pinned_restored_and_pruned(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    data.deploy("one", M1)
+    made = service.remote.run("snapshot", service="votes", action="make", target=service.target, schema=data.schema)["made"]
+    second = data.deploy("two", M2)
+    assert second["schema"] == "migrated"
+    service.remote.run("snapshot", service="votes", action="pin", name=made, target=service.target)
+    restored = service.remote.run(
+        "snapshot", service="votes", action="restore", name=made, target=service.target, schema=data.schema
+    )
+    assert restored["made"] not in (None, made)
+    assert data.query("SELECT id, what FROM votes") == [(1, "semi;colon -- no comment")]
+    assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
+    assert not (service.base / "maintenance").exists()
+    listed = service.remote.run("snapshot", service="votes", target=service.target)["snapshots"]
+    assert {s["name"] for s in listed} == {made, second["snapshot"], restored["made"]}
+    assert [s["pinned"] for s in listed if s["name"] == made] == [True]
+    pruned = service.remote.run("prune", service="votes", target=service.target, keep=1, pinned=[], keep_snapshots=1)
+    assert pruned["removed_snapshots"] == [second["snapshot"]]
+    dump = service.base / "snapshots" / f"{made}.dump"
+    dump.chmod(0o600)
+    dump.write_bytes(dump.read_bytes()[:-10])
+    sentence = service.remote.refused("snapshot", service="votes", action="restore", name=made, target=service.target)
+    assert "checksum" in sentence
+    assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
+    assert "no snapshot nowhere" in service.remote.refused(
+        "snapshot", service="votes", action="restore", name="nowhere", target=service.target
+    )
+
+
+def test_prune_keeps_the_live_one_the_one_before_and_pinned_ones(service: Service) -> None:
+    releases = [service.deploy({"index.html": f"v{n}"}, keep=50)["live"] for n in range(6)]
+    removed = service.remote.run("prune", service="votes", target=service.target, keep=2, pinned=[releases[0]])["removed"]
+    assert set(removed) == set(releases[1:4])
+    assert service.live == releases[5]
+    service.switch(releases[0])
+    # What is live is never removed, however old.
+    service.switch(releases[4])
+    assert service.remote.run("prune", service="votes", target=service.target, keep=1, pinned=[])["removed"] == [releases[5]]
+    assert (service.base / "releases" / releases[0]).is_dir()
