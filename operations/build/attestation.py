@@ -19,10 +19,13 @@ from operations.build.signing import Signer
 from operations.build.store import write
 
 
-def current(out: Path) -> dict[str, Manifest]:
-    """The manifests of all artefacts that stand in ``out`` now, by service."""
+def current(out: Path, known: Mapping[str, Manifest]) -> dict[str, Manifest]:
+    """The manifests of all artefacts that stand in ``out`` now, by service. ``known`` are read already."""
     found: dict[str, Manifest] = {}
     for place in sorted(out.glob("*/manifest.json")):
+        if place.parent.name in known:
+            found[place.parent.name] = known[place.parent.name]
+            continue
         try:
             manifest = manifests.load(place)
         except (OSError, ValueError):

@@ -99,7 +99,7 @@ def build(
             order = sorted(services, key=lambda k: services[k].build.kind in ("copy", "php"))
             futures = {key: pool.submit(_one, context, key, services[key], tell) for key in order}
             outcomes = {key: futures[key].result() for key in services}
-        _documents(context, signer)
+        _documents(context, outcomes, signer)
         store.prune()
         cache.prune(folder)
     dirty = look.dirty("")
@@ -123,10 +123,10 @@ def _one(context: Context, key: str, service: Service, tell: Callable[[Event], N
     return outcome
 
 
-def _documents(context: Context, signer: Signer | None) -> None:
+def _documents(context: Context, outcomes: Mapping[str, Outcome], signer: Signer | None) -> None:
     """Writes the bill of materials, the manifest and the attestation of the whole build, where they would say something new."""
     out = context.store.out
-    artefacts = attestation.current(out)
+    artefacts = attestation.current(out, {key: outcome.manifest for key, outcome in outcomes.items() if outcome.manifest})
     if not artefacts:
         return
     if attestation.write_build_manifest(context, artefacts) or not (out / "SBOM.json").is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,9 @@ def pack(parts: Sequence[tuple[str, Listing]], tree: Path, service: str) -> Pack
     links: list[Link] = []
     bad: list[tuple[str, str]] = []
     made: set[str] = set()
-    tree.mkdir(parents=True, exist_ok=True)
+    folders: set[str] = set()
+    root = str(tree)
+    os.makedirs(root, exist_ok=True)
     for prefix, part in parts:
         for entry in (*part.files, *part.links):
             path = f"{prefix}/{entry.path}" if prefix else entry.path
@@ -51,10 +54,13 @@ def pack(parts: Sequence[tuple[str, Listing]], tree: Path, service: str) -> Pack
                 bad.append((path, "there twice, once from an included folder"))
                 continue
             made.add(path)
-            place = tree / path
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place = f"{root}/{path}"
+            folder = path.rpartition("/")[0]
+            if folder not in folders:
+                folders.add(folder)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
             if entry.target is not None:
-                place.symlink_to(entry.target)
+                os.symlink(entry.target, place)
                 links.append(Link(path=path, target=entry.target))
             else:
                 packed, reason = _copy(entry, place, path)
@@ -62,12 +68,12 @@ def pack(parts: Sequence[tuple[str, Listing]], tree: Path, service: str) -> Pack
                 bad.extend([(path, reason)] if reason else [])
     if bad:
         raise RefusedError(service, bad)
-    for folder, _, _ in os.walk(tree):
+    for folder, _, _ in os.walk(root):
         os.chmod(folder, 0o755)
     return Packed(tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(links, key=lambda link: link.path)))
 
 
-def _copy(entry: Entry, place: Path, path: str) -> tuple[File, str | None]:
+def _copy(entry: Entry, place: str, path: str) -> tuple[File, str | None]:
     digest = hashlib.sha256()
     size = 0
     head = b""
@@ -98,37 +104,40 @@ def _write(descriptor: int, block: bytes) -> None:
 
 def link_tree(source: Path, target: Path) -> None:
     """Makes ``target`` a copy of ``source`` whose files are hard links; copies where the file system does not allow them."""
-    for folder, directories, names in os.walk(source):
-        place = target / Path(folder).relative_to(source)
-        place.mkdir(mode=0o755, exist_ok=True)
-        for name in directories + names:
-            item = Path(folder) / name
-            if item.is_symlink():
-                (place / name).symlink_to(os.readlink(item))
-            elif item.is_file():
-                _link(item, place / name)
+    pending = [(str(source), str(target))]
+    while pending:
+        old, new = pending.pop()
+        os.mkdir(new, 0o755)
+        with os.scandir(old) as found:
+            for item in found:
+                place = f"{new}/{item.name}"
+                if item.is_symlink():
+                    os.symlink(os.readlink(item.path), place)
+                elif item.is_dir():
+                    pending.append((item.path, place))
+                else:
+                    _link(item.path, place)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:
-        status = source.stat()
-        target.write_bytes(source.read_bytes())
-        os.chmod(target, status.st_mode & 0o777)
-        os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        shutil.copy2(source, target)
 
 
 def intact(tree: Path, files: Sequence[File], links: Sequence[Link]) -> bool:
     """Whether the tree's files still have the size, mode and time that they were packed with. Content is not read."""
-    for file in files:
-        try:
-            status = os.lstat(tree / file.path)
-        except OSError:
-            return False
-        if (status.st_size, f"{status.st_mode & 0o777:o}", int(status.st_mtime)) != (file.size, file.mode, modified(file.sha256)):
-            return False
+    root = str(tree)
     try:
-        return all(os.readlink(tree / link.path) == link.target for link in links)
+        for file in files:
+            status = os.lstat(f"{root}/{file.path}")
+            if (status.st_size, status.st_mode & 0o777, int(status.st_mtime)) != (
+                file.size,
+                int(file.mode, 8),
+                modified(file.sha256),
+            ):
+                return False
+        return all(os.readlink(f"{root}/{link.path}") == link.target for link in links)
     except OSError:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 LEFT_OUT = (
     *(".git", ".svn", ".hg", ".gitignore", ".gitattributes", ".gitkeep", ".gitmodules", "*.log"),
@@ -23,6 +23,16 @@ _BY_NAME = (
         "a database dump",
     ),
 )
+
+
+def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+    """One expression for all patterns: a source of 100,000 files asks it for each of them."""
+    return re.compile("|".join(map(translate, patterns)))
+
+
+_LEFT_OUT = _any(LEFT_OUT)
+_FORBIDDEN = tuple((_any(patterns), reason) for patterns, reason in _BY_NAME)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _RESERVED = ("release.json",)
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----")
 _DUMP = re.compile(rb"\A(/\*!?M?!?[^\n]*\n)?-- (MySQL|MariaDB) dump |\A--\s+-- PostgreSQL database (cluster )?dump|\APGDMP")
@@ -32,7 +42,7 @@ HEAD = 512
 
 def left_out(name: str) -> bool:
     """Whether a file or directory of this name is left out of every artefact."""
-    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+    return _LEFT_OUT.match(name) is not None
 
 
 def forbidden_name(path: str) -> str | None:
@@ -42,8 +52,8 @@ def forbidden_name(path: str) -> str | None:
     if path in _RESERVED:
         return "written by the deploy itself"
     if lower not in _EXAMPLES:
-        for patterns, reason in _BY_NAME:
-            if any(fnmatchcase(lower, pattern) for pattern in patterns):
+        for pattern, reason in _FORBIDDEN:
+            if pattern.match(lower):
                 return reason
     return unusable_name(name)
 
@@ -54,7 +64,7 @@ def unusable_name(name: str) -> str | None:
         encoded = name.encode("utf-8")
     except UnicodeEncodeError:
         return "a name that is not UTF-8"
-    if any(ord(c) < 32 or ord(c) == 127 for c in name):
+    if _CONTROL.search(name):
         return "a control character in its name"
     if "\\" in name:
         return "a backslash in its name"

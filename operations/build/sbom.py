@@ -5,6 +5,7 @@ A document holds no time and no random number, so that equal content gives equal
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 import warnings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cyclonedx.validation.json import JsonStrictValidator
 
 
+_MOST_FILES = 2000
 _NAMESPACE = uuid.UUID("7f0a4f3e-5c0d-5b1e-9a55-1f2f3b8d6c11")
 
 
@@ -34,7 +36,7 @@ def of_service(project: Project, manifest: Manifest) -> bytes:
     packages, lock = _packages(project, manifest)
     if lock and not packages:
         raise BuildError(f"{project.key}: {lock} names no package, so that its bill of materials would be empty; check that file")
-    return _document(manifest, packages, () if lock else [(f.path, f.sha256) for f in manifest.files])
+    return _document(manifest, packages, () if lock else _files(manifest))
 
 
 def of_build(out: Path, manifests: Mapping[str, Manifest]) -> bytes:
@@ -76,6 +78,16 @@ def _packages(project: Project, manifest: Manifest) -> tuple[list[Package], str 
     if kind == "php" and lock.is_file():
         return lockfiles.composer(lock), f"{project.service.source}/composer.lock"
     return [], None
+
+
+def _files(manifest: Manifest) -> list[tuple[str, str]]:
+    """What ships without any lock file: each file, or, where they are too many for a document that anyone reads, all as one."""
+    if len(manifest.files) <= _MOST_FILES:
+        return [(file.path, file.sha256) for file in manifest.files]
+    whole = hashlib.sha256()
+    for file in manifest.files:
+        whole.update(f"{file.sha256}  {file.path}\n".encode())
+    return [(f"all {len(manifest.files)} files", whole.hexdigest())]
 
 
 def _document(manifest: Manifest, packages: Iterable[Package], files: Iterable[tuple[str, str]]) -> bytes:

@@ -17,7 +17,7 @@ from operations.build.errors import RefusedError
 _BLOCK = 1 << 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file or link. ``path``: relative, with ``/``; ``place``: where it lies; ``mode``: ``644`` or ``755``; ``target``: a link's."""
 

@@ -109,7 +109,7 @@ def test_pinned_requirements_are_read_with_hashes_extras_and_markers() -> None:
     "line", ["fastapi", "fastapi>=1", "-e .", "-r other.txt", "git+https://x/y", "a==1.*", "a @ file:///x", "--index-url https://x"]
 )
 def test_a_requirement_without_an_exact_version_is_named(line: str) -> None:
-    with pytest.raises(ValueError, match="line 2, .* is not of the form name==version"):
+    with pytest.raises(ValueError, match=r"line 2, .* is not of the form name==version"):
         pins(f"ok==1\n{line}\n")
 
 

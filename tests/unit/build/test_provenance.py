@@ -92,19 +92,8 @@ def test_openssl_agrees_on_the_signature(made: Made, tmp_path: Path) -> None:
     kind = envelope["payloadType"]
     (tmp_path / "message").write_bytes(f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload)
     (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
-    key = made.monorepo.folder / "key.pem"
-    command = [
-        "openssl",
-        "pkeyutl",
-        "-verify",
-        "-rawin",
-        "-inkey",
-        key,
-        "-in",
-        tmp_path / "message",
-        "-sigfile",
-        tmp_path / "signature",
-    ]
+    files = ["-inkey", f"{made.monorepo.folder}/key.pem", "-in", f"{tmp_path}/message", "-sigfile", f"{tmp_path}/signature"]
+    command = ["openssl", "pkeyutl", "-verify", "-rawin", *files]
     assert b"Signature Verified Successfully" in subprocess.run(command, check=True, capture_output=True).stdout
 
 
