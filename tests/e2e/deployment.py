@@ -1,7 +1,7 @@
 """A whole deployment for the end-to-end tests: a clone of this checkout, a sandbox host of its own, artefacts and reports.
 
 It is driven by commands alone, as a user would.
-
+"""
 
 from __future__ import annotations
 
