@@ -17,8 +17,10 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import IO, Any
 
+from embedded.providers import archives
 from embedded.providers.base import CheckFailure, Diff, Log, ProviderError, Resource
 from embedded.providers.differences import differences
 from embedded.providers.wording import go_quote, mask, secret_texts
@@ -189,7 +191,9 @@ class CommandProvider:
         if given.get("assetPaths") is not None:
             found["assets"] = _matching(directory, given["assetPaths"])
         if given.get("archivePaths") is not None:
-            found["archive"] = Archive({"assets": _matching(directory, given["archivePaths"])})
+            files = _matching(directory, given["archivePaths"])
+            members = [(name, Path(asset.fields["path"]).read_bytes()) for name, asset in files.items()]
+            found["archive"] = Archive({"assets": files, "hash": archives.digest(members)})
         return found
 
 

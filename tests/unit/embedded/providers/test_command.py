@@ -162,6 +162,15 @@ def test_path_patterns_pick_files(made: command.CommandProvider, tmp_path: Path)
     )
 
 
+def test_an_archive_of_files_has_the_digest_that_go_gives(made: command.CommandProvider, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir/two").write_text("2")
+    (tmp_path / "one").write_text("1")
+    archive = create(made, create="true", archivePaths=["**"])["archive"]
+    assert archive.fields["hash"] == "1f908a246e0b46ee40d86d672abbb50f1c14aac175b37b8fd9b35f87dc733e59"
+    assert sorted(archive.fields["assets"]) == ["dir/two", "one"]
+
+
 def test_differences_are_told_by_path(made: command.CommandProvider) -> None:
     old = {"create": "a", "environment": {"L": "1", "a.b": "x"}, "triggers": ["t"], "stdout": ""}
     new = {"create": Secret("a"), "environment": {"L": "2"}, "triggers": ["t", UNKNOWN], "update": "u"}
