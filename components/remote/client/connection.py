@@ -68,7 +68,7 @@ def load(stack: str) -> Connection:
         if raw.get("version") != 1:
             raise ValueError("version is not 1")
         connection = Connection(raw, base)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Failure(
             f"{path} is not a connection of version 1 ({type(error).__name__}: {error}); delete it, the Host component writes it anew."
         ) from None

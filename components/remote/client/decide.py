@@ -97,13 +97,13 @@ def _by_revision(wanted: Sequence[str], current: Sequence[str]) -> Plan:
 
 
 def version_key(text: str) -> list[tuple[int, int, str]]:
-    """Orders versions by their numbers: 5.70.10 is after 5.70.9."""
+    """Orders versions by their numbers: 5.70.10 is after 5.70.9, 5.70 after 5.70-beta1."""
     key: list[tuple[int, int, str]] = []
     word = ""
     for c in text + ".":
         if c.isalnum():
             word += c
         elif word:
-            key.append((1, int(word), "") if word.isdigit() else (0, 0, word))
+            key.append((2, int(word), "") if word.isdecimal() else (0, 0, word))
             word = ""
-    return key
+    return [*key, (1, 0, "")]

@@ -273,7 +273,8 @@ class Service:
         return {
             "service": self.key, "release": release, "target": self.target, "strategy": "symlink", "runtime": "files", "adopt": "refuse",
             "persistent": [], "migrate": None, "schema": None, "database": None, "restart": None, "keep": 5,
-            "probe": {"domain": self.domain, "path": "/", "status": 200, "contains": None, "release_path": "/release.json", "successes": 2, "timeout": 3},
+            "probe": {"domain": self.domain, "path": "/", "status": 200, "contains": None, "release_path": "/release.json",
+                      "successes": 2, "timeout": 3},
             **self.extra, **more,
         }  # fmt: skip
 

@@ -35,7 +35,8 @@ class MariaDB:
         data = self.folder / "data"
         self.folder.chmod(0o755)
         subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--auth-root-authentication-method=normal",
+             "--skip-test-db"],
             check=True, capture_output=True,
         )  # fmt: skip
         if os.getuid() == 0:
