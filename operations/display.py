@@ -61,9 +61,10 @@ class Screen:
 
     def _lines(self) -> None:
         for entry in self.progress.services.values():
-            if entry.service not in self._told and entry.steps.get("health") in ("done", "failed"):
+            if entry.service not in self._told and (entry.failed or entry.steps.get("health") == "done"):
                 self._told.add(entry.service)
-                self.out.print(f"[{monotonic() - self._begun:6.1f} s] {entry.service}: {entry.steps['health']}", markup=False)
+                ended = "failed" if entry.failed else "done"
+                self.out.print(f"[{monotonic() - self._begun:6.1f} s] {entry.service}: {ended}", markup=False)
 
     def _table(self) -> Table:
         entries = list(self.progress.services.values())
@@ -128,8 +129,12 @@ def summary(
         answer = answers.get(entry.service)
         problems = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
         for problem in dict.fromkeys(problems):
-            out.print(f"✗ {entry.service}: {problem}", style="red", markup=False)
+            out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
+    own = any(entry.errors for entry in entries)
     for problem in progress.errors:
+        # The program's own words for a service's failed step, with the SDK's traceback: the service has said it better.
+        if own and "ResourceRegistrationFailed" in problem:
+            continue
         out.print(f"✗ {problem}", style="red", markup=False)
 
 

@@ -20,10 +20,9 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an update ended. ``outputs``: the stack's, by name, secrets left out; ``error``: what the engine said, ``None`` on success."""
+    """How an update or a preview ended. ``error``: what the engine said, ``None`` on success."""
 
     ok: bool
-    outputs: Mapping[str, Any]
     error: str | None = None
 
 
@@ -49,8 +48,8 @@ class Engine:
         try:
             self._stack.preview(config_file=str(config_file), on_event=_plain(on_event), color="never")
         except errors.CommandError as error:
-            return Outcome(False, {}, _said(error))
-        return Outcome(True, {})
+            return Outcome(False, _said(error))
+        return Outcome(True)
 
     def up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
         """Makes it so. A failure of one service leaves the others to end by themselves."""
@@ -69,15 +68,18 @@ class Engine:
                 f"where none runs, `bin/pulumi cancel --stack {self.name} --yes` takes the lock away."
             ) from None
         except errors.CommandError as error:
-            return Outcome(False, self.outputs(), _said(error))
-        return Outcome(True, self.outputs())
+            return Outcome(False, _said(error))
+        return Outcome(True)
 
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs that are no secrets."""
+    def resources(self) -> list[Mapping[str, Any]]:
+        """The stack's resources as the state keeps them, secrets encrypted. After a failed update they tell what was done all the same,
+        which the stack's outputs do not."""
         try:
-            return {key: output.value for key, output in self._stack.outputs().items() if not output.secret}
+            deployment = self._stack.export_stack().deployment or {}
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
+        found = deployment.get("resources")
+        return found if isinstance(found, list) else []
 
     def history(self) -> list[auto.UpdateSummary]:
         """All updates, newest first."""

@@ -86,7 +86,10 @@ def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str 
     if not deployed:
         raise Problem("No update of this stack has succeeded yet; there is nothing to go back to.")
     if wish is None:
-        position = deployed[0].target
+        last = deployed[0]
+        if any(live.get(service) != release for service, release in (last.releases or {}).items()):
+            return last  # the update after it failed half-way
+        position = last.target
         found = next((r for r in deployed if r.number < position and dict(r.releases or {}) != dict(live)), None)
         if found is None:
             raise Problem("There is no earlier update with other releases; `bin/mo history` shows all.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,42 @@ from components.artefacts import ArtefactError
 from operations.problem import Problem
 
 
-def live(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """The releases that the stack's last update left, from its output ``monitoring``."""
-    exported = outputs.get("monitoring")
-    services = exported.get("services") if isinstance(exported, dict) else None
-    return {s["key"]: s["release"] for s in services or () if isinstance(s, dict) and isinstance(s.get("release"), str)}
+@dataclass(frozen=True)
+class Live:
+    """What is live as the stack's state knows it. ``releases``: by service; ``since``: when each was switched (UTC).
+
+    ``export``: the stack's output ``monitoring`` of the last succeeded update, ``None`` before the first.
+    """
+
+    releases: Mapping[str, str]
+    since: Mapping[str, str]
+    export: Mapping[str, Any] | None
+
+
+def live(resources: Sequence[Mapping[str, Any]]) -> Live:
+    """Reads ``Engine.resources``: a failed step leaves what the last good one did."""
+    releases: dict[str, str] = {}
+    since: dict[str, str] = {}
+    export = None
+    for resource in resources:
+        kind, name = str(resource.get("type")), str(resource.get("urn")).rsplit("::", 1)[-1]
+        outputs = resource.get("outputs") or {}
+        if kind == "pulumi:pulumi:Stack" and isinstance(outputs.get("monitoring"), dict):
+            export = outputs["monitoring"]
+        if kind == "command:local:Command" and name.endswith("-switch"):
+            done = _result(outputs.get("stdout"))
+            if isinstance(release := done.get("live") or done.get("release"), str):
+                service = name.removesuffix("-switch")
+                releases[service], since[service] = release, str(done.get("at") or "")
+    return Live(releases, since, export)
+
+
+def _result(text: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def of_artefacts(project: Path, services: Collection[str], only: Collection[str], before: Mapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ class Answer:
 
 
 def ask(
-    root: Path, stack: str, host: str, domain: str, services: Mapping[str, Service], releases: Mapping[str, str | None]
+    root: Path, stack: str, domain: str, services: Mapping[str, Service], releases: Mapping[str, str | None]
 ) -> dict[str, Answer]:
     """The answer of each service. ``releases``: what each must tell; ``None``: any."""
 
@@ -44,7 +44,6 @@ def ask(
         request = {
             "protocol": PROTOCOL,
             "stack": stack,
-            "host": host,
             "service": service,
             "release": releases.get(service),
             "probe": question,

@@ -47,18 +47,16 @@ class Update:
             outcome = self.engine.up(config, message, screen)
         if not outcome.ok and not any(entry.failed for entry in progress.services.values()) and not progress.errors:
             progress.errors.append(outcome.error or "The update failed.")
-        live = release_set.live(outcome.outputs)
-        answers = self._smoke(live, outcome.outputs)
+        live = release_set.live(self.engine.resources())
+        answers = self._smoke(live)
         moves = release_set.changes(self.before, self.changes.get("releases") or {})
-        display.summary(self.out, progress, moves, live, answers)
-        return Result(outcome.ok, progress, answers, live)
+        display.summary(self.out, progress, moves, live.releases, answers)
+        return Result(outcome.ok, progress, answers, live.releases)
 
-    def _smoke(self, live: Mapping[str, str], outputs: Mapping[str, Any]) -> dict[str, Answer]:
-        exported = outputs.get("monitoring")
-        if not isinstance(exported, dict):
-            return {}
-        deployed = {key: service for key, service in self.services.items() if key in live}
-        return smoke.ask(self.engine.root, self.engine.name, exported["host"]["name"], exported["domain"], deployed, live)
+    def _smoke(self, live: release_set.Live) -> dict[str, Answer]:
+        deployed = {key: service for key, service in self.services.items() if key in live.releases}
+        domain = str(self.file.settings.get("domain"))
+        return smoke.ask(self.engine.root, self.engine.name, domain, deployed, live.releases)
 
     def _config(self) -> _Temporary:
         return _Temporary(project.temporary_config(self.file, self.changes, self.engine.root / ".mo" / self.engine.name))

@@ -45,7 +45,7 @@ def demo() -> None:
     if judged.returncode != 0:
         raise Problem(f"The gates' tools failed, and nothing was deployed:\n{judged.stdout.strip()}\n{judged.stderr.strip()}")
     engine = Engine(STACK)
-    before = release_set.live(engine.outputs())
+    before = release_set.live(engine.resources()).releases
     releases = release_set.of_artefacts(engine.root, services, services, before)
     result = Update(engine, file, services, {"releases": releases}, out, before).up("demo")
     good = sum(answer.ok for answer in result.answers.values())

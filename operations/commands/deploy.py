@@ -29,7 +29,7 @@ def deploy(
     services = project.services_of(stack, file)
     wanted = project.chosen(services, only)
     engine = Engine(stack)
-    before = release_set.live(engine.outputs())
+    before = release_set.live(engine.resources()).releases
     releases = release_set.of_artefacts(engine.root, services, wanted, before)
     update = Update(engine, file, services, {"releases": releases}, out, before)
     if plan or not yes:

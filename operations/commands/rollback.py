@@ -46,7 +46,7 @@ def rollback(
     services = project.services_of(stack, file)
     wanted = project.chosen(services, only)
     engine = Engine(stack)
-    live = release_set.live(engine.outputs())
+    live = release_set.live(engine.resources()).releases
     target = records.to_go_back_to(records.read(engine.history()), live, to)
     releases = {**live, **{key: release for key, release in (target.releases or {}).items() if key in wanted}}
     moves = release_set.changes(live, releases)

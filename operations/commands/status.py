@@ -23,14 +23,12 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
     file = project.stack_file(stack)
     services = project.chosen(project.services_of(stack, file), only)
     engine = Engine(stack)
-    outputs = engine.outputs()
-    exported = outputs.get("monitoring")
-    if not isinstance(exported, dict):
+    state = release_set.live(engine.resources())
+    live, since = state.releases, state.since
+    if not live:
         raise Problem(f"The stack {stack} was never deployed: bin/mo deploy --stack {stack}.")
-    live = release_set.live(outputs)
-    since = {entry["key"]: entry.get("deployedAt") for entry in exported["services"]}
     deployed = {key: entry for key, entry in services.items() if key in live}
-    answers = smoke.ask(engine.root, stack, exported["host"]["name"], exported["domain"], deployed, live)
+    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live)
     if as_json:
         rows = [
             {
