@@ -100,7 +100,7 @@ def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str 
             raise Problem(f"There is no update {wish}; `bin/mo history` shows all.")
         if not chosen.deployed:
             raise Problem(
-                f"Update {wish} is a {chosen.kind} that {chosen.result}; going back needs a succeeded update with releases."
+                f"Update {wish} ({chosen.kind}) {chosen.result}; going back needs a succeeded update with releases."
             )
         return chosen
     try:
