@@ -85,6 +85,7 @@ def build(
     folder = cache_folder or cache.default()
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
+        store.recover()
         context = Context(
             source=source.resolve(),
             store=store,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 KEEP_SECONDS = 30 * 24 * 3600
+UNFINISHED_SECONDS = 24 * 3600
 
 
 def default() -> Path:
@@ -49,12 +50,13 @@ def forget(cache: Path, kind: str, key: str) -> None:
 
 
 def prune(cache: Path, now: float | None = None) -> None:
-    """Removes entries unused for 30 days, and what a killed run left."""
-    limit = (now or time.time()) - KEEP_SECONDS
+    """Removes entries unused for 30 days, and what a killed run left a day ago."""
+    moment = now or time.time()
     for kind in ("npm", "wheels", "artefacts", "work"):
         for entry in (cache / kind).glob("*") if (cache / kind).is_dir() else ():
             with contextlib.suppress(OSError):
-                if entry.stat().st_mtime < limit:
+                unfinished = kind == "work" or entry.name.startswith(".new-")
+                if entry.stat().st_mtime < moment - (UNFINISHED_SECONDS if unfinished else KEEP_SECONDS):
                     shutil.rmtree(entry, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
         if before and context.store.key(key) == made_from and context.store.whole(before):
             return Made("unchanged", before, ())
         told("building")
+        shutil.rmtree(steps.logs, ignore_errors=True)
         with context.store.incoming(key) as incoming:
             if strategy.cached(project):
                 state, packed, left_out = _from_cache(project, made_from, included, incoming)

@@ -89,6 +89,16 @@ class Store:
         write(self.out / service / "SBOM.json", materials)
         write(self.out / service / ".key", key.encode())
 
+    def recover(self) -> None:
+        """Undoes what a killed build left half done: a current artefact that was just being replaced comes back, the rest goes."""
+        for old in self.out.glob(".*.old"):
+            current = self.out / old.name.removeprefix(".").removesuffix(".old")
+            if not current.exists() and (old / "manifest.json").is_file():
+                old.rename(current)
+        for leftover in (*self.out.glob(".*.old"), *self.out.glob(".*-????????"), *self.root.glob("*/.new-*")):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+
     def whole(self, manifest: Manifest) -> bool:
         """Whether ``dist/<service>`` and the store both still hold the artefact as it was written."""
         stored = self.root / manifest.service / manifest.release

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalog import manifest as manifests
-from operations.build import BuildError, build, packing
+from operations.build import BuildError, build, cache, packing
 from operations.build.errors import StepFailedError
 from operations.build.steps import Steps
 from operations.build.store import RETENTION_SECONDS, Store
@@ -205,6 +205,32 @@ def test_old_artefacts_go_after_thirty_days_but_never_the_current_one(two: Monor
     assert gone[0].startswith("a/r")
     assert two.states(**TWO) == {"a": "unchanged", "b": "unchanged"}
     assert RETENTION_SECONDS == 30 * 86400
+
+
+def test_what_a_killed_build_left_is_undone(two: Monorepo) -> None:
+    two.build(**TWO)
+    (two.out / "a").rename(two.out / ".a.old")
+    for leftover in (".b-abcd1234/tree", ".store/a/.new-abcd1234/tree", ".b.old/tree"):
+        (two.out / leftover).mkdir(parents=True)
+    assert two.states(**TWO) == {"a": "unchanged", "b": "unchanged"}
+    assert sorted(p.name for p in two.out.iterdir()) == [".lock", ".logs", ".store", "SBOM.json", "a", "b", "manifest.json"]
+    assert all(p.name.startswith("r") for p in (two.out / ".store/a").iterdir())
+
+
+def test_the_cache_forgets_what_was_not_used_for_thirty_days(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "x").touch()
+
+    kept = cache.keep(tmp_path, "npm", "new", fill)
+    old = cache.keep(tmp_path, "npm", "old", fill)
+    os.utime(old, (1, 1))
+    cache.prune(tmp_path)
+    assert kept.is_dir()
+    assert not old.exists()
+    with pytest.raises(ZeroDivisionError):
+        cache.keep(tmp_path, "npm", "broken", lambda folder: print(1 / 0))
+    assert not (tmp_path / "npm/broken").exists()
+    assert [p.name for p in (tmp_path / "npm").iterdir()] == ["new"]
 
 
 def test_the_build_manifest_names_every_artefact(two: Monorepo) -> None:
