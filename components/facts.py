@@ -107,7 +107,10 @@ def _programs(services: Iterable[Service]) -> set[str]:
 
 
 def needed_programs(service: Service) -> tuple[str, ...]:
-    """The programs that a service asks of the host: those it declares, and those that its steps begin with."""
+    """The programs that a service asks of the host: those it declares, and those that its steps begin with.
+
+    The daemon of an ``external`` service is somebody else's: without the program that restarts it, we deploy its files only.
+    """
     steps = service.steps
     named = [*steps.programs]
     if steps.migrate:

@@ -158,6 +158,8 @@ def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str 
         release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if entry.failed else "")
     else:
         release = live or "none"
+    if switch.get("files_only"):
+        release += " (files only)"
     return [
         entry.service,
         release,
