@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 
 from embedded.engine.deployment import Deployment
 from embedded.engine.events import Events
@@ -66,9 +67,12 @@ class _Run:
             pass
         except (EngineError, PolicyError, ProviderError, UnknownPackage) as error:
             events.error(str(error))
-        finally:
-            run.executor.stop.set() if not ok else None
-            run.executor.close()
+        except Exception as error:  # a defect of ours: what was done is saved all the same
+            events.error(f"the embedded engine failed: {type(error).__name__}: {error}")
+            traceback.print_exc()
+        if not ok:
+            run.executor.stop.set()
+        run.executor.close()
         ok = ok and not run.cancel.is_set()
         events.summary(ok=ok, packs=run.policies.versions if run.policies else {})
         self._end_program(ok)

@@ -31,16 +31,20 @@ class Executor:
         self.errored: list[Step] = []
         self.pending: dict[str, Step] = {}  # URN → the step whose outputs may still be registered
 
-    def submit(self, chain: list[Step]) -> Future[None]:
-        future = self._pool.submit(self._chain, chain)
+    def submit(self, chain: list[Step], gate: threading.Event | None = None) -> Future[None]:
+        """Runs ``chain`` as soon as there is a worker for it, and the ``gate`` is open."""
+        future = self._pool.submit(self._chain, chain, gate)
         with self._lock:
             self._running.add(future)
         future.add_done_callback(self._forget)
         return future
 
     def run_all(self, steps: Iterable[Step]) -> None:
-        """Runs ``steps`` in parallel and waits for them."""
-        wait([self.submit([step]) for step in steps])
+        """Runs ``steps`` in parallel and waits for them. As many as there are workers begin together, whichever fails first."""
+        gate = threading.Event()
+        submitted = [self.submit([step], gate) for step in steps]
+        gate.set()
+        wait(submitted)
 
     def wait_idle(self) -> None:
         while True:
@@ -58,7 +62,9 @@ class Executor:
         with self._lock:
             self._running.discard(future)
 
-    def _chain(self, chain: list[Step]) -> None:
+    def _chain(self, chain: list[Step], gate: threading.Event | None) -> None:
+        if gate is not None:
+            gate.wait()
         for step in chain:
             if self.stop.is_set() or self._run.cancel.is_set():
                 return

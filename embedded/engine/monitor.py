@@ -33,6 +33,7 @@ _RESULTS = {"success": resource_pb2.SUCCESS, "fail": resource_pb2.FAIL, "skip": 
 _SEVERITIES = ("debug", "info", "warning", "error")
 _THREADS = 1024  # a call waits in a thread of its own until its resource is done; threads are made as they are needed
 _YIELD = 0.005  # seconds: a component that the program registers at the same time, such as a gate, comes before a default provider
+_AFTER = 0.002  # seconds: as by the real engine, those that wait for the same default provider come before the one that asked first
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
 _SHUT_DOWN = "resource monitor shut down while waiting on step's done channel"
 
@@ -313,9 +314,11 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         version = version or PACKAGES.get(package, "")
         if package != "pulumi" and ("*" in self._denied or package in self._denied):
             return f"denied:{package}"
+        first = False
         with self._defaults_lock:
             known = self._defaults.get((package, version))
             if known is None:
+                first = True
                 time.sleep(_YIELD)
                 name = "default" + ("_" + re.sub(r"[^0-9A-Za-z]", "_", version) if version else "")
                 goal = Goal(
@@ -328,7 +331,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 if answer.state is None or answer.result != "success":
                     _abort(context, grpc.StatusCode.INTERNAL, f"the default provider of {package} could not be registered")
                 known = self._defaults[package, version] = f"{answer.state.urn}::{answer.state.id}"
-            return known
+        if first:
+            time.sleep(_AFTER)
+        return known
 
     # Waiting
 

@@ -281,7 +281,7 @@ class Policies:
             )
             state.inputs = after
         failed = {remediation.policyName for remediation in response.remediations}
-        skipped = {item.policyName for item in response.not_applicable}
+        skipped = {item.policy_name for item in response.not_applicable}
         body = {"resourceUrn": state.urn, **pack.summary(analyzer_pb2.POLICY_TYPE_RESOURCE, failed, skipped)}
         self.events.send({"policyRemediateSummaryEvent": body})
 
@@ -300,7 +300,7 @@ class Policies:
             for diagnostic in response.diagnostics:
                 self._report(pack, [diagnostic], diagnostic.urn if diagnostic.urn in run.news else root)
             failed = {diagnostic.policyName for diagnostic in response.diagnostics}
-            skipped = {item.policyName for item in response.not_applicable}
+            skipped = {item.policy_name for item in response.not_applicable}
             self.events.send({"policyAnalyzeStackSummaryEvent": pack.summary(analyzer_pb2.POLICY_TYPE_STACK, failed, skipped)})
 
     def _report(self, pack: Pack, diagnostics: Any, urn: str) -> bool:
@@ -325,7 +325,7 @@ class Policies:
 
     def _summary(self, kind: str, pack: Pack, response: Any, urn: str) -> None:
         failed = {diagnostic.policyName for diagnostic in response.diagnostics}
-        skipped = {item.policyName for item in response.not_applicable}
+        skipped = {item.policy_name for item in response.not_applicable}
         body = pack.summary(analyzer_pb2.POLICY_TYPE_RESOURCE, failed, skipped)
         self.events.send({kind: {"resourceUrn": urn, **body}})
 
