@@ -9,7 +9,7 @@ import lzma
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -53,6 +53,7 @@ def scan(folder: Path, allowed: Allowed | None = None) -> Scan:
 
 
 def _file(path: Path, shown: str, allowed: Allowed, result: Scan) -> None:
+    allowed = replace(allowed, clock=path.stat().st_mtime)
     if path.suffix in _NO_READER:
         raise ScanError(f"{shown} cannot be scanned: no reader for {path.suffix}; unpack it")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,10 +31,10 @@ _IBAN = re.compile(r"([A-Za-z]{2})(\d{2})(?=[ +-]?[A-Za-z0-9])")
 _DIGITS = re.compile(r"\d(?:[ ()./+-]{0,3}\d){5}")
 """In every phone number, IBAN, insurance number and card number: six digits that nothing but separators parts."""
 _SVNR = re.compile(r"([1-9]\d{3})([ /-]?)(\d{6})(?!\w|\.\d|-\w)")
-_TIME_BEFORE = re.compile(
-    r"(?:^\W{0,2}|(?:ts|time|stamp|epoch|exp|expires|iat|nbf|date|_at|since|until|start|end)[\"']?\s*[=:(]\s*[\"']?)$",
-    re.IGNORECASE,
+_TIME_NAME = re.compile(
+    r"(?:ts|time|stamp|epoch|exp|expires|iat|nbf|date|_at|since|until|start|end)[\"']?\s*[=:(]\s*[\"']?$", re.IGNORECASE
 )
+_DAY = 86_400
 _CARD = re.compile(r"\d(?:[ -]?\d){12,18}(?!\w|[.-]\d)")
 _CARD_FORMS = (
     (re.compile(r"4"), {13, 16}),
@@ -67,6 +68,8 @@ class Allowed:
         )
     )
     values: frozenset[str] = frozenset()
+    clock: float | None = None
+    """When the log was written, in seconds since 1970; ``None`` for now."""
 
     def address(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         """Whether an IP address may stand in logs."""
@@ -162,18 +165,27 @@ def _ibans(line: str, allowed: Allowed) -> Iterator[str]:
         length = _IBAN_LENGTHS.get(match.group(1).upper())
         if length is None or _is_part(_sign(line, match).replace("_", "="), ""):
             continue
-        text = ""
-        place = match.start()
-        while len(text) < length and place < len(line):
-            sign = line[place]
-            if sign.isascii() and sign.isalnum():
-                text += sign.upper()
-            elif sign not in " -+" or (place and line[place - 1] in " -+"):
-                break
-            place += 1
-        ends = place >= len(line) or not line[place].isalnum()
-        if len(text) == length and ends and iban_is_valid(text):
+        text = _unspaced(line[match.start() : match.start() + 2 * length], length)
+        if text is not None and iban_is_valid(text):
             yield text
+
+
+def _unspaced(text: str, length: int) -> str | None:
+    """The first ``length`` signs of ``text``, written as one or in groups of four, in upper case; ``None`` where it goes on, or is broken
+    otherwise (as the parts of a UUID are)."""
+    solid = text[:length]
+    if solid.isascii() and solid.isalnum():
+        return None if text[length : length + 1].isalnum() else solid.upper()
+    size = length + (length - 1) // 4
+    grouped = text[:size]
+    separators = set(grouped[4::5])
+    signs = "".join(sign for index, sign in enumerate(grouped) if index % 5 != 4)
+    ends = not text[size : size + 1].isalnum()
+    return (
+        signs.upper()
+        if ends and len(separators) == 1 and separators <= set(" -+") and signs.isascii() and signs.isalnum()
+        else None
+    )
 
 
 def iban_is_valid(text: str) -> bool:
@@ -187,12 +199,17 @@ def _insurance_numbers(line: str, allowed: Allowed) -> Iterator[str]:
         digits = match.group(1) + match.group(3)
         if not svnr_is_valid(digits) or _is_part(_sign(line, match), ".") or _is_in_date(line, match.start()):
             continue
-        # Seconds since 1970 have ten digits too; those that stand where a time stands are none.
-        is_time = (
-            not match.group(2) and 1_000_000_000 <= int(digits) <= 2_100_000_000 and _TIME_BEFORE.search(line[: match.start()])
-        )
-        if not is_time:
+        if match.group(2) or not _is_time(int(digits), line[: match.start()], allowed.clock):
             yield digits
+
+
+def _is_time(seconds: int, before: str, clock: float | None) -> bool:
+    """Whether ten digits are seconds since 1970: by the name before them, or at a line's beginning, where they are of the year in which the
+    log was written."""
+    if _TIME_NAME.search(before):
+        return 1_000_000_000 <= seconds <= 2_100_000_000
+    written = time.time() if clock is None else clock
+    return not before.strip("[({\"' ") and written - 400 * _DAY <= seconds <= written + _DAY
 
 
 def svnr_is_valid(digits: str) -> bool:

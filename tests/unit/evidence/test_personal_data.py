@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,13 +76,13 @@ def test_each_kind_is_found(line: str, kind: str) -> None:
 
 @pytest.mark.parametrize("line", CLEAN)
 def test_what_only_looks_like_it_is_not(line: str) -> None:
-    assert k.kinds(line, k.Allowed()) == set(), line
+    assert k.kinds(line, k.Allowed(clock=1763940000)) == set(), line
 
 
 def measure(seed: int, number: int) -> tuple[list[str], list[str], int]:
     """Missed lines, harmless lines that were taken for personal data, and how many were harmless."""
     missed, wrong, harmless = [], [], 0
-    allowed = k.Allowed()
+    allowed = k.Allowed(clock=datetime(2026, 11, 30, tzinfo=UTC).timestamp())
     for line, kind in lines(seed, number, 0.02):
         found = k.kinds(line, allowed)
         if kind is None:
