@@ -89,7 +89,7 @@ def _mariadb(site: Site, name: str) -> Part:
     text = _MARIADB.format(data=data, socket=sockets / f"{name}.sock", run=sockets, name=name, port=port, init=folder / "init.sql")
     changed = account.write(folder / "server.cnf", text, 0o644, user)
     daemon = Daemon(f"mariadb-{name}", ("/usr/sbin/mariadbd", f"--defaults-file={folder / 'server.cnf'}"), user)
-    return Part(daemon, {name: port}, lambda: answers(port), changed, patience=60)
+    return Part(daemon, lambda: answers(port), changed, patience=60)
 
 
 def _install(layout: Layout, data: Path, user: str | None) -> None:
@@ -130,7 +130,7 @@ def postgresql(site: Site) -> Part:
     changed = account.write(data / "postgresql.auto.conf", _POSTGRESQL.format(port=port, run=run, etc=folder), 0o600, user)
     changed = account.write(data / "pg_hba.conf", _HBA, 0o600, user) or changed or renewed
     daemon = Daemon("postgresql", (str(postgresql_program("postgres")), "-D", str(data)), user)
-    return Part(daemon, {"external-postgresql": port}, lambda: _accepts(port), changed, patience=60)
+    return Part(daemon, lambda: _accepts(port), changed, patience=60)
 
 
 def _initialise(site: Site, folder: Path, data: Path, user: str | None) -> None:

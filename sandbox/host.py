@@ -105,7 +105,6 @@ def sshd(site: Site) -> Part:
     port = layout.port("ssh")
     return Part(
         Daemon("sshd", ("/usr/sbin/sshd", "-D", "-e", "-f", str(layout.etc / "sshd_config"))),
-        {"ssh": port, "ssh-bare": layout.port("ssh-bare")},
         lambda: _greets(port),
         changed,
         signal.SIGHUP,
@@ -135,7 +134,6 @@ def panel(site: Site) -> Part:
             layout.home,
             {"PATH": str(layout.programs), "HOME": str(layout.home)},
         ),
-        {},
         lambda: connects(folder / "control"),
         changed,
         signal.SIGHUP,

@@ -18,6 +18,16 @@ from sandbox.layout import Layout, SandboxError
 from sandbox.site import Part, Site
 
 PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd", "github", "mail")
+_PORTS = {
+    "mariadb-plesk": ("plesk",),
+    "mariadb-external-mariadb": ("external-mariadb",),
+    "postgresql": ("external-postgresql",),
+    "nginx": ("http", "https"),
+    "sshd": ("ssh", "ssh-bare"),
+    "github": ("github",),
+    "mail": ("smtp",),
+}
+"""The ports that each part listens at. The panel's are those of the process services."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,8 @@ def up(layout: Layout, link: bool = True, say: Callable[[str], None] = lambda _:
             _check_link(layout)
         _same_base(layout)
         made = _site(layout)
+        _check_ports(made)
         parts = _prepare(made)
-        _check_ports(layout, parts)
         with ThreadPoolExecutor(len(parts)) as pool:
             for started in pool.map(lambda part: _bring_up(layout, part), parts):
                 if started:
@@ -113,23 +123,22 @@ def _prepare(made: Site) -> list[Part]:
         return [*mariadb.result(), postgresql.result(), *others]
 
 
-def _check_ports(layout: Layout, parts: list[Part]) -> None:
-    taken = [
-        f"Port {port} (for {label}) is taken by {ports.owner(port)}"
-        for part in parts
-        if processes.running(layout, part.daemon.name) is None
-        for label, port in part.ports.items()
-        if not ports.free(port) and not _orphaned(layout, part)
-    ]
+def _check_ports(made: Site) -> None:
+    """Names every port that somebody else has, before anything is made or started."""
+    layout = made.layout
+    wanted = {part: {name: layout.port(name) for name in _PORTS.get(part, ())} for part in PARTS}
+    wanted["panel"] = made.processes()
+    taken = []
+    for part, its_ports in wanted.items():
+        if processes.running(layout, part) is not None:
+            continue
+        # What a killed part of ours left behind may have its ports and sockets still.
+        processes.end_all(processes.of_part(layout, part), 2.0)
+        for label, port in its_ports.items():
+            if not ports.free(port):
+                taken.append(f"Port {port} (for {label}) is taken by {ports.owner(port)}")
     if taken:
         raise SandboxError("; ".join(taken) + ". Stop it, or choose another base with MO_SANDBOX_PORT")
-
-
-def _orphaned(layout: Layout, part: Part) -> bool:
-    """Ends what a killed part of ours left behind; says whether its ports are free then."""
-    left = processes.of_part(layout, part.daemon.name)
-    processes.end_all(left, 2.0)
-    return bool(left) and all(ports.free(port) for port in part.ports.values())
 
 
 def _bring_up(layout: Layout, part: Part) -> str | None:
@@ -145,7 +154,6 @@ def _bring_up(layout: Layout, part: Part) -> str | None:
             processes.stop(layout, name)
             pid = None
     if pid is None:
-        processes.end_all(processes.of_part(layout, name), 2.0)
         processes.start(layout, part.daemon)
         done = f"{name}: started"
     if not processes.wait_until(part.ready, lambda: processes.running(layout, name) is not None, part.patience):

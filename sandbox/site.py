@@ -44,7 +44,6 @@ class Part:
     """A daemon with what tells that it works. ``changed``: its configuration is new; a running one is sent ``reload``, or restarted."""
 
     daemon: Daemon
-    ports: dict[str, int]
     ready: Callable[[], bool]
     changed: bool = False
     reload: signal.Signals | None = None

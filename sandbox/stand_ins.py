@@ -59,4 +59,4 @@ def _part(site: Site, label: str, module: str, configuration: dict[str, Any]) ->
     # The checkout is the working directory, so that -m finds the package.
     inherited = {"PYTHONPATH": os.environ["PYTHONPATH"]} if os.environ.get("PYTHONPATH") else {}
     daemon = Daemon(name, (sys.executable, "-m", module, str(path)), cwd=layout.clone, environment=inherited)
-    return Part(daemon, {label: layout.port(label)}, lambda: answers(layout.port(label)), changed)
+    return Part(daemon, lambda: answers(layout.port(label)), changed)

@@ -157,9 +157,9 @@ def nginx(site: Site) -> Part:
         servers=servers,
     )
     changed = account.write(layout.etc / "nginx.conf", text) or renewed
-    ports = {"http": layout.port("http"), "https": layout.port("https")}
+    ports = (layout.port("http"), layout.port("https"))
     argv = ("/usr/sbin/nginx", "-p", str(layout.run), "-e", str(layout.logs / "nginx.log"), "-c", str(layout.etc / "nginx.conf"))
-    return Part(Daemon("nginx", argv), ports, lambda: all(answers(port) for port in ports.values()), changed, signal.SIGHUP)
+    return Part(Daemon("nginx", argv), lambda: all(answers(port) for port in ports), changed, signal.SIGHUP)
 
 
 def php_fpm(site: Site) -> Part:
@@ -177,7 +177,7 @@ def php_fpm(site: Site) -> Part:
     )
     changed = account.write(layout.etc / "php-fpm.conf", text)
     argv = (_program(), "-F", "-y", str(layout.etc / "php-fpm.conf"), "--pid", str(layout.run / "php.master"))
-    return Part(Daemon("php-fpm", argv), {}, lambda: connects(socket), changed, signal.SIGUSR2)
+    return Part(Daemon("php-fpm", argv), lambda: connects(socket), changed, signal.SIGUSR2)
 
 
 def _server(site: Site, key: str, service: Service) -> str:

@@ -97,7 +97,7 @@ def test_stopping_keeps_the_data(sandbox: Sandbox) -> None:
     assert sandbox.layout.host_key.read_bytes() == key
 
 
-def test_a_taken_port_is_named_with_the_process_that_has_it(layout: Layout) -> None:
+def test_a_taken_port_is_named_with_its_process_and_ups_at_the_same_time_end_with_one_sandbox(layout: Layout) -> None:
     code = (
         "import socket,sys,time; s=socket.create_server(('127.0.0.1',int(sys.argv[1]))); print('ready',flush=True); time.sleep(60)"
     )
@@ -118,25 +118,8 @@ def test_a_taken_port_is_named_with_the_process_that_has_it(layout: Layout) -> N
         other.wait()
         assert other.stdout is not None
         other.stdout.close()
-    lifecycle.up(layout, link=False)
-    assert None not in _pids(layout).values()
-
-
-def test_ups_at_the_same_time_end_with_one_sandbox(layout: Layout) -> None:
-    problems: list[BaseException] = []
-
-    def bring_up() -> None:
-        try:
-            lifecycle.up(layout, link=False)
-        except BaseException as error:
-            problems.append(error)
-
-    threads = [threading.Thread(target=bring_up) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
+    assert not layout.data.exists() or not any(layout.data.iterdir())
+    _up_three_times_at_once(layout)
     assert None not in _pids(layout).values()
 
 
@@ -181,6 +164,23 @@ def test_a_folder_that_is_no_sandbox_is_refused_and_left_alone(tmp_path: Path) -
     with pytest.raises(SandboxError, match="is no sandbox"):
         lifecycle.down(layout)
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def _up_three_times_at_once(layout: Layout) -> None:
+    problems: list[BaseException] = []
+
+    def bring_up() -> None:
+        try:
+            lifecycle.up(layout, link=False)
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=bring_up) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
 
 
 def _eventually(true: Callable[[], bool], seconds: float = 5) -> bool:
