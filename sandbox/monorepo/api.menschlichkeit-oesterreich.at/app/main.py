@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app import __version__, mail, security, settings
 from app.data import Member, session
+from app.page import page
 
 log = logging.getLogger("uvicorn.error")
 app = FastAPI(title="Menschlichkeit Österreich API", version=__version__)
@@ -70,7 +71,17 @@ def database_down(request: Request, error: SQLAlchemyError) -> JSONResponse:
     return JSONResponse({"status": "unavailable", "detail": "Die Datenbank ist gerade nicht verfügbar."}, 503)
 
 
-@app.get("/")
+@app.get("/", response_class=HTMLResponse, include_in_schema=False)
+def home(database: Database) -> str:
+    """The page for people."""
+    told = health(database)
+    release = {
+        f'release="{name}"': (title, told[name])
+        for name, title in (("service", "Dienst"), ("release", "Release"), ("commit", "Commit"))
+    }
+    return page({**release, "database": ("Mitglieder", str(told["database"]["members"]))})
+
+
 @app.get("/health")
 def health(database: Database) -> dict[str, Any]:
     """Whether the API works, which release it is, and a value from its database."""

@@ -22,6 +22,13 @@ def test_health_tells_version_and_a_value_from_the_database(api: TestClient) -> 
     assert told["database"] == {"engine": "sqlite", "schema": "0002_bio", "members": 0}
 
 
+def test_the_page_for_people_shows_a_value_from_the_database(api: TestClient) -> None:
+    answer = api.get("/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<dd data-release="release">unbekannt</dd>' in answer.text
+    assert "<dd data-database>0</dd>" in answer.text
+
+
 def test_health_is_503_without_its_tables(api: TestClient) -> None:
     from app import data
 
