@@ -35,7 +35,11 @@ _TIME_NAME = re.compile(
     r"(?:ts|time|stamp|epoch|exp|expires|iat|nbf|date|_at|since|until|start|end)[\"']?\s*[=:(]\s*[\"']?$", re.IGNORECASE
 )
 _DAY = 86_400
-_CARD = re.compile(r"\d(?:[ -]?\d){12,18}(?!\w|[.-]\d)")
+_CARD = re.compile(
+    r"(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?"  # groups of four
+    r"|\d{4}([ -])\d{6}\2\d{4,5}"  # American Express, Diners
+    r"|\d{13,19})(?!\w|[.]\d|-\w)"
+)
 _CARD_FORMS = (
     (re.compile(r"4"), {13, 16}),
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),
