@@ -29,10 +29,7 @@ def parse_path(text: str) -> list[str | int]:
 def get_at(value: Any, path: list[str | int]) -> Any:
     """What lies at ``path`` in ``value``. Raises ``KeyError`` where there is none."""
     for step in path:
-        if isinstance(step, int):
-            fits = isinstance(value, list) and step < len(value)
-        else:
-            fits = isinstance(value, dict) and step in value
+        fits = isinstance(value, list) and step < len(value) if isinstance(step, int) else isinstance(value, dict) and step in value
         if not fits:
             raise KeyError(step)
         value = value[step]

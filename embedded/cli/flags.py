@@ -19,7 +19,7 @@ class UsageError(StateError):
 
 @dataclass(frozen=True)
 class Flag:
-    """An option: ``kind`` is ``bool``, ``text``, ``int`` or ``list``; ``bare`` its value where none is given; ``refused``: left to the CLI."""
+    """An option: ``kind`` is ``bool``, ``text``, ``int`` or ``list``; ``bare`` its value where none is given; ``refused``: the CLI's."""
 
     name: str
     kind: str = "bool"
@@ -52,7 +52,6 @@ class Arguments:
     values: dict[str, Any] = field(default_factory=dict)
     positional: list[str] = field(default_factory=list)
     given: dict[str, str] = field(default_factory=dict)
-    ordered: list[tuple[str, str]] = field(default_factory=list)
 
     def on(self, name: str) -> bool:
         """Whether a switch is on."""
@@ -77,44 +76,45 @@ def parse(words: list[str], table: dict[str, Flag], environment: Mapping[str, st
             for each in next(csv.reader([value]), []) if flag.kind == "list" else [value]:
                 _assign(arguments, flag, each)
     from_environment = set(arguments.values)
-    shorts = {flag.short: flag for flag in table.values() if flag.short}
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if word == "--":
             arguments.positional += rest
             break
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            if name not in table:
-                raise UsageError(f"unknown flag: --{name}")
-            flag = table[name]
-        elif word.startswith("-") and len(word) > 1:
-            if word[1] not in shorts:
-                raise UsageError(f"unknown shorthand flag: {word[1]!r} in {word}")
-            flag = shorts[word[1]]
-            value, equals = word[2:], "=" if len(word) > 2 else ""
-            if flag.kind == "bool" and value and not value.startswith("="):
-                rest.insert(0, f"-{value}")
-                value, equals = "", ""
-            value = value.removeprefix("=")
-        else:
+        if len(word) < 2 or not word.startswith("-"):
             arguments.positional.append(word)
             continue
-        if not equals:
-            if flag.kind == "bool" or flag.bare:
-                value = flag.bare or "true"
-            elif rest:
-                value = rest.pop(0)
-            else:
+        flag, value = _option(word, rest, table)
+        if value is None and (flag.kind == "bool" or flag.bare):
+            value = flag.bare or "true"
+        elif value is None:
+            if not rest:
                 raise UsageError(f"flag needs an argument: --{flag.name}")
+            value = rest.pop(0)
         if flag.name in from_environment:
             # An option replaces what the variable said.
             del arguments.values[flag.name]
             from_environment.discard(flag.name)
         _assign(arguments, flag, value)
-        arguments.ordered.append((flag.name, value))
     return arguments
+
+
+def _option(word: str, rest: list[str], table: dict[str, Flag]) -> tuple[Flag, str | None]:
+    """The flag that ``word`` is and the value in it; the other letters of short switches written as one go back to ``rest``."""
+    if word.startswith("--"):
+        name, equals, value = word[2:].partition("=")
+        if name not in table:
+            raise UsageError(f"unknown flag: --{name}")
+        return table[name], value if equals else None
+    flag = next((each for each in table.values() if each.short == word[1]), None)
+    if flag is None:
+        raise UsageError(f"unknown shorthand flag: {word[1]!r} in {word}")
+    value = word[2:]
+    if value and flag.kind == "bool" and not value.startswith("="):
+        rest.insert(0, f"-{value}")
+        value = ""
+    return flag, value.removeprefix("=") or None
 
 
 def _assign(arguments: Arguments, flag: Flag, value: str) -> None:

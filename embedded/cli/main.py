@@ -52,7 +52,7 @@ COMMANDS: Final = {
         "preview-only",
         "run-program",
         "skip-pending-creates",
-    ),  # fmt: skip
+    ),
     "cancel": _command("stacks:cancel", "yes,y"),
     "whoami": _command("about:whoami", "json,j", "verbose,v"),
     "version": _command("about:version"),
@@ -65,7 +65,7 @@ COMMANDS: Final = {
         "about:login", "local,l", "cloud-url,c:text", "default-org:text!", "oidc-token:text!", "insecure!", "interactive!"
     ),
     "logout": _command("about:logout", "local,l", "all", "cloud-url,c:text"),
-    "stack": _command("stacks:show", "show-urns,u", "show-ids,i", "show-name", "show-secrets"),
+    "stack": _command("stack_views:show", "show-urns,u", "show-ids,i", "show-name", "show-secrets"),
     "stack init": _command(
         "stacks:init", "no-select", "secrets-provider:text", "copy-config-from:text", "teams:list!", "remote-config!"
     ),
@@ -74,19 +74,19 @@ COMMANDS: Final = {
     "stack ls": _command("stacks:ls", "all,a", "json,j", "project,p:text", "organization,o:text!", "tag,t:text!"),
     "stack rm": _command("stacks:rm", "yes,y", "force,f", "preserve-config", "remove-backups"),
     "stack rename": _command("stacks:rename"),
-    "stack output": _command("stacks:output", "json,j", "shell", "show-secrets"),
-    "stack export": _command("stacks:export", "file:text", "show-secrets", "version:text"),
-    "stack import": _command("stacks:import_", "file:text", "force,f"),
-    "stack history": _command("stacks:history", *_HISTORY),
-    "stack graph": _command("stacks:graph", "ignore-parent-edges", "ignore-dependency-edges", "short-node-name"),
+    "stack output": _command("stack_views:output", "json,j", "shell", "show-secrets"),
+    "stack export": _command("state_edits:export", "file:text", "show-secrets", "version:text"),
+    "stack import": _command("state_edits:import_", "file:text", "force,f"),
+    "stack history": _command("stack_views:history", *_HISTORY),
+    "stack graph": _command("stack_views:graph", "ignore-parent-edges", "ignore-dependency-edges", "short-node-name"),
     "stack tag set": _command("stacks:tag_set"),
     "stack tag get": _command("stacks:tag_get"),
     "stack tag ls": _command("stacks:tag_ls", "json,j"),
     "stack tag rm": _command("stacks:tag_rm"),
-    "stack change-secrets-provider": _command("stacks:change_secrets_provider"),
-    "state unprotect": _command("stacks:unprotect", "all", "yes,y"),
-    "state protect": _command("stacks:protect", "all", "yes,y"),
-    "state delete": _command("stacks:state_delete", "force", "target-dependents", "yes,y"),
+    "stack change-secrets-provider": _command("state_edits:change_secrets_provider"),
+    "state unprotect": _command("state_edits:unprotect", "all", "yes,y"),
+    "state protect": _command("state_edits:protect", "all", "yes,y"),
+    "state delete": _command("state_edits:state_delete", "force", "target-dependents", "yes,y"),
     "config": _command("configuration:show", "json,j", "show-secrets", "open!"),
     "config get": _command("configuration:get", "json,j", "path", "open!"),
     "config set": _command("configuration:set_", "path", "plaintext", "secret", "type:text", "raw"),
@@ -184,6 +184,8 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
             + "\n".join(sorted(f"  --{n}" for n, f in options.items() if not f.refused))
         )
         return 0
+    if name in ("stack", "config") and arguments.positional:
+        raise NotSupportedError(f"the command `pulumi {name} {arguments.positional[0]}`")
     if directory := arguments.text("cwd"):
         os.chdir(directory)
     from embedded.cli.context import Context

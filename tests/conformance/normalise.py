@@ -28,6 +28,7 @@ class Names:
     """Strings of one run and what stands for them; longer ones are replaced first."""
 
     replacements: dict[str, str] = field(default_factory=dict)
+    lengths: set[int] = field(default_factory=set)
 
     def add(self, text: str, name: str) -> None:
         """Gives ``text`` a name; the first one stays."""
@@ -41,6 +42,7 @@ class Names:
             if kind == "command:local:Command" and re.fullmatch(re.escape(name) + "[0-9a-f]{8}", identity):
                 self.add(identity, f"<id of {name}>")
             if kind.startswith("random:"):
+                self.lengths.add(len(identity))
                 given = set(_texts(resource.get("inputs")))
                 for text in [identity, *_texts(resource.get("outputs"))]:
                     if (
@@ -55,6 +57,7 @@ class Names:
     def text(self, text: str) -> str:
         """``text`` with names in place of what they stand for."""
         text = text.replace(_UNKNOWN, "<unknown>")
+        text = re.sub(r'"size":(\d+)', lambda m: '"size":<length>' if int(m[1]) in self.lengths else m[0], text)
         for old in sorted(self.replacements, key=len, reverse=True):
             text = text.replace(old, self.replacements[old])
         for pattern, name in _PATTERNS:
@@ -66,7 +69,9 @@ class Names:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(key): self.value(item) for key, item in value.items()}
+            # A program of the cases exports the length of a random name as "size".
+            sizes = {key: "<length>" for key, item in value.items() if key == "size" and item in self.lengths}
+            return {self.text(key): self.value(item) for key, item in (value | sizes).items()}
         return [self.value(item) for item in value] if isinstance(value, list) else value
 
 
@@ -87,14 +92,21 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def state(document: Any, names: Names) -> dict[str, Any]:
-    """An exported state in comparable form: resources by URN and whether they are to be deleted; their order aside."""
+def state(document: Any, names: Names, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """An exported state in comparable form: resources by URN and whether they are to be deleted; their order, and ``without``, aside."""
     deployment = (document or {}).get("deployment") or {}
     resources: dict[str, Any] = {}
     for resource in deployment.get("resources") or []:
+        if resource["urn"] in without:
+            continue
         view = {key: value for key, value in resource.items() if key not in ("created", "modified", "stackTrace")}
         changed = "modified" if resource.get("created") != resource.get("modified") else "as created"
         view["times"] = changed if "created" in resource else "modified only" if "modified" in resource else "none"
+        # The program hands these over as sets.
+        for key in ("dependencies", "aliases"):
+            view |= {key: sorted(view[key])} if key in view else {}
+        needs = view.get("propertyDependencies")
+        view |= {"propertyDependencies": {key: sorted(urns or []) for key, urns in needs.items()}} if needs else {}
         for half in ("inputs", "outputs"):
             if isinstance(view.get(half), dict):
                 view[half] = {k: v for k, v in view[half].items() if k != "__pulumi-go-provider-version"}
@@ -127,18 +139,20 @@ def misplaced(document: Any) -> list[str]:
     return wrong
 
 
-def steps(events: Iterable[dict[str, Any]]) -> Counter[str]:
-    """What was done to which resource, and what policies said, as counted lines."""
+def steps(events: Iterable[dict[str, Any]], without: frozenset[str] = frozenset()) -> Counter[str]:
+    """What was done to which resource, and what policies said, as counted lines; ``without`` some resources, and then the summary."""
     found: Counter[str] = Counter()
     for event in events:
         for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
             if kind in event:
                 metadata = event[kind]["metadata"]
+                if metadata["urn"] in without:
+                    continue
                 found[f"{kind} {metadata['op']} {metadata['urn']}"] += 1
         if "policyEvent" in event:
             policy = event["policyEvent"]
             found[f"policy {policy.get('policyName')} {policy.get('enforcementLevel')} {policy.get('resourceUrn', '')}"] += 1
-        if "summaryEvent" in event:
+        if "summaryEvent" in event and not without:
             changes = event["summaryEvent"].get("resourceChanges") or {}
             found["summary " + json.dumps({key: count for key, count in sorted(changes.items()) if count})] += 1
     return found

@@ -1,0 +1,161 @@
+"""Commands on a backend of their own: what they print, write and answer, without the engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from embedded.cli.main import run
+from embedded.state.errors import NotSupportedError, StateError
+
+PROJECT = "name: shop\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 7\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the stack ``dev``; its backend beside it."""
+    monkeypatch.setattr("embedded.state.encryption._ROUNDS", 10)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115 # as in a CI job
+    assert call(tmp_path, "stack", "init", "dev") == 0
+    return tmp_path
+
+
+def call(folder: Path, *words: str, passphrase: str = "secret phrase") -> int:
+    """Runs a command and gives its exit code; refusals are raised."""
+    return run(list(words), {"PULUMI_BACKEND_URL": f"file://{folder}/state", "PULUMI_CONFIG_PASSPHRASE": passphrase})
+
+
+def test_settings_keep_comments_and_order(folder: Path) -> None:
+    path = folder / "Pulumi.dev.yaml"
+    salt = path.read_text()
+    path.write_text(
+        salt + "# about the shop\nconfig:\n  # its name\n  shop:name: old   # to change\n\n  shop:list:\n    - a\n# the end\n"
+    )
+    call(folder, "config", "set", "name", "new")
+    call(folder, "config", "set", "--path", "list[1]", "b")
+    call(folder, "config", "set", "count", "007")
+    expected = "# about the shop\nconfig:\n  # its name\n  shop:name: new\n\n  shop:list:\n    - a\n    - b\n"
+    assert path.read_text() == salt + expected + '  shop:count: "007"\n# the end\n'
+
+
+def test_secret_is_nowhere_in_clear(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(folder, "config", "set", "--secret", "pin", "4711-0815")
+    call(folder, "config", "set", "--path", "--secret", "door.code", "4711-0815")
+    call(folder, "config")
+    call(folder, "config", "--json")
+    assert "4711-0815" not in capsys.readouterr().out
+    assert not [p for p in folder.rglob("*") if p.is_file() and b"4711-0815" in p.read_bytes()]
+    call(folder, "config", "get", "pin")
+    call(folder, "config", "get", "--path", "door.code")
+    assert capsys.readouterr().out == "4711-0815\n4711-0815\n"
+
+
+def test_wrong_passphrase_is_refused(folder: Path) -> None:
+    call(folder, "config", "set", "--secret", "pin", "x")
+    with pytest.raises(StateError, match="incorrect passphrase"):
+        call(folder, "config", "get", "pin", passphrase="other")
+
+
+def test_config_file_option_uses_that_file(folder: Path) -> None:
+    other = folder / "elsewhere.yaml"
+    call(folder, "config", "set", "name", "there", "--config-file", str(other))
+    assert "shop:name: there" in other.read_text()
+    assert "there" not in (folder / "Pulumi.dev.yaml").read_text()
+
+
+def test_project_defaults_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(folder, "config")
+    assert capsys.readouterr().out == "KEY   VALUE\nsize  7\n"
+
+
+def test_selected_stack_is_kept_as_the_cli_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(folder, "stack", "init", "prod")
+    (workspace,) = (folder / "home" / "workspaces").glob("shop-*-workspace.json")
+    assert json.loads(workspace.read_text())["stack"] == "organization/shop/prod"
+    call(folder, "stack", "select", "dev")
+    capsys.readouterr()
+    call(folder, "stack", "ls", "--json")
+    assert {s["name"]: s["current"] for s in json.loads(capsys.readouterr().out)} == {"dev": True, "prod": False}
+
+
+def test_export_and_import_keep_the_state(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resource = {"urn": "urn:pulumi:dev::shop::t:i:T::n", "custom": True, "type": "t:i:T", "id": "i", "inputs": {"pin": {}}}
+    resource["inputs"] = {
+        "pin": {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"hush-hush"'}
+    }
+    (folder / "in.json").write_text(json.dumps({"version": 3, "deployment": {"manifest": {}, "resources": [resource]}}))
+    call(folder, "stack", "import", "--file", "in.json")
+    capsys.readouterr()
+    call(folder, "stack", "export")
+    exported = capsys.readouterr().out
+    assert "hush-hush" not in exported
+    assert "ciphertext" in exported
+    call(folder, "stack", "export", "--show-secrets")
+    assert json.loads(capsys.readouterr().out)["deployment"]["resources"] == [resource]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"version": 3}', '{"version": 9, "deployment": {}}', '{"version": 3, "deployment": []}']
+)
+def test_import_of_something_else_is_refused_and_nothing_changed(folder: Path, text: str) -> None:
+    state = folder / "state" / ".pulumi" / "stacks" / "shop" / "dev.json"
+    before = state.read_bytes()
+    (folder / "in.json").write_text(text)
+    with pytest.raises(StateError, match="deployment"):
+        call(folder, "stack", "import", "--file", "in.json")
+    assert state.read_bytes() == before
+
+
+def test_import_of_another_stack_needs_force(folder: Path) -> None:
+    resource = {"urn": "urn:pulumi:prod::shop::t:i:T::n", "custom": False, "type": "t:i:T"}
+    (folder / "in.json").write_text(json.dumps({"version": 3, "deployment": {"resources": [resource]}}))
+    with pytest.raises(StateError, match="--force"):
+        call(folder, "stack", "import", "--file", "in.json")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["new"],
+        ["watch"],
+        ["import", "x"],
+        ["state", "move"],
+        ["stack", "webhook"],
+        ["up", "--plan", "f"],
+        ["preview", "--save-plan", "f"],
+    ],
+)
+def test_the_rest_is_refused_by_name(folder: Path, words: list[str]) -> None:
+    with pytest.raises(NotSupportedError, match="the Pulumi CLI does it"):
+        call(folder, *words)
+
+
+def test_up_without_confirmation_is_refused(folder: Path) -> None:
+    with pytest.raises(StateError, match="--yes"):
+        call(folder, "up")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "name: 5", "name: x", "name: x\nruntime: nodejs", "name: [", "\x00", "name: x\nruntime: {}"]
+)
+def test_bad_project_file_is_refused_in_one_sentence(folder: Path, text: str) -> None:
+    (folder / "Pulumi.yaml").write_text(text)
+    with pytest.raises(StateError):
+        call(folder, "config")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "config: 5", "config: [", "encryptionsalt: v1:x", "secretsprovider: awskms://x", "environment: [a]"]
+)
+def test_bad_settings_file_is_refused_and_left_alone(folder: Path, text: str) -> None:
+    path = folder / "Pulumi.dev.yaml"
+    path.write_text(text)
+    with pytest.raises(StateError):
+        call(folder, "config", "set", "--secret", "a", "b")
+    assert path.read_text() == text
