@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 from embedded.values import Archive, Asset, PropertyValue
 from embedded.wire import WireError
 
+_BLOCK = 512
+_NAME = 100  # bytes that a name has in a tar header
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip", ".jar")
 
 
@@ -43,15 +43,11 @@ class Hasher:
         path = fields.get("path")
         if path is not None and str(path).endswith(_ARCHIVES):
             return hashlib.sha256((self._directory / path).read_bytes()).hexdigest()
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for name, content in sorted(self._members(fields)):
-                info = tarfile.TarInfo(name)
-                info.size, info.mode = len(content), 0o600
-                tar.addfile(info, io.BytesIO(content))
-        # Two empty blocks end a tar file; tarfile pads further, to a record.
-        length = tar.offset if hasattr(tar, "offset") else buffer.tell()
-        return hashlib.sha256(buffer.getvalue()[:length].rstrip(b"\0") + b"").hexdigest()
+        digest = hashlib.sha256()
+        for name, content in sorted(self._members(fields)):
+            digest.update(_header(name, len(content)) + content + bytes(-len(content) % _BLOCK))
+        digest.update(bytes(2 * _BLOCK))
+        return digest.hexdigest()
 
     def _members(self, fields: dict[str, Any], prefix: str = "") -> list[tuple[str, bytes]]:
         if "path" in fields:
@@ -65,3 +61,25 @@ class Hasher:
             elif isinstance(item, Archive):
                 found += self._members(item.fields, f"{prefix}{name}/")
         return found
+
+
+def _header(name: str, size: int) -> bytes:
+    """A tar header exactly as the real engine writes it: mode 600, no times, no owner."""
+    encoded = name.encode()
+    if len(encoded) > _NAME:
+        raise WireError(f"the name of a file in an archive is longer than {_NAME} bytes: {name}; use the Pulumi CLI for this program")
+    fields = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0%b0%bustar\x0000%b%07o\0%07o\0" % (
+        encoded.ljust(_NAME, b"\0"),
+        0o600,
+        0,
+        0,
+        size,
+        0,
+        b" " * 8,
+        bytes(100),
+        bytes(64),
+        0,
+        0,
+    )
+    block = fields.ljust(_BLOCK, b"\0")
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
