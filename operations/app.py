@@ -19,9 +19,20 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from operations.commands import build, demo, deploy, gates, history, rollback, status
+    from operations.commands import build, demo, deploy, doctor, gates, history, logs, rollback, status
 
-    for function in (build.build, gates.gates, deploy.deploy, status.status, history.history, rollback.rollback, demo.demo):
+    commands = (
+        doctor.doctor,
+        build.build,
+        gates.gates,
+        deploy.deploy,
+        status.status,
+        history.history,
+        rollback.rollback,
+        logs.logs,
+        demo.demo,
+    )
+    for function in commands:
         app.command()(function)
 
 

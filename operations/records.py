@@ -99,9 +99,7 @@ def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str 
         if chosen is None:
             raise Problem(f"There is no update {wish}; `bin/mo history` shows all.")
         if not chosen.deployed:
-            raise Problem(
-                f"Update {wish} ({chosen.kind}) {chosen.result}; going back needs a succeeded update with releases."
-            )
+            raise Problem(f"Update {wish} ({chosen.kind}) {chosen.result}; going back needs a succeeded update with releases.")
         return chosen
     try:
         moment = datetime.fromisoformat(wish)

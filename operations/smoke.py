@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.models import Service
-from components.component import PROTOCOL
 from components.release import probe
+from operations import remote
+from operations.problem import Problem
 
 AT_ONCE = 8
 
@@ -41,30 +40,14 @@ def ask(
         question = {**probe(entry, domain), "successes": 1}
         if releases.get(service) is None:
             question["release_path"] = None
-        request = {
-            "protocol": PROTOCOL,
-            "stack": stack,
-            "service": service,
-            "release": releases.get(service),
-            "probe": question,
-        }
-        done = subprocess.run(
-            ["components/remote/run", "health"],
-            cwd=root,
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=entry.health.timeout + 30,
-            check=False,
-        )
+        request = {"service": service, "release": releases.get(service), "probe": question}
         try:
-            result = json.loads(done.stdout) if done.returncode == 0 else {}
-        except ValueError:
-            result = {}
-        if done.returncode == 0 and result.get("status") == entry.health.status:
-            return Answer(service, result["status"], result.get("ms"), None)
-        said = done.stderr.strip() or f"The check ended with {done.returncode} and said nothing."
-        return Answer(service, result.get("status"), None, said)
+            result = remote.run(root, stack, "health", request, timeout=entry.health.timeout + 30)
+        except Problem as problem:
+            return Answer(service, None, None, str(problem))
+        if result.get("status") != entry.health.status:
+            return Answer(service, result.get("status"), None, f"It answers {result.get('status')}.")
+        return Answer(service, result["status"], result.get("ms"), None)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return {answer.service: answer for answer in pool.map(one, services)}
