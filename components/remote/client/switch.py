@@ -72,7 +72,7 @@ class _Switch:
     def _decide(self, reply: Reply) -> str:
         kind = self.migrate.get("kind", "none") if self.fields["db_engine"] else "none"
         state = next(iter(reply.all("state")), ["none", "-", "-", "-"])
-        begun = next(((values[0], values[1]) for values in reply.all("begun")), None)
+        begun = next(((values[0], values[1]) for values in reply.all("begun") if values[2:] != ["steps"]), None)
         applied = [(values[0], values[1], values[2]) for values in reply.all("applied") if len(values) >= 3]
         files = {values[0]: values[1] for values in reply.all("file")}
         expect = self.schema.get("expect") or (self.wanted[-1] if self.wanted and kind != "none" else None)

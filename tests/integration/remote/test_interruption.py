@@ -21,6 +21,12 @@ from .test_migrations import Data, Writer
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 
+STEPS = (
+    "CREATE TABLE t{n} (a int);\nINSERT INTO counted VALUES ({n});\n-- a comment; with 'one quote\n"
+    "ALTER TABLE t{n} ADD COLUMN b int;\nUPDATE total SET n = n + 1;\nCREATE INDEX i{n} ON t{n} (b)"
+)
+
+
 def host_processes(remote: Remote) -> list[int]:
     """Processes on the test host that this test's root started: their command line or folder names it."""
     found = []
@@ -81,12 +87,12 @@ def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
     server: MariaDB | PostgreSQL = request.getfixturevalue(engine)
     data = Data(service, server, mode=mode)
     chance = random.Random(f"{case}{host_too}")
-    migrations = {"0000_init": "CREATE TABLE counted (n int)"}
+    migrations = {"0000_init": "CREATE TABLE counted (n int);\nCREATE TABLE total (n int);\nINSERT INTO total VALUES (0);"}
     data.deploy("v0", migrations)
     took = 1.0
     with Poller(service.site, service.domain) as poller, Writer(data) as writer:
         for n in range(1, 5):
-            migrations = {**migrations, f"{n:04d}_more": f"CREATE TABLE t{n} (a int)"}
+            migrations = {**migrations, f"{n:04d}_more": STEPS.format(n=n)}
             release = data.stage(f"v{n}", migrations)
             fields = service.request(release, **data.fields(sorted(migrations)))
             began = time.monotonic()
@@ -97,9 +103,41 @@ def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
             assert result["live"] == release == service.live
             assert leftovers(service) == []
             assert [row[0] for row in data.query("SELECT version FROM schema_version ORDER BY version")] == sorted(migrations)
+    # Each statement once, however often the run was cut.
+    assert data.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 5)]
+    assert data.query("SELECT n FROM total") == [(4,)]
     assert writer.missing() == []
     assert {status for _, status in poller.failed} <= ({503} if mode == "offline" else set())
     assert poller.bodies <= {b"down", *(f"v{n}".encode() for n in range(6))}
+
+
+def test_a_migration_cut_between_its_statements_goes_on_where_it_stopped(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    first = {"0001_init": "CREATE TABLE total (n int);\nINSERT INTO total VALUES (0);"}
+    data.deploy("one", first)
+    body = (
+        "UPDATE total SET n = n + 1;\nDELIMITER $$\nCREATE PROCEDURE p() BEGIN SELECT 'a;b'; SELECT 2; END$$\nDELIMITER ;\n"
+        "CREATE TABLE t (a int);\nSELECT SLEEP(3);\nUPDATE total SET n = n + 10;\nALTER TABLE t ADD COLUMN b int"
+    )
+    migrations = {**first, "0002_long": body}
+    release = data.stage("two", migrations)
+    fields = service.request(release, **data.fields(sorted(migrations)))
+    child = service.remote.popen("switch", **fields)
+    for _ in range(400):
+        if mariadb.query("SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"):
+            break
+        time.sleep(0.02)
+    child.kill()
+    kill_all(service.remote)
+    child.communicate()
+    assert (service.base / "migrating").exists()
+    result = service.remote.run("switch", **fields)
+    assert result["migrations"] == ["0002_long"]
+    assert "statement 4" in result["recovered"]
+    assert data.query("SELECT n FROM total") == [(11,)]
+    assert [row[0] for row in data.query("SHOW COLUMNS FROM t")] == ["a", "b"]
+    assert data.query("SHOW TABLES LIKE '_mo_progress'") == []
+    assert leftovers(service) == []
 
 
 @pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
