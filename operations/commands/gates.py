@@ -38,21 +38,23 @@ def gates(
     from operations.gates import steps, table
     from operations.gates.context import context
 
-    here = context(stack, reports)
-    wanted = tuple(GATES) if every else here.gates.required
     if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise Problem(f"--commit {commit!r} is no commit: 40 hexadecimal digits expected (git rev-parse HEAD).", 2)
+    if commit is not None and run:
+        raise Problem("--run makes reports for the checkout as it is; leave --commit out.", 2)
+    here = context(stack, reports, commit=commit)
+    wanted = tuple(GATES) if every else here.gates.required
     if run:
         console = Console(stderr=True, highlight=False)
         steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
-    wish = commit or here.commit.id
+    wish = here.commit.id
     try:
         evidence = collect(here.gates.model_copy(update={"required": wanted}), here.project, wish, reports=here.reports)
         verdicts = judge(evidence, waivers=load(here.project / "waivers.yaml"), commit=wish)
     except (UnknownGateError, WaiverError) as error:
         raise Problem(str(error)) from None
     if as_json:
-        print(json.dumps(table.as_json(verdicts), indent=1))
+        print(json.dumps(table.as_json(verdicts), indent=1, ensure_ascii=False))
     else:
         table.show(Console(highlight=False), verdicts)
     if any(verdict.verdict == "fail" for verdict in verdicts):

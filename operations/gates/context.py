@@ -122,8 +122,9 @@ class Context:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def context(stack: str, reports: Path | None = None, project: Path = ROOT) -> Context:
-    """The context of a stack's gates. Raises ``Problem`` where the stack's file or its source cannot be used."""
+def context(stack: str, reports: Path | None = None, project: Path = ROOT, commit: str | None = None) -> Context:
+    """The context of a stack's gates. ``commit``: the one that reports must be of; else the source's, which must be there then. Raises
+    ``Problem`` where the stack's file or its source cannot be used."""
     file = stack_file(stack, project)
     values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not _is_secret(value)}
     secrets: dict[str, str] = {}
@@ -138,14 +139,14 @@ def context(stack: str, reports: Path | None = None, project: Path = ROOT) -> Co
         first = error.errors(include_input=False)[0]
         raise Problem(f"{file.path.name}: mo:gates.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     source = (project / str(values.get("source", "../monorepo"))).resolve()
-    if not source.is_dir():
-        raise Problem(f"The monorepo {source} is not there; set mo:source in {file.path.name}.")
+    if commit is None and not source.is_dir():
+        raise Problem(f"The monorepo {source} is not there: set mo:source in {file.path.name}, or name a commit (--commit).")
     return Context(
         stack=stack,
         project=project,
         source=source,
         reports=reports or project / gates.reports,
-        commit=commit_of(source, project / "dist"),
+        commit=commit_of(source, project / "dist") if commit is None else Commit(commit),
         gates=gates,
         settings=_settings(values),
         secrets=secrets,

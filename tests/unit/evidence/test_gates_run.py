@@ -1,0 +1,231 @@
+"""Running the gates' tools: reports come with notes, a tool that fails leaves none, and ``bin/mo gates`` explains."""
+
+from __future__ import annotations
+
+import json
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from catalog.settings import GateSettings, StackSettings
+from evidence.gates import GATES
+from evidence.own import Commit
+from evidence.privacy_policy import PolicyError, age
+from operations.commands.gates import gates
+from operations.gates import own_checks, scanners, services, steps
+from operations.gates.context import Context, StepError
+from operations.problem import Problem
+from tests.unit.evidence.folder import COMMIT, evidence_of, put, the_report
+
+BASE_SETTINGS: dict[str, Any] = {
+    "domain": "example.at",
+    "host": {"name": "h", "address": "127.0.0.1", "user": "u", "root": "/r", "hostKeys": ["ssh-ed25519 AAAA"]},
+    "servers": {},
+    "github": {"owner": "o", "repository": "r", "environment": "production"},
+    "gates": {"required": ["eslint"]},
+}
+
+
+def a_context(folder: Path, **settings: Any) -> Context:
+    source = folder / "monorepo"
+    source.mkdir(exist_ok=True)
+    return Context(
+        stack="sandbox",
+        project=folder,
+        source=source,
+        reports=folder / "r",
+        commit=Commit(COMMIT),
+        gates=GateSettings(required=("eslint",)),
+        settings=StackSettings.model_validate({**BASE_SETTINGS, **settings}),
+        secrets={"githubToken": "t0ken"},
+    )
+
+
+def test_every_gate_has_a_step_that_makes_its_report() -> None:
+    assert {gate for step in steps.STEPS for gate in step.gates} == set(GATES)
+
+
+def test_a_kept_report_is_evidence_at_once(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    context.keep(the_report("eslint", "pass"), "eslint.json", "ESLint", "10.15.0")
+    (found,) = evidence_of(tmp_path / "r", "eslint", now=__import__("datetime").datetime.now(__import__("datetime").UTC))
+    assert (found.problem, found.provenance.version, found.provenance.commit) == (None, "10.15.0", COMMIT)
+
+
+def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    put(tmp_path / "r", the_report("phpstan", "pass"))
+
+    def fails(context: Context) -> None:
+        context.forget("phpstan.json")
+        context.run(["false"], tmp_path)
+
+    (done,) = steps.run(context, [steps.Step("x", ("phpstan",), fails)], lambda done: None)
+    assert "failed (exit 1)" in done.error
+    assert not (tmp_path / "r" / "phpstan.json").exists()
+    assert not (tmp_path / "r" / "phpstan.json.provenance.json").exists()
+
+
+def test_a_tool_that_is_not_there_or_hangs_is_one_sentence(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    with pytest.raises(StepError, match="is not installed"):
+        context.run(["no-such-program"], tmp_path)
+    with pytest.raises(StepError, match="more than 1 seconds"):
+        context.run(["sleep", "30"], tmp_path, timeout=1)
+
+
+def test_phpstan_says_its_level_and_what_it_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = a_context(tmp_path)
+    (context.source / "a.php").write_text("<?php")
+    program = tmp_path / "bin" / "phpstan"
+    program.parent.mkdir()
+    answer = the_report("phpstan", "pass").read_text().replace("\n", " ")
+    program.write_text(
+        f"""#!/bin/sh\ncase $1 in --version) echo 'PHPStan - PHP Static Analysis Tool 2.1.3';; *) echo '{answer}';; esac\n"""
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    scanners.phpstan(context)
+    note = json.loads((tmp_path / "r" / "phpstan.json.provenance.json").read_text())
+    assert (note["measures"]["level"], note["count"], note["toolVersion"]) == (6, 1, "2.1.3")
+
+
+class GitHub(BaseHTTPRequestHandler):
+    """Two pages of alerts; other paths misbehave."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        GitHub.asked.append(self.headers.get("Authorization", ""))
+        alerts = json.loads(the_report("dependabot", "pass").read_bytes())
+        here = f"http://{self.headers['Host']}"
+        link = ""
+        status = 200
+        body: Any = alerts
+        if "/leads-away/" in self.path:
+            link = "http://127.0.0.2:1/evil"
+        elif "/disabled/" in self.path:
+            status, body = 403, {"message": "Dependabot alerts are disabled"}
+        elif "/object/" in self.path:
+            body = {"message": "hello"}
+        elif "page=2" not in self.path:
+            link = f"{here}/repos/o/r/dependabot/alerts?page=2"
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        if link:
+            self.send_header("Link", f'<{link}>; rel="next"')
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def github() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GitHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+def _github(folder: Path, base: str, repository: str = "r") -> Context:
+    return a_context(folder, github={**BASE_SETTINGS["github"], "baseUrl": base, "repository": repository})
+
+
+def test_all_pages_of_alerts_are_fetched_and_the_note_says_so(tmp_path: Path, github: str) -> None:
+    services.dependabot(_github(tmp_path, github))
+    assert len(json.loads((tmp_path / "r" / "dependabot.json").read_text())) == 4
+    assert json.loads((tmp_path / "r" / "dependabot.json.provenance.json").read_text())["count"] == 2
+    assert "t0ken" not in "".join(path.read_text() for path in (tmp_path / "r").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("repository", "words"), [("leads-away", "lead elsewhere"), ("disabled", "403"), ("object", "something else")]
+)
+def test_an_answer_that_is_no_whole_list_leaves_no_report(tmp_path: Path, github: str, repository: str, words: str) -> None:
+    with pytest.raises(StepError, match=words):
+        services.dependabot(_github(tmp_path, github, repository))
+    assert not (tmp_path / "r").exists() or not list((tmp_path / "r").iterdir())
+
+
+def test_a_consent_service_that_does_not_answer_is_not_active(tmp_path: Path) -> None:
+    own_checks.consent(a_context(tmp_path, edge={"scheme": "http", "port": 80, "connect": "127.0.0.1:1"}))
+    assert json.loads((tmp_path / "r" / "consent.json").read_text())["figure"] == 0
+
+
+@pytest.mark.parametrize(
+    ("html", "days"),
+    [
+        ('<p>Stand: <time datetime="2026-10-01" data-policy="privacy">1. Oktober 2026</time></p>', 53),
+        ("<p>Stand: 1. Oktober 2026</p>", 53),
+        ("<p>Letzte Aktualisierung: 01.10.2026</p>", 53),
+        ("<p>Zuletzt geändert am: 2026-10-01</p>", 53),
+        ("<p>Last updated: 1 October 2026</p>", 53),
+        ("<p>Stand: 1. Jänner 2026</p>", 326),
+        ('<meta name="dcterms.modified" content="2026-10-01">', 53),
+        ("<p>Stand: 1. Oktober 2026</p><p>Stand: 1. Oktober 2025</p>", 418),
+    ],
+)
+def test_the_policys_age_is_read_from_the_page(html: str, days: int) -> None:
+    assert age(html, date(2026, 11, 23)) == days
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["", "<p>Datenschutz</p>", '<time datetime="soon" data-policy="privacy">', "<p>Stand: 1. Oktober 2027</p>",
+     "<p>Stand: 32. Oktober 2026</p>", "<script>Stand: 1. Oktober 2026</script>"],
+)  # fmt: skip
+def test_a_policy_without_a_date_or_of_the_future_is_not_current(html: str) -> None:
+    with pytest.raises(PolicyError):
+        age(html, date(2026, 11, 23))
+
+
+def mo(*arguments: str) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(gates)
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, Problem):
+        return result.exception.code, str(result.exception)
+    return result.exit_code, result.output
+
+
+def test_the_command_judges_and_gives_one_entry_a_gate(tmp_path: Path) -> None:
+    put(tmp_path / "r", the_report("eslint", "fail"), time="2026-01-01T00:00:00Z")
+    code, text = mo("--stack", "production", "--reports", str(tmp_path / "r"), "--commit", COMMIT, "--json")
+    entries = {entry["name"]: entry for entry in json.loads(text)}
+    assert code == 1
+    assert set(entries) == set(GATES)
+    assert set(entries["eslint"]) == {"name", "group", "verdict", "figure", "threshold", "report", "reason"}
+    assert (entries["eslint"]["verdict"], entries["eslint"]["figure"], entries["trivy"]["verdict"]) == ("fail", 4, "fail")
+
+
+def test_the_command_explains_in_words(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    code, text = mo("--stack", "sandbox", "--reports", str(tmp_path / "r"), "--commit", COMMIT)
+    assert code == 1
+    assert "unit-tests: there is no report" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--commit", "HEAD"), "40 hexadecimal digits"),
+        (("--stack", "nowhere"), "no stack nowhere"),
+        (("--run", "--commit", COMMIT), "leave --commit out"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], words: str) -> None:
+    code, text = mo(*arguments)
+    assert code != 0
+    assert words in text
+    assert "Traceback" not in text
