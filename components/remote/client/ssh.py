@@ -18,20 +18,25 @@ PERSIST_SECONDS = 300
 CONNECT_SECONDS = 15
 
 
-def _fingerprint(*parts: str) -> str:
-    """Eight hex digits of a name for files."""
+def _fingerprint(connection: Connection) -> str:
+    """Sixteen hex digits that differ where the master must: other account, other pinned keys, other SOCKS port.
+
+    Not the project's folder nor the key's: every clone of this user shares the account's one master, its eight channels and its SOCKS port.
+    """
     try:
         from _sha1 import sha1  # type: ignore[import-not-found]  # hashlib costs ten times as much to import; this is a name, no protection
     except ImportError:
         from hashlib import sha1
 
-    return str(sha1("\0".join(parts).encode()).hexdigest())[:8]
-
-
-def _name(connection: Connection) -> str:
-    """Differs where the master must: eight digits for the account, eight for the key and the project that use it."""
-    account = _fingerprint(connection.address, str(connection.port), connection.user, *connection.host_keys)
-    return account + _fingerprint(connection.folder, connection.key_file or "")
+    parts = [
+        connection.name,
+        connection.address,
+        str(connection.port),
+        connection.user,
+        str(connection.socks_port),
+        *connection.host_keys,
+    ]
+    return str(sha1("\0".join(parts).encode()).hexdigest())[:16]
 
 
 class Master:
@@ -147,7 +152,7 @@ class Master:
         return self._ask("forward", port, self.socket_path)
 
     def _take_over(self, port: int) -> bool:
-        """Ends the forward of another master to the same account (the clone was moved, the key changed, a second clone); ours serves both."""
+        """Ends the forward of another master to the same account (a moved or second clone, a new key); ours serves both."""
         folder, own = os.path.split(self.base)
         ended = False
         for name in os.listdir(folder):
