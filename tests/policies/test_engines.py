@@ -155,7 +155,7 @@ def violating() -> dict[str, list[Made]]:
             programs[rule] = [p.gate(made.stack), made]
     for name, (group, *_) in p.FIGURES.items():
         programs.setdefault(f"gates-{group}", [p.gate_with(name, figure=p.worse(name)), p.command("stage")])
-    programs["gate-first"] = [p.command("stage"), p.gate()]
+    programs["gate-first"] = [p.command("stage")]
     programs["deployment-window-refused"] = [p.gate(), p.platform(window="refuse")]
     return programs
 
