@@ -44,7 +44,7 @@ class Master:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.base = private_folder() + "/" + _name(connection)
+        self.base = private_folder() + "/" + _fingerprint(connection)
         self.socket_path = self.base + ".s"
 
     @property
@@ -141,37 +141,14 @@ class Master:
                 raise Failure(f"The SSH master of {self.connection.name} ended while it was being used; try again.") from None
             if _text(marker) == wanted:
                 return
-            if not (self._listen(port) or (self._take_over(port) and self._listen(port))):
+            command = [*self.command(), "-O", "forward", "-D", f"127.0.0.1:{port}", "--", self.destination]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            if done.returncode != 0:
                 raise Failure(
                     f"The SOCKS forward to {self.connection.name} cannot listen on 127.0.0.1:{port}"
                     " (another program has the port?); free it or set another mo:host socksPort."
                 )
             _replace(marker, wanted)
-
-    def _listen(self, port: int) -> bool:
-        return self._ask("forward", port, self.socket_path)
-
-    def _take_over(self, port: int) -> bool:
-        """Ends the forward of another master to the same account (a moved or second clone, a new key); ours serves both."""
-        folder, own = os.path.split(self.base)
-        ended = False
-        for name in os.listdir(folder):
-            other = folder + "/" + name.removesuffix(".socks")
-            if (
-                name.endswith(".socks")
-                and name[:8] == own[:8]
-                and other != self.base
-                and _text(other + ".socks").startswith(f"{port} ")
-            ):
-                ended = self._ask("cancel", port, other + ".s") or ended
-                os.unlink(other + ".socks")
-        return ended
-
-    def _ask(self, what: str, port: int, socket_path: str) -> bool:
-        command = ["ssh", "-F", "/dev/null", "-S", socket_path, "-o", "ProxyCommand=exit 97", "-p", str(self.connection.port)]
-        command += ["-O", what, "-D", f"127.0.0.1:{port}", "--", self.destination]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-        return done.returncode == 0
 
     def slot(self) -> int:
         """Takes one of the channels and gives the descriptor that holds it; hand it to the child, close it afterwards."""
