@@ -15,6 +15,7 @@ _PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "<time>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),
     (re.compile(r"v1:[A-Za-z0-9+/=]+:v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"), "<salt>"),
+    (re.compile(r"127\.0\.0\.1:\d{4,5}\b"), "127.0.0.1:$PORT"),
     # The recordings have a path outside of the project without the way up to it.
     (re.compile(r"project:///(?:\.\./)*\.\.(?=\$)"), "project:///"),
     (re.compile(r"v1:[A-Za-z0-9+/=]{16}:[A-Za-z0-9+/=]*"), "<ciphertext>"),
