@@ -55,8 +55,9 @@ def upload(master: Master, tool: str, started: float) -> None:
     with open(master.base + ".upload", "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            if os.stat(marker).st_mtime >= started:
-                return
+            with open(marker, "rb") as file:
+                if os.fstat(file.fileno()).st_mtime >= started and file.read() == tool.encode():
+                    return
         except FileNotFoundError:
             pass
         _send(master, tool)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .conftest import Remote
+from .conftest import Remote, free_port
 
 pytestmark = pytest.mark.sandbox
 
@@ -47,6 +47,18 @@ def test_opens_one_login_for_many_steps(remote: Remote) -> None:
         _, err = child.communicate(timeout=60)
         assert child.returncode == 0, err
     assert remote.sshd.logins - before == 1
+
+
+def test_another_clone_shares_the_master_and_its_socks_port(remote: Remote) -> None:
+    remote.socks_port = free_port()
+    remote.write()
+    assert remote.run("connect")["opened"] is True
+    before = remote.sshd.logins
+    remote.state = remote.folder / "other clone"
+    remote.state.mkdir()
+    remote.write()
+    assert remote.run("connect")["opened"] is False
+    assert remote.sshd.logins == before
 
 
 def test_refuses_another_host_key_and_a_wrong_key_and_no_host(remote: Remote) -> None:
