@@ -139,14 +139,19 @@ def _older(manifest: Manifest, known: ServiceFacts) -> str | None:
     )
 
 
-def commit_of(project: Path, wished: Wishes) -> str | None:
-    """The commit that the evidence must be of: that of the last build (``dist/manifest.json``), else of the newest artefact."""
+def last_commit(project: Path) -> str | None:
+    """The monorepo's commit of the last build (``dist/manifest.json``)."""
     try:
         built = json.loads((project / "dist" / "manifest.json").read_bytes())
-        commit = built.get("commit") if isinstance(built, dict) else None
-        if isinstance(commit, str):
-            return commit
     except (OSError, ValueError):
-        pass
+        return None
+    commit = built.get("commit") if isinstance(built, dict) else None
+    return commit if isinstance(commit, str) else None
+
+
+def commit_of(project: Path, wished: Wishes) -> str | None:
+    """The commit that the evidence must be of: that of the last build (``dist/manifest.json``), else of the newest artefact."""
+    if (commit := last_commit(project)) is not None:
+        return commit
     latest = max(wished.manifests.values(), key=lambda m: m.built_at or "", default=None)
     return latest.commit if latest else None

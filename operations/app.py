@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from operations.commands import build, demo, deploy, doctor, gates, history, logs, rollback, status
+    from operations.commands import build, demo, deploy, doctor, gates, history, logs, report, rollback, status
 
     commands = (
         doctor.doctor,
@@ -29,6 +29,7 @@ def _register() -> None:
         status.status,
         history.history,
         rollback.rollback,
+        report.report,
         logs.logs,
         demo.demo,
     )

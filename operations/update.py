@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from catalog.models import Service
-from operations import display, project, release_set, smoke
+from catalog.settings import GateSettings
+from components import artefacts
+from evidence import collect, judge, waivers
+from operations import display, project, release_set, report, smoke
 from operations.engine import Engine
 from operations.problem import Problem
 from operations.progress import Progress
@@ -41,6 +45,7 @@ class Update:
 
     def up(self, message: str) -> Result:
         """Makes it so, shows the progress, asks every service, shows the summary."""
+        begun = datetime.now(UTC)
         progress = Progress.of(self.services)
         screen = display.Screen(self.out, progress, self.services)
         with self._config() as config, screen.shown():
@@ -51,7 +56,36 @@ class Update:
         answers = self._smoke(live)
         moves = release_set.changes(self.before, self.changes.get("releases") or {})
         display.summary(self.out, progress, moves, live.releases, answers)
-        return Result(outcome.ok, progress, answers, live.releases)
+        result = Result(outcome.ok, progress, answers, live.releases)
+        written = report.write(self.engine.root, self._report(result, message, begun))
+        self.out.print(f"report: {written.relative_to(self.engine.root)}", style="dim", markup=False)
+        return result
+
+    def _report(self, result: Result, message: str, begun: datetime) -> report.Report:
+        return report.Report(
+            version=1,
+            stack=self.engine.name,
+            kind="rollback" if "rollback" in self.changes else "deployment",
+            message=message,
+            started=begun.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=round((datetime.now(UTC) - begun).total_seconds(), 1),
+            succeeded=result.good,
+            gates=self._gates(),
+            services=report.service_lines(result.progress, self.before, result.live, result.answers),
+            notes=tuple(result.progress.notes),
+            errors=tuple(result.progress.errors),
+        )
+
+    def _gates(self) -> tuple[report.GateLine, ...]:
+        """The gates' verdicts now, as the program judged them some seconds ago; none where the reports cannot be judged."""
+        settings = GateSettings.model_validate(self.file.settings.get("gates") or {})
+        commit = artefacts.last_commit(self.engine.root)
+        try:
+            evidence = collect.collect(settings, self.engine.root, commit or "")
+            verdicts = judge.judge(evidence, waivers=waivers.load(self.engine.root / "waivers.yaml"), commit=commit or "")
+        except (collect.UnknownGateError, waivers.WaiverError):
+            return ()
+        return tuple(report.GateLine(v.name, v.verdict, v.figure, v.threshold, v.reason) for v in verdicts)
 
     def _smoke(self, live: release_set.Live) -> dict[str, Answer]:
         deployed = {key: service for key, service in self.services.items() if key in live.releases}
