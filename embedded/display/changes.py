@@ -43,8 +43,8 @@ def internal(key: Key) -> bool:
     return isinstance(key, str) and key.startswith("__")
 
 
-def compare(old: PropertyMap, new: PropertyMap, *, hide_internal: bool = True) -> Group | None:
-    """The difference of two objects; ``None`` where there is none."""
+def compare(old: PropertyMap, new: PropertyMap, *, hide_internal: bool = True, secrets: bool = False) -> Group | None:
+    """The difference of two objects; ``None`` where there is none. Two secrets are the same, unless ``secrets`` are to be told apart."""
     group = Group()
     for key, before in old.items():
         if hide_internal and internal(key):
@@ -53,7 +53,7 @@ def compare(old: PropertyMap, new: PropertyMap, *, hide_internal: bool = True) -
             if before is not None:
                 group.deletes[key] = before
             continue
-        change = compare_values(before, new[key], hide_internal=hide_internal)
+        change = compare_values(before, new[key], hide_internal=hide_internal, secrets=secrets)
         _record(group, key, before, new[key], change)
     for key, after in new.items():
         if key not in old and after is not None and not (hide_internal and internal(key)):
@@ -72,8 +72,10 @@ def _record(group: Group, key: Key, old: PropertyValue, new: PropertyValue, chan
         group.updates[key] = change
 
 
-def compare_values(old: PropertyValue, new: PropertyValue, *, hide_internal: bool = True) -> Change | None:
+def compare_values(old: PropertyValue, new: PropertyValue, *, hide_internal: bool = True, secrets: bool = False) -> Change | None:
     """The difference of two values; ``None`` where they are equal."""
+    if isinstance(old, Secret) and isinstance(new, Secret) and not secrets:
+        return None
     if isinstance(old, list) and isinstance(new, list):
         group = Group()
         for index in range(max(len(old), len(new))):
@@ -82,14 +84,14 @@ def compare_values(old: PropertyValue, new: PropertyValue, *, hide_internal: boo
             elif index >= len(new):
                 group.deletes[index] = old[index]
             else:
-                change = compare_values(old[index], new[index], hide_internal=hide_internal)
+                change = compare_values(old[index], new[index], hide_internal=hide_internal, secrets=secrets)
                 if change is None:
                     group.sames[index] = old[index]
                 else:
                     group.updates[index] = change
         return Change(old, new, array=group) if group.any() else None
     if isinstance(old, dict) and isinstance(new, dict):
-        found = compare(old, new, hide_internal=hide_internal)
+        found = compare(old, new, hide_internal=hide_internal, secrets=secrets)
         return Change(old, new, object=found) if found else None
     equal = old == new and isinstance(old, bool) == isinstance(new, bool)
     return None if equal else Change(old, new)

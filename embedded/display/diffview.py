@@ -10,7 +10,7 @@ from embedded.display.changes import compare, from_detailed
 from embedded.display.operations import operation, prefix
 from embedded.display.options import TITLES, DisplayOptions
 from embedded.display.printer import Printer
-from embedded.display.steps import Step, read_step
+from embedded.display.steps import Step, name_of, read_step
 from embedded.model import Result
 from embedded.values import UNKNOWN_STRING
 
@@ -57,7 +57,8 @@ class Differences:
                     self._print(str(body.get("message", "")))
                 case "diagnosticEvent":
                     if body.get("severity") != "debug" or self._options.debug:
-                        self._err.write(markup.colorize(f"{body.get('prefix', '')}{body.get('message', '')}", self._color))
+                        text = f"{body.get('prefix', '')}{body.get('message', '')}".rstrip("\n") + "\n"
+                        self._err.write(markup.colorize(text, self._color))
                         self._err.flush()
                 case "resOpFailedEvent":
                     self._errored += 1
@@ -130,7 +131,7 @@ class Differences:
                 planned = new.provider.removesuffix(UNKNOWN_STRING)
                 after = new.provider if planned == new.provider else planned + "[unknown]"
                 printer.line(f"[provider: {markup.RED}{old.provider}{markup.YELLOW} => {markup.GREEN}{after}{markup.YELLOW}]\n")
-            else:
+            elif name_of(step.provider.rpartition("::")[0]) != "default":
                 printer.line(f"[provider={step.provider}]\n")
         return text + printer.text()
 
@@ -160,10 +161,11 @@ class Differences:
             printer.object(old.inputs)
         elif old is not None and new is not None:
             by_outputs = bool(new.outputs) and not step.op.startswith("import")
-            changed = compare(old.outputs, new.outputs) if by_outputs else compare(old.inputs, new.inputs)
+            before, after = (old.outputs, new.outputs) if by_outputs else (old.inputs, new.inputs)
+            changed = compare(before, after, secrets=self._options.show_secrets)
             printer.prefix = True
             if changed is not None:
                 printer.group(changed, None if by_outputs else step.diffs)
             else:
                 printer.op = "same"
-                printer.object(new.outputs if by_outputs else new.inputs)
+                printer.object(after)

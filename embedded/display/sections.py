@@ -159,7 +159,7 @@ def outputs(
     given = new.inputs if new.outputs else {}
     group = None
     if step.old is not None:
-        group = compare(step.old.outputs, new.outputs)
+        group = compare(step.old.outputs, new.outputs, secrets=show_secrets)
         if preview and root:
             without_unknown_resources(group)
         if group is None and not show_same:
