@@ -150,7 +150,8 @@ class BridgedProvider(ABC):
         for key in news:
             hint = schema.fields[key].deprecated if key in schema.fields else ""
             if hint:
-                message = f'{resource.urn} verification warning: property "{key}" is deprecated: {hint}'
+                before = f"{resource.urn} verification warning: " if schema.detailed else "[WARNING] "
+                message = f'{before}property "{key}" is deprecated: {hint}'
                 self.log("warning", message, urn=resource.urn)
         for key, value in checked.items():
             spec = schema.fields.get(key)
@@ -227,18 +228,32 @@ class BridgedProvider(ABC):
         except BareError:
             raise
         except ProviderError as error:
-            raise ProviderError(_occurred(str(error)) if schema.detailed else str(error)) from None
+            if schema.detailed:
+                raise ProviderError(_occurred(str(error))) from None
+            self._say(resource, error)
+            raise
         return identity, self._finished(resource, identity, outputs, inputs)
 
     def read(
         self, resource: Resource, inputs: PropertyMap | None, outputs: PropertyMap | None
     ) -> tuple[str, PropertyMap, PropertyMap] | None:
-        found = self.look(resource, _visible(plain(outputs or {})))
+        schema = self.schema(resource.type)
+        try:
+            found = self.look(resource, _visible(plain(outputs or {})))
+        except ProviderError as error:
+            if not schema.detailed:
+                self._say(resource, error)
+            raise
         if found is None:
             return None
         identity, known = found
         read_inputs = self.inputs_of(resource, known, inputs or {})
         return identity, read_inputs, self._finished(resource, identity, known, {**(outputs or {}), **(inputs or {})})
+
+    def _say(self, resource: Resource, error: ProviderError) -> None:
+        """The newer bridge (random's) also logs an error, detail before summary."""
+        summary, _, detail = str(error).partition(": ")
+        self.log("error", f"[ERROR] {detail}: {summary}", urn=resource.urn)
 
     def inputs_of(self, resource: Resource, outputs: dict[str, Any], inputs: PropertyMap) -> PropertyMap:
         """The inputs that lead to ``outputs``: at a refresh those that were given, with their present values."""

@@ -33,7 +33,7 @@ _STRING = {
     "minNumeric": _fixed("int", 0),
     "minSpecial": _fixed("int", 0),
     "minUpper": _fixed("int", 0),
-    "number": _fixed("bool", True),
+    "number": Field("bool", default=True, replace=True, deprecated="**NOTE**: This is deprecated, use `numeric` instead."),
     "numeric": _fixed("bool", True),
     "overrideSpecial": _fixed(),
     "special": _fixed("bool", True),
