@@ -34,11 +34,13 @@ class MariaDB:
         user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         data = self.folder / "data"
         self.folder.chmod(0o755)
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--auth-root-authentication-method=normal",
-             "--skip-test-db"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        install = [
+            "mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}", "--auth-root-authentication-method=normal",
+            "--skip-test-db", "--innodb-buffer-pool-size=16M",
+        ]  # fmt: skip
+        done = subprocess.run(install, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stdout[-500:] + done.stderr[-500:])
         if os.getuid() == 0:
             shutil.chown(self.folder, user)
         self.log = self.folder / "general.log"

@@ -56,6 +56,21 @@ def test_snapshots_are_made_listed_pinned_restored_and_pruned(service: Service, 
     )
 
 
+def test_a_switch_keeps_ten_snapshots(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    for n in range(12):
+        name = f"2020010{n:02d}T000000Z-r0000000000000000"
+        for kind in ("json", "dump", "sha256"):
+            (service.base / "snapshots" / f"{name}.{kind}").write_text("{}")
+    service.remote.own(service.base / "snapshots")
+    newest = data.deploy("two", M2)["snapshot"]
+    left = sorted(p.name for p in (service.base / "snapshots").glob("*.json"))
+    assert len(left) == 10
+    assert left[-1] == f"{newest}.json"
+    assert len(list((service.base / "snapshots").iterdir())) == 30
+
+
 def test_prune_keeps_the_live_one_the_one_before_and_pinned_ones(service: Service) -> None:
     releases = [service.deploy({"index.html": f"v{n}"}, keep=50)["live"] for n in range(6)]
     removed = service.remote.run("prune", service="votes", target=service.target, keep=2, pinned=[releases[0]])["removed"]

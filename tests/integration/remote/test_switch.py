@@ -159,6 +159,15 @@ def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Ser
     assert "/.env is served" in sentence
 
 
+def test_a_way_back_to_a_release_that_was_written_into_says_so(service: Service) -> None:
+    one = service.deploy({"index.html": "one", "data.json": "{}"})["live"]
+    service.deploy({"index.html": "two"})
+    (service.base / "releases" / one / "data.json").write_text("changed")
+    back = service.switch(one)
+    assert back["live"] == one
+    assert "data.json" in back["notes"][0]
+
+
 def test_a_process_is_restarted_where_its_secrets_have_changed(service: Service) -> None:
     marker = service.remote.folder / "restarted"
     marker.touch()
