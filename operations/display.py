@@ -155,7 +155,7 @@ def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str 
     if switch:
         release = f"{switch.get('previous') or 'none'} → {switch.get('live') or switch.get('release')}"
     elif move:
-        release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if entry.failed else "")
+        release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if live != move[1] else "")
     else:
         release = live or "none"
     if switch.get("files_only"):

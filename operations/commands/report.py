@@ -20,7 +20,7 @@ def report(
     from operations.problem import Problem
 
     folder = project.ROOT / report.FOLDER
-    found = sorted(folder.glob(f"deployment-{date or '*'}*.md"), key=lambda path: path.stat().st_mtime_ns)
+    found = sorted(folder.glob(f"deployment-{date}*.md" if date else "deployment-*.md"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise Problem(f"There is no report{f' of {date}' if date else ''} in {report.FOLDER}/; a deploy or a rollback writes one.")
     if listed:
