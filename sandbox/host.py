@@ -117,7 +117,9 @@ def panel(site: Site) -> Part:
     lines = [f"{key}\t{port}\t{layout.root / site.services[key].path}" for key, port in site.processes().items()]
     changed = account.write(layout.etc / "panel.tsv", "\n".join(lines) + "\n")
     folder = account.directory(layout.run / "panel", site.user)
-    supervisor = _brought(site, "supervisor.py")
+    supervisor = layout.directory / "panel" / "supervisor.py"
+    before = supervisor.read_text() if supervisor.exists() else ""
+    renewed = _brought(site, "supervisor.py").read_text() != before
     return Part(
         Daemon(
             "panel",
@@ -135,8 +137,8 @@ def panel(site: Site) -> Part:
             {"PATH": str(layout.programs), "HOME": str(layout.home)},
         ),
         lambda: connects(folder / "control"),
-        changed,
-        signal.SIGHUP,
+        changed or renewed,
+        None if renewed else signal.SIGHUP,
     )
 
 

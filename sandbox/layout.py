@@ -15,6 +15,7 @@ OFFSETS = {
     "smtp": 25,
     "http": 80,
     "github": 88,
+    "hooks": 90,
     "socks": 122,
     "plesk": 306,
     "external-mariadb": 307,
@@ -97,6 +98,11 @@ class Layout:
     def github(self) -> Path:
         """The GitHub stand-in's state and request log."""
         return self.directory / "github"
+
+    @property
+    def hooks(self) -> Path:
+        """The webhook calls that came, one file each."""
+        return self.directory / "hooks"
 
     @property
     def ca(self) -> Path:

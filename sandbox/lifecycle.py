@@ -17,7 +17,7 @@ from sandbox import account, authority, databases, host, ports, processes, setti
 from sandbox.layout import Layout, SandboxError
 from sandbox.site import Part, Site
 
-PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd", "github", "mail")
+PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd", "github", "hooks", "mail")
 _PORTS = {
     "mariadb-plesk": ("plesk",),
     "mariadb-external-mariadb": ("external-mariadb",),
@@ -25,6 +25,7 @@ _PORTS = {
     "nginx": ("http", "https"),
     "sshd": ("ssh", "ssh-bare"),
     "github": ("github",),
+    "hooks": ("hooks",),
     "mail": ("smtp",),
 }
 """The ports that each part listens at. The panel's are those of the process services."""
@@ -118,6 +119,7 @@ def _prepare(made: Site) -> list[Part]:
             host.panel(made),
             host.sshd(made),
             stand_ins.github(made),
+            stand_ins.hooks(made),
             stand_ins.mail(made),
         ]
         return [*mariadb.result(), postgresql.result(), *others]

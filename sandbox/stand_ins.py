@@ -1,4 +1,4 @@
-"""The parts that stand for others' services: the GitHub stand-in and the mail sink. They run as whoever starts the sandbox."""
+"""The parts that stand for others' services: GitHub, the receiver of webhooks, the mail server. They run as whoever starts the sandbox."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def github(site: Site) -> Part:
             "token_file": str(layout.directory / "secrets.json"),
         },
     )
+
+
+def hooks(site: Site) -> Part:
+    """The receiver of webhooks, in n8n's and Slack's place."""
+    layout = site.layout
+    return _part(site, "hooks", "sandbox.webhooks", {"port": layout.port("hooks"), "folder": str(layout.hooks)})
 
 
 def mail(site: Site) -> Part:

@@ -28,7 +28,7 @@ import pymysql
 import pytest
 import yaml
 
-from sandbox import account, github, lifecycle, mail, processes
+from sandbox import account, github, lifecycle, mail, processes, webhooks
 from sandbox.databases import ADMIN, MARIADBS
 from sandbox.layout import DOMAIN, OFFSETS, Layout
 from sandbox.site import Site
@@ -86,7 +86,11 @@ class Sandbox:
         known.write_text("".join(f"[127.0.0.1]:{self.layout.port(name)} {key}\n" for name in ("ssh", "ssh-bare")))
         options = ["-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"]
         options += ["-o", "IdentitiesOnly=yes", "-i", str(self.layout.key), "-p", str(port)]
-        return subprocess.run(["ssh", *options, f"{self.user}@127.0.0.1", command], input=stdin, capture_output=True, check=check)
+        done = subprocess.run(["ssh", *options, f"{self.user}@127.0.0.1", command], input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0 or not check, (
+            f"{command!r} ended with {done.returncode}: {done.stderr.decode('utf-8', 'replace')}"
+        )
+        return done
 
     def logins(self) -> int:
         """How many logins sshd has accepted so far."""
@@ -142,6 +146,10 @@ class Sandbox:
         """The messages that the sites have sent."""
         return list(mail.messages(self.layout.mail))
 
+    def hooks(self) -> list[webhooks.Call]:
+        """The webhook calls that came."""
+        return list(webhooks.calls(self.layout.hooks))
+
     def up(self) -> None:
         """Starts again what a test has killed."""
         self.site = lifecycle.up(self.layout, link=False)
@@ -195,7 +203,7 @@ class Sandbox:
             processes.stop(self.layout, part)
 
     def reset(self) -> None:
-        """Takes the host back to before the first deploy: sites, processes, databases, accounts, GitHub, mail, the backend's state."""
+        """Takes the host back to before the first deploy: sites, processes, databases, GitHub, mail, hooks, the backend's state."""
         processes.stop(self.layout, "panel")
         kept: set[int] = set()
         for part in lifecycle.PARTS:
@@ -210,6 +218,7 @@ class Sandbox:
         _empty(self.layout.run / "panel", except_for=set())
         _empty(self.directory / "state", except_for=set())
         _empty(self.layout.mail, except_for=set())
+        _empty(self.layout.hooks, except_for=set())
         self._drop_databases()
         self.github.control(reset=True)
         (self.layout.github / "requests.jsonl").unlink(missing_ok=True)

@@ -18,8 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-BUDGET = 10.0
-"""Seconds that a started application may take to answer."""
+BUDGET = 30.0
+"""Seconds that a started application may take to answer; a laden machine needs more than the usual one to four."""
 GRACE = 5.0
 """Seconds that a stopped one has to finish its requests."""
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0)
