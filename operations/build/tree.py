@@ -19,13 +19,18 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or link. ``path``: relative, with ``/``; ``place``: where it lies; ``mode``: ``644`` or ``755``; ``target``: a link's."""
+    """A file or link. ``path``: relative to ``root``, with ``/``; ``mode``: ``644`` or ``755``; ``target``: a link's."""
 
     path: str
-    place: str
+    root: str
     size: int
     mode: Literal["644", "755"]
     target: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it lies."""
+        return f"{self.root}/{self.path}"
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,9 @@ class _Walk:
             return
         status = item.stat(follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
-            self.links.append(Entry(path, item.path, 0, "644", os.readlink(item.path)))
+            self.links.append(Entry(path, self.root, 0, "644", os.readlink(item.path)))
         elif stat.S_ISREG(status.st_mode):
-            self.files.append(Entry(path, item.path, status.st_size, "755" if status.st_mode & 0o100 else "644"))
+            self.files.append(Entry(path, self.root, status.st_size, "755" if status.st_mode & 0o100 else "644"))
         else:
             self.bad.append((shown(path), "neither a file, a directory nor a link"))
 
