@@ -17,7 +17,8 @@ _FLAGS = "--headless=new --no-sandbox --ignore-certificate-errors --disable-dev-
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-def _chromium() -> str:
+def chromium() -> str:
+    """The browser's program. Raises ``StepError`` where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
         found = shutil.which(name)
         if found is not None:
@@ -42,7 +43,7 @@ def pages(context: Context) -> Iterator[tuple[str, str]]:
 def lighthouse(context: Context) -> None:
     """Leaves ``lighthouse-<service>.json`` for each page."""
     tools = installed(context)
-    chromium = _chromium()
+    browser = chromium()
     found = list(pages(context))
     for service, _ in found:
         context.forget(f"lighthouse-{service}.json")
@@ -56,7 +57,7 @@ def lighthouse(context: Context) -> None:
                     "--no-enable-error-reporting",
                 ],
                 scratch,
-                env={"CHROME_PATH": chromium},
+                env={"CHROME_PATH": browser},
             )  # fmt: skip
             context.keep(target, f"lighthouse-{service}.json", "Lighthouse", version("lighthouse"))
 
@@ -71,7 +72,7 @@ def axe(context: Context) -> None:
     results: list[Any] = []
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
             tab = browser.new_context(ignore_https_errors=True, bypass_csp=True).new_page()
             for _, url in pages(context):
                 answer = tab.goto(url, wait_until="networkidle", timeout=60_000)

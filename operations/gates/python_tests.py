@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from operations.gates.browser import chromium
 from operations.gates.context import Context, StepError
+from operations.gates.own_checks import stack_settings
 
 TOOLS = ("pytest==9.2.0", "pytest-cov==7.1.0", "coverage==7.15.2", "httpx==0.28.1", "pytest-timeout==2.4.0")
 _API = "api.menschlichkeit-oesterreich.at"
@@ -41,34 +44,36 @@ def integration(context: Context) -> None:
     _suite(context, context.source / "tests" / "integration", "integration.xml", sys.executable)
 
 
-def end_to_end(context: Context) -> None:
-    """Leaves ``e2e.xml``: this project's flows through the running site (Playwright, in Debian's Chromium)."""
-    _suite(context, context.project / "tests" / "e2e", "e2e.xml", sys.executable)
-
-
 def _suite(context: Context, folder: Path, name: str, python: str) -> None:
     context.forget(name)
     if not any(folder.rglob("test_*.py")):
         raise StepError(f"there are no tests in {folder}")
+    _pytest(context, [python, "-m", "pytest", str(folder)], folder.parents[1], name)
+
+
+def _pytest(context: Context, command: list[str], cwd: Path, name: str, env: Mapping[str, str] | None = None) -> None:
     with context.scratch() as scratch:
-        done = context.run(
-            [
-                python,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                f"--junitxml={scratch / name}",
-                "-o",
-                "junit_logging=no",
-                str(folder),
-            ],
-            folder.parents[1],
-            accept=(0, 1),
-            timeout=900,
-        )
+        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={scratch / name}", "-o", "junit_logging=no"]
+        done = context.run([*command, *options], cwd, accept=(0, 1), timeout=900, env=env)
         context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode)
+
+
+def end_to_end(context: Context) -> None:
+    """Leaves ``e2e.xml``: a visitor's flows through the running site, in Chromium. They write, so they are not run on production."""
+    context.forget("e2e.xml")
+    if context.stack == "production":
+        raise StepError(
+            "the end-to-end flows write data: run them on staging (mo gates --stack staging --run) and pass that report on"
+        )
+    settings = stack_settings(context)
+    env = {
+        "MO_FLOWS_DOMAIN": settings.domain,
+        "MO_FLOWS_PORT": str(settings.edge.port),
+        "MO_FLOWS_CHROMIUM": chromium(),
+        "PYTHONPATH": str(context.project),
+    }
+    flows = Path(__file__).resolve().parent / "flows"
+    _pytest(context, [sys.executable, "-m", "pytest", "-o", "python_files=flow_*.py", str(flows)], context.project, "e2e.xml", env)
 
 
 def _version(package: str) -> str:
