@@ -151,6 +151,7 @@ def test_a_new_key_another_folder_and_a_changed_host_program_run_nothing_again(s
         site.clone = original
         layout.settings.write_text(settings)
         site.run("git", "checkout", "-q", "--", "components")
+    site.up()
 
 
 def test_a_commit_that_touches_no_service_changes_the_gate_alone(site: Deployment, first: First) -> None:
