@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from embedded.providers.base import CheckFailure, Log, ProviderError, Resource
-from embedded.providers.bridge import BridgedProvider, Field, Schema
+from embedded.providers.bridge import BridgedProvider
 from embedded.providers.github_client import PUBLIC_API, GithubClient, Missing, segment
+from embedded.providers.schema import Field, Schema
 from embedded.values import PropertyMap
 
 _TEXTS = ("value", "plaintextValue")

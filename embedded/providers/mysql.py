@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from embedded.providers.base import CheckFailure, Log, ProviderError, Resource
-from embedded.providers.bridge import BareError, BridgedProvider, Field, Schema, set_order
+from embedded.providers.bridge import BareError, BridgedProvider
+from embedded.providers.schema import Field, Schema, set_order
 from embedded.values import Unknown
 
 if TYPE_CHECKING:

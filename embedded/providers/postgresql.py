@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from embedded.providers import postgresql_grants as grants
 from embedded.providers.base import CheckFailure, Log, ProviderError, Resource
-from embedded.providers.bridge import BridgedProvider, Field, Schema, set_order
+from embedded.providers.bridge import BridgedProvider
 from embedded.providers.postgresql_server import Server, identifier, literal
+from embedded.providers.schema import Field, Schema, set_order
 from embedded.values import PropertyMap
 
 _FLAGS = (  # in the order of the published provider's statement

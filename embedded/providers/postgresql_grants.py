@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from embedded.providers.base import ProviderError
-from embedded.providers.bridge import set_order
 from embedded.providers.postgresql_server import Server, identifier
+from embedded.providers.schema import set_order
 
 PRIVILEGES = {
     "database": frozenset(("CREATE", "CONNECT", "TEMPORARY")),

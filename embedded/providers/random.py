@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from embedded.providers.base import CheckFailure, Log, ProviderError, Resource
-from embedded.providers.bridge import BridgedProvider, Field, Schema
+from embedded.providers.bridge import BridgedProvider
+from embedded.providers.schema import Field, Schema
 from embedded.values import PropertyMap, Secret, Unknown
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
