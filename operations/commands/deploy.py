@@ -40,6 +40,11 @@ def deploy(
             out.print("Nothing was changed.")
             raise typer.Exit(3)
     moves = release_set.changes(before, releases)
-    text = message or f"deploy {', '.join(moves) or 'without a new release'}"
+    text = message or f"deploy {_named(list(moves))}"
     if not update.up(text).good:
         raise typer.Exit(1)
+
+
+def _named(services: list[str]) -> str:
+    """The services of an update in its message: by name, or counted where they are many."""
+    return f"{len(services)} services" if len(services) > 5 else ", ".join(services) or "without a new release"
