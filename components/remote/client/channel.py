@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import time
 
@@ -116,14 +115,10 @@ class Host:
         self, program: str, head: bytes, answer: Callable[[str, list[str], Reply], str | None] | None
     ) -> tuple[Reply, int, list[str]]:
         reply = Reply()
-        slot = self.master.slot()
-        try:
-            child = subprocess.Popen(
-                [*self.master.command(), "--", self.master.destination, boot(self.tool, program)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(slot,),
-            )  # fmt: skip
-        finally:
-            os.close(slot)
+        child = subprocess.Popen(
+            [*self.master.command(), "--", self.master.destination, boot(self.tool, program)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(self.master.slot(),),
+        )  # fmt: skip
         assert child.stdin
         assert child.stdout
         assert child.stderr

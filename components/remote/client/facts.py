@@ -76,17 +76,10 @@ def _ask(host: Host, script: bytes) -> Reply:
     for _ in range(ATTEMPTS):
         host.master.ensure()
         host.master.forward_socks()
-        slot = host.master.slot()
-        try:
-            done = subprocess.run(
-                [*host.master.command(), "--", host.master.destination, "exec sh -s"],
-                input=script,
-                capture_output=True,
-                check=False,
-                pass_fds=(slot,),
-            )
-        finally:
-            os.close(slot)
+        done = subprocess.run(
+            [*host.master.command(), "--", host.master.destination, "exec sh -s"],
+            input=script, capture_output=True, check=False, pass_fds=(host.master.slot(),),
+        )  # fmt: skip
         reply = Reply()
         for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
             reply.take(line)

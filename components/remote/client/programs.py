@@ -83,14 +83,10 @@ def _send(master: Master, tool: str) -> None:
         'find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" -exec rm -rf {} + 2>/dev/null',
         "exit 0",
     ]
-    slot = master.slot()
-    try:
-        done = subprocess.run(
-            [*master.command(), "--", master.destination, "exec sh -s"],
-            input=("\n".join(script) + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=(slot,),
-        )  # fmt: skip
-    finally:
-        os.close(slot)
+    done = subprocess.run(
+        [*master.command(), "--", master.destination, "exec sh -s"],
+        input=("\n".join(script) + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=(master.slot(),),
+    )  # fmt: skip
     if b"@done" not in done.stdout:
         said = done.stdout.decode(errors="replace").strip().splitlines()
         name = master.connection.name

@@ -46,6 +46,7 @@ class Master:
         self.connection = connection
         self.base = private_folder() + "/" + _fingerprint(connection)
         self.socket_path = self.base + ".s"
+        self._slot = -1
 
     @property
     def destination(self) -> str:
@@ -151,7 +152,16 @@ class Master:
             _replace(marker, wanted)
 
     def slot(self) -> int:
-        """Takes one of the channels and gives the descriptor that holds it; hand it to the child, close it afterwards."""
+        """Takes one of the eight channels and gives the descriptor that holds it, to be handed to the child.
+
+        This process keeps it to its end, for all its channels, one after the other: sshd frees a session a moment after our side has seen
+        it end, and a channel opened in that moment would count as one more.
+        """
+        if self._slot < 0:
+            self._slot = self._take_slot()
+        return self._slot
+
+    def _take_slot(self) -> int:
         with open(self.base + ".queue", "ab") as queue:
             descriptors = [os.open(f"{self.base}.{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for n in range(SLOTS)]
             taken = -1

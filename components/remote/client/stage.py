@@ -85,20 +85,13 @@ def _rsync(host: Host, tree: str, lists: str, fields: dict[str, str]) -> tuple[R
         f"--rsync-path={far}", f"{tree}/", f"{lists}/.mo-stage", f"{host.master.destination}:./",
     ]  # fmt: skip
     reply = Reply()
-    slot = host.master.slot()
     try:
         child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(slot,),
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(host.master.slot(),),
             env={**os.environ, "LC_ALL": "C"},
-        )
+        )  # fmt: skip
     except FileNotFoundError:
         raise Failure("The program `rsync` is not installed here; install rsync 3.") from None
-    finally:
-        os.close(slot)
     assert child.stdout
     assert child.stderr
     try:

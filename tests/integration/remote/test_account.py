@@ -32,7 +32,14 @@ def account(remote: Remote, mariadb: MariaDB, user: str, database: str, **more: 
 def test_makes_the_account_and_takes_it_over_again_with_any_password(remote: Remote, mariadb: MariaDB) -> None:
     mariadb.query("CREATE DATABASE IF NOT EXISTS mo_votes")
     mariadb.query("CREATE DATABASE IF NOT EXISTS mo_other")
+    logged = mariadb.log.stat().st_size
     first = remote.run("account", **account(remote, mariadb, "svc_votes", "mo_votes"))
+    # The server's own log, which prints every statement, has the account but not its password.
+    text = mariadb.log.read_bytes()[logged:].decode()
+    assert "svc_votes" in text
+    assert HOSTILE not in text
+    assert HOSTILE.replace("'", "\\'").replace('"', '\\"') not in text
+    assert "p'a" not in text.replace("\\", "")
     assert first["created"] == ["svc_votes@127.0.0.1"]
     link = mariadb.connect("svc_votes", HOSTILE, "mo_votes")
     mariadb.query("GRANT SELECT ON mo_other.* TO svc_votes@127.0.0.1")

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from .conftest import Service
-from .site import Poller
+from .conftest import Remote, Service
+from .site import Poller, Site
 
 pytestmark = pytest.mark.sandbox
 
@@ -34,6 +34,28 @@ def test_first_second_and_back_again(service: Service) -> None:
     releases = service.base / "releases"
     assert (releases / one / "same").stat().st_ino == (releases / second["live"] / "same").stat().st_ino
     assert (releases / one / "index.html").stat().st_ino != (releases / second["live"] / "index.html").stat().st_ino
+
+
+def test_twenty_two_services_at_once_take_one_login_and_none_is_refused(remote: Remote, site: Site) -> None:
+    services = [Service(remote, site, f"s{n}") for n in range(22)]
+    releases = [remote.artefact(service.key, {"index.html": service.key}) for service in services]
+    before, log = remote.sshd.logins, len(remote.sshd.log.read_text())
+    for step in ("stage", "switch"):
+        children = []
+        for service, release in zip(services, releases, strict=True):
+            fields = (
+                service.request(release)
+                if step == "switch"
+                else {"service": service.key, "release": release, "target": service.target}
+            )
+            children.append(remote.popen(step, **fields))
+        for child in children:
+            _, err = child.communicate(timeout=300)
+            assert child.returncode == 0, err
+    assert [service.live for service in services] == releases
+    assert remote.sshd.logins - before == 1
+    said = remote.sshd.log.read_text()[log:]
+    assert not [line for line in said.splitlines() if "refused" in line or "drop connection" in line or "no more sessions" in line]
 
 
 @pytest.mark.parametrize("page", ["!500", "!404", "!hang"])
