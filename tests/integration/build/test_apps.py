@@ -109,6 +109,21 @@ def test_a_newsletter_subscription_counts_after_its_confirmation(site: Callable[
     assert "gilt nicht mehr" in newsletter.request("/?confirm=" + "0" * 32)[1]
 
 
+def test_without_a_mail_server_a_ticket_is_kept_and_a_newsletter_says_so(site: Callable[[str], Site], mail_server: Mails) -> None:
+    for key, fields, expected in (
+        ("newsletter", {"email": "later@example.org"}, "konnte nicht verschickt werden"),
+        ("support", {"name": "Ada", "email": "ada@example.org", "subject": "x", "message": "y"}, "Ihre Anfrage hat die Nummer"),
+    ):
+        one = site(key)
+        place = one.release.parents[1] / "secrets.env"
+        before = place.read_text()
+        place.write_text(before.replace(f"SMTP_PORT='{mail_server[0]}'", f"SMTP_PORT='{free_port()}'"))
+        try:
+            assert expected in send(one, dict(fields))
+        finally:
+            place.write_text(before)
+
+
 def test_a_consent_is_kept_as_a_receipt_and_the_probe_says_active(site: Callable[[str], Site], mariadb: MariaDB) -> None:
     consent = site("consent")
     page = send(consent, {"purpose[]": ["statistics"]})

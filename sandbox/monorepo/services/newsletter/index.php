@@ -17,7 +17,12 @@ if (posted()) {
     $new = change('INSERT INTO subscribers (email, token) VALUES (?, ?) ON DUPLICATE KEY UPDATE token = IF(confirmed_at IS NULL, VALUES(token), token)', [$email, hash('sha256', $token, true)]);
     if ($new > 0) {
         $link = 'https://' . ($_SERVER['HTTP_HOST'] ?? '') . "/?confirm=$token";
-        send_mail(sender(), $email, 'Newsletter bestätigen', "Bitte bestätigen Sie Ihr Abonnement:\n\n$link\n\nSie haben nichts bestellt? Dann tun Sie nichts.\n");
+        try {
+            send_mail(sender(), $email, 'Newsletter bestätigen', "Bitte bestätigen Sie Ihr Abonnement:\n\n$link\n\nSie haben nichts bestellt? Dann tun Sie nichts.\n");
+        } catch (RuntimeException $error) {
+            error_log('newsletter: ' . $error->getMessage());
+            go('done=later');
+        }
     }
     go('done=sent');
 }
@@ -31,6 +36,7 @@ if (is_string($confirm) && $confirm !== '') {
 
 $notes = [
     'invalid' => ['Das ist keine E-Mail-Adresse.', false],
+    'later' => ['Der Link konnte nicht verschickt werden. Bitte versuchen Sie es später wieder.', false],
     'sent' => ['Wir haben Ihnen einen Link zum Bestätigen geschickt.', true],
     'confirmed' => ['Danke, Ihr Abonnement ist bestätigt.', true],
     'unknown' => ['Dieser Link gilt nicht mehr.', false],
