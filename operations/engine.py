@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from pulumi import automation as auto
 from pulumi.automation import errors
 
+from operations import locks
 from operations.problem import Problem
 from operations.project import ROOT
 
@@ -52,21 +54,38 @@ class Engine:
         return Outcome(True)
 
     def up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
-        """Makes it so. A failure of one service leaves the others to end by themselves."""
+        """Makes it so. A failure of one service leaves the others to end by themselves. The lock of an update that was killed on this machine
+        is taken away; any other stops this one."""
         try:
-            self._stack.up(
-                config_file=str(config_file),
-                message=message,
-                on_event=_plain(on_event),
-                color="never",
-                show_secrets=False,
-                continue_on_error=True,
-            )
-        except errors.ConcurrentUpdateError:
+            return self._up(config_file, message, on_event)
+        except errors.ConcurrentUpdateError as error:
+            refusal = str(error)
+        if not locks.are_stale(refusal):
             raise Problem(
-                f"Another update of the stack {self.name} is running, or one was killed: see `bin/pulumi stack --stack {self.name}`; "
-                f"where none runs, `bin/pulumi cancel --stack {self.name} --yes` takes the lock away."
-            ) from None
+                f"Another update of the stack {self.name} is running ({'; '.join(locks.owners(refusal)) or 'its owner is unknown'}). Wait for "
+                f"it; where you know that it was killed: bin/pulumi cancel --stack {self.name} --yes."
+            )
+        self._stack.cancel()
+        try:
+            return self._up(config_file, message, on_event)
+        except errors.ConcurrentUpdateError:
+            raise Problem(f"Another update of the stack {self.name} has just begun; wait for it.") from None
+
+    def _up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
+        try:
+            with warnings.catch_warnings():
+                # A killed engine cuts its stream of events; what is said of the update tells enough.
+                warnings.filterwarnings("ignore", "Error in event stream")
+                self._stack.up(
+                    config_file=str(config_file),
+                    message=message,
+                    on_event=_plain(on_event),
+                    color="never",
+                    show_secrets=False,
+                    continue_on_error=True,
+                )
+        except errors.ConcurrentUpdateError:
+            raise
         except errors.CommandError as error:
             return Outcome(False, _said(error))
         return Outcome(True)
@@ -136,4 +155,4 @@ def _said(error: errors.CommandError) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line.split("error:", 1)[1].strip() for line in lines if line.lstrip().startswith("error:")]
     told = "\n".join(text for text in dict.fromkeys(said) if text)
-    return told or "The engine failed and gave no reason; bin/pulumi up shows all that it says."
+    return told or "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."
