@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -17,14 +16,16 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from embedded.providers import archives
 from embedded.providers.base import CheckFailure, Diff, Log, ProviderError, Resource
 from embedded.providers.differences import differences
+from embedded.providers.path_patterns import matching
 from embedded.providers.wording import go_quote, mask, secret_texts
-from embedded.values import UNKNOWN, Archive, Asset, PropertyMap, Secret, Unknown, contains, plain
+from embedded.values import UNKNOWN, Archive, PropertyMap, Secret, Unknown, contains, plain
 
 COMMAND = "command:local:Command"
 RUN = "command:local:run"
@@ -116,7 +117,7 @@ class CommandProvider:
         command = inputs.get("create")
         if command is None:
             return identity, {**inputs, **before}
-        return identity, {**inputs, **self._run(resource.urn, plain(command), inputs, before)}
+        return identity, {**inputs, **self._run(resource.urn, plain(command), inputs, before, timeout)}
 
     def read(
         self, resource: Resource, inputs: PropertyMap | None, outputs: PropertyMap | None
@@ -143,13 +144,13 @@ class CommandProvider:
         command = news.get("update", news.get("create"))
         if command is None:
             return {**news, **kept}
-        return {**news, **kept, **self._run(resource.urn, plain(command), news, kept)}
+        return {**news, **kept, **self._run(resource.urn, plain(command), news, kept, timeout)}
 
     def delete(self, resource: Resource, inputs: PropertyMap, outputs: PropertyMap, *, timeout: float) -> None:
         _require(resource.type)
         command = outputs.get("delete")
         if command is not None:
-            self._run(resource.urn, plain(command), outputs, outputs)
+            self._run(resource.urn, plain(command), outputs, outputs, timeout)
 
     def invoke(self, token: str, args: PropertyMap) -> tuple[PropertyMap, list[CheckFailure]]:
         if token != RUN:
@@ -163,8 +164,11 @@ class CommandProvider:
     def close(self) -> None:
         """Nothing to let go of: a command that runs ends by itself."""
 
-    def _run(self, urn: str, command: str, inputs: PropertyMap, before: PropertyMap) -> PropertyMap:
-        """Runs ``command`` and gives ``stdout``, ``stderr`` and what ``assetPaths`` and ``archivePaths`` match."""
+    def _run(self, urn: str, command: str, inputs: PropertyMap, before: PropertyMap, timeout: float = 0) -> PropertyMap:
+        """Runs ``command`` and gives ``stdout``, ``stderr`` and what ``assetPaths`` and ``archivePaths`` match.
+
+        After ``timeout`` seconds (0: never) it is killed with all that it started.
+        """
         given = {key: plain(value) for key, value in inputs.items()}
         hidden = secret_texts({key: value for key, value in inputs.items() if key in _INPUTS})
         directory = os.path.join(self._directory, given.get("dir") or "")
@@ -182,16 +186,18 @@ class CommandProvider:
             self._log("info", mask(line, hidden), urn=urn, ephemeral=True)
 
         reports = _LOGGING.get(given.get("logging"), (True, True))
-        status, out, err, both = _execute(argv, directory, environment, (given.get("stdin") or "").encode(), reports, report)
+        status, out, err, both = _execute(
+            argv, directory, environment, (given.get("stdin") or "").encode(), reports, report, timeout
+        )
         if status:
             raise ProviderError(mask(f"{status}: running {go_quote(command)}:\n{both}", hidden))
         found: PropertyMap = {}
         for key, text in (("stdout", out.removesuffix("\n")), ("stderr", err.removesuffix("\n"))):
             found[key] = _guarded(text, hidden)
         if given.get("assetPaths") is not None:
-            found["assets"] = _matching(directory, given["assetPaths"])
+            found["assets"] = matching(directory, given["assetPaths"])
         if given.get("archivePaths") is not None:
-            files = _matching(directory, given["archivePaths"])
+            files = matching(directory, given["archivePaths"])
             members = [(name, Path(asset.fields["path"]).read_bytes()) for name, asset in files.items()]
             found["archive"] = Archive({"assets": files, "hash": archives.digest(members)})
         return found
@@ -225,7 +231,13 @@ def _wrong_type(key: str, value: Any) -> str | None:
 
 
 def _execute(
-    argv: list[str], directory: str, environment: dict[str, str], stdin: bytes, reports: tuple[bool, bool], report: Any
+    argv: list[str],
+    directory: str,
+    environment: dict[str, str],
+    stdin: bytes,
+    reports: tuple[bool, bool],
+    report: Any,
+    timeout: float,
 ) -> tuple[str, str, str, str]:
     """Runs a program to its end: its status in Go's words (empty on success), stdout, stderr, and both as they came.
 
@@ -246,8 +258,9 @@ def _execute(
     except (OSError, ValueError) as error:
         return _start_failure(argv[0], directory, error), "", "", ""
     try:
-        out, err, both = _exchange(child, stdin, reports, report)
-        code = child.wait()
+        with _killed_after(child, timeout):
+            out, err, both = _exchange(child, stdin, reports, report)
+            code = child.wait()
     finally:
         with _children_lock:
             _children.discard(child)
@@ -255,6 +268,26 @@ def _execute(
         return "", out, err, both
     status = f"signal: {signal.strsignal(-code) or -code}".lower() if code < 0 else f"exit status {code}"
     return status, out, err, both
+
+
+@contextlib.contextmanager
+def _killed_after(child: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+    """Kills ``child`` with all that it started when the time is over; 0 seconds: never."""
+    if not seconds:
+        yield
+        return
+
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _start_failure(program: str, directory: str, error: OSError | ValueError) -> str:
@@ -316,65 +349,3 @@ def _feed(selector: selectors.BaseSelector, stream: IO[bytes], rest: memoryview)
         with contextlib.suppress(BrokenPipeError):
             stream.close()
     return rest
-
-
-def _matching(directory: str, patterns: list[str]) -> dict[str, Asset]:
-    """The files below ``directory`` that ``patterns`` pick, as assets; a pattern with ``!`` takes earlier picks away."""
-    rules = [(pattern.startswith("!"), _glob(pattern.removeprefix("!"))) for pattern in patterns]
-    found: dict[str, Asset] = {}
-    for folder, folders, files in os.walk(directory):
-        folders.sort()
-        for name in sorted(files):
-            path = os.path.relpath(os.path.join(folder, name), directory)
-            chosen = False
-            for exclude, pattern in rules:
-                if pattern.fullmatch(path):
-                    chosen = not exclude
-            if chosen:
-                full = os.path.join(directory, path)
-                found[path] = Asset({"hash": _digest(full), "path": full})
-    return found
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _glob(pattern: str) -> re.Pattern[str]:
-    """A glob of gobwas/glob with ``/`` as separator: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``."""
-    parts: list[str] = []
-    depth = 0
-    index = 0
-    while index < len(pattern):
-        char = pattern[index]
-        index += 1
-        if pattern.startswith("**", index - 1):
-            parts.append(".*")
-            index += 1
-        elif char == "*":
-            parts.append("[^/]*")
-        elif char == "?":
-            parts.append("[^/]")
-        elif char == "[" and "]" in pattern[index:]:
-            end = pattern.index("]", index)
-            body = pattern[index:end].replace("\\", "\\\\")
-            parts.append("[" + ("^" + body[1:] if body.startswith("!") else body) + "]")
-            index = end + 1
-        elif char == "{":
-            parts.append("(?:")
-            depth += 1
-        elif char == "}" and depth:
-            parts.append(")")
-            depth -= 1
-        elif char == "," and depth:
-            parts.append("|")
-        elif char == "\\" and index < len(pattern):
-            parts.append(re.escape(pattern[index]))
-            index += 1
-        else:
-            parts.append(re.escape(char))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error:
-        raise ProviderError(f"invalid path pattern {go_quote(pattern)}") from None

@@ -61,6 +61,13 @@ def test_the_interpreter_gets_the_command_as_last_argument(made: command.Command
     assert create(made, create="hello", interpreter=["/bin/echo", "-n"])["stdout"] == "hello"
 
 
+def test_a_time_limit_ends_a_command_and_what_it_started(made: command.CommandProvider) -> None:
+    started = time.monotonic()
+    with pytest.raises(ProviderError, match="signal: killed: running"):
+        made.create(RESOURCE, {"create": "sleep 60 & sleep 60"}, preview=False, timeout=0.2)
+    assert time.monotonic() - started < 30
+
+
 def test_reports_lines_of_the_streams_that_are_logged(made: command.CommandProvider, said: Said) -> None:
     create(made, create="echo out; echo err >&2", logging="stderr")
     assert said.lines == ["err"]
