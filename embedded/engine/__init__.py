@@ -56,7 +56,7 @@ class _Run:
         except (EngineError, PolicyError, ProviderError) as error:
             self.program.interrupt()
             self.program.wait()
-            return self._result(None, ok=False, error=str(error))
+            return self._saved(self._result(None, ok=False, error=str(error)))
         events.prelude(self.project)
         ok = nothing = (
             options.exclude_protected and not run.options.targets and any(s.protect for s in self.session.snapshot.resources)
@@ -81,10 +81,11 @@ class _Run:
         if run.policies is not None:
             run.policies.close()
         run.registry.close()
-        result = self._result(run, ok=ok, error=None)
-        if not run.preview:
-            assert result.snapshot is not None
-            self.session.finish(result.snapshot, result="succeeded" if ok else "failed", changes=result.changes)
+        return self._saved(self._result(run, ok=ok, error=None))
+
+    def _saved(self, result: Result) -> Result:
+        if not self.options.kind.startswith("preview") and result.snapshot is not None:
+            self.session.finish(result.snapshot, result="succeeded" if result.ok else "failed", changes=result.changes)
         return result
 
     def _deploy(self, run: Deployment) -> bool:

@@ -67,7 +67,9 @@ def _header(name: str, size: int) -> bytes:
     """A tar header exactly as the real engine writes it: mode 600, no times, no owner."""
     encoded = name.encode()
     if len(encoded) > _NAME:
-        raise WireError(f"the name of a file in an archive is longer than {_NAME} bytes: {name}; use the Pulumi CLI for this program")
+        raise WireError(
+            f"the name of a file in an archive is longer than {_NAME} bytes: {name}; use the Pulumi CLI for this program"
+        )
     fields = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0%b0%bustar\x0000%b%07o\0%07o\0" % (
         encoded.ljust(_NAME, b"\0"),
         0o600,
