@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from operations.commands import build, demo, deploy, doctor, gates, history, logs, report, rollback, status
+    from operations.commands import build, demo, deploy, doctor, export, gates, history, logs, report, rollback, status
 
     commands = (
         doctor.doctor,
@@ -27,9 +27,11 @@ def _register() -> None:
         gates.gates,
         deploy.deploy,
         status.status,
+        drift.drift,
         history.history,
         rollback.rollback,
         report.report,
+        export.export,
         logs.logs,
         demo.demo,
     )

@@ -54,16 +54,18 @@ class Engine:
         return Outcome(True)
 
     def up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
-        """Makes it so. A failure of one service leaves the others to end by themselves. The lock of an update that was killed on this machine
-        is taken away; any other stops this one."""
+        """Makes it so. A failure of one service leaves the others to end by themselves.
+
+        The lock of an update that was killed on this machine is taken away; any other stops this one.
+        """
         try:
             return self._up(config_file, message, on_event)
         except errors.ConcurrentUpdateError as error:
             refusal = str(error)
         if not locks.are_stale(refusal):
             raise Problem(
-                f"Another update of the stack {self.name} is running ({'; '.join(locks.owners(refusal)) or 'its owner is unknown'}). Wait for "
-                f"it; where you know that it was killed: bin/pulumi cancel --stack {self.name} --yes."
+                f"Another update of the stack {self.name} is running ({'; '.join(locks.owners(refusal)) or 'its owner is unknown'}). "
+                f"Wait for it; where you know that it was killed: bin/pulumi cancel --stack {self.name} --yes."
             )
         self._stack.cancel()
         try:
@@ -99,6 +101,13 @@ class Engine:
             raise Problem(_said(error)) from None
         found = deployment.get("resources")
         return found if isinstance(found, list) else []
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secret ones in clear: for reading, not for printing."""
+        try:
+            return {key: value.value for key, value in self._stack.outputs().items()}
+        except errors.CommandError as error:
+            raise Problem(_said(error)) from None
 
     def history(self) -> list[auto.UpdateSummary]:
         """All updates, newest first."""
