@@ -24,6 +24,8 @@ _GLOBAL = re.compile(
     r"\b(SUPER|FILE|PROCESS|RELOAD|SHUTDOWN|CREATE USER|GRANT OPTION|REPLICATION|BINLOG|CONNECTION ADMIN|SET USER|SHOW DATABASES)\b",
     re.IGNORECASE,
 )
+_KEPT = ("production", "staging")
+"""Stacks whose databases stay, whatever is configured."""
 _POWERS = ("superuser", "createDatabase", "createRole", "replication", "bypassRowLevelSecurity")
 
 
@@ -124,7 +126,7 @@ def _privileges(name: str, privileges: Any) -> Sentences:
 
 
 def _retained(resource: Resource, config: dict[str, Any]) -> Sentences:
-    if resource.stack in config["purge"]:
+    if resource.stack in config["purge"] and resource.stack not in _KEPT:
         return
     if resource.type == COMPONENT:
         if resource.props.get("retain") is not True:
@@ -169,7 +171,7 @@ RULES = (
         schema={
             "purge": {
                 "type": "array",
-                "items": {"type": "string", "not": {"enum": ["production", "staging"]}},
+                "items": {"type": "string", "not": {"enum": list(_KEPT)}},
                 "default": ["sandbox"],
                 "description": "Stacks whose databases may go with their services.",
             }
