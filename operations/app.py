@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from operations.commands import build, demo, deploy, doctor, export, gates, history, logs, report, rollback, status
+    from operations.commands import build, demo, deploy, doctor, drift, export, gates, history, logs, report, rollback, status
 
     commands = (
         doctor.doctor,
