@@ -34,8 +34,9 @@ def run(root: Path, stack: str, step: str, request: Mapping[str, Any], timeout: 
     return answer
 
 
-def connect(root: Path, stack: str) -> None:
-    """Writes the connection of ``stack`` from its settings, as the program does; needs the stack's passphrase. Raises ``Problem``."""
+def connect(root: Path, stack: str) -> str:
+    """Writes the connection of ``stack`` from its settings, as the program does, and gives the host's name. Needs the stack's passphrase.
+    Raises ``Problem``."""
     from catalog.settings_file import SettingsError
     from components.host import HostArgs, write_connection
     from operations import settings
@@ -45,3 +46,4 @@ def connect(root: Path, stack: str) -> None:
     except SettingsError as error:
         raise Problem(str(error)) from None
     write_connection(HostArgs(stack, root, loaded.settings, loaded.secrets))
+    return loaded.settings.host.name

@@ -12,7 +12,7 @@ DRIFT_FOUND = 7
 
 
 def drift(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
-    """Compares what is live on the host with the stack's state: releases, databases. Changes nothing; `bin/pulumi refresh` does the same for
+    """Compares what is live on the host with the state: releases, databases. Changes nothing; `bin/pulumi refresh` does the same for
     accounts and GitHub secrets.
 
     Examples: `bin/mo drift`; `bin/mo drift --stack production --json`. Exit code 7 where something drifted.
