@@ -18,7 +18,8 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
+def register() -> None:
+    """Adds the commands; those that import much do it only when they run."""
     from operations.commands import build, demo, deploy, doctor, drift, export, gates, history, logs, report, rollback, status
 
     commands = (
@@ -41,7 +42,7 @@ def _register() -> None:
 
 def main() -> None:
     """Runs the command line; a ``Problem`` is shown as it is, on stderr."""
-    _register()
+    register()
     try:
         app(prog_name="bin/mo")
     except Problem as problem:

@@ -44,7 +44,7 @@ def ask(
         try:
             result = remote.run(root, stack, "health", request, timeout=entry.health.timeout + 30)
         except Problem as problem:
-            return Answer(service, None, None, str(problem))
+            return Answer(service, None, None, str(problem).removeprefix(f"{service}: "))
         if result.get("status") != entry.health.status:
             return Answer(service, result.get("status"), None, f"It answers {result.get('status')}.")
         return Answer(service, result["status"], result.get("ms"), None)

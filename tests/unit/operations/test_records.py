@@ -17,7 +17,7 @@ from operations.records import Record
 from tests.unit.components.program import artefact, put
 
 
-def _summary(
+def summary_of(
     minute: int, releases: dict[str, str] | None, result: str = "succeeded", back: int | None = None, kind: str = "update"
 ) -> Any:
     config = {"mo:domain": SimpleNamespace(value="example.org")}
@@ -46,32 +46,32 @@ A, B, C = {"votes": "ra"}, {"votes": "rb"}, {"votes": "rc"}
 
 
 def test_updates_are_numbered_from_the_oldest() -> None:
-    found = _history(_summary(1, A), _summary(2, None), _summary(3, B, "failed"))
+    found = _history(summary_of(1, A), summary_of(2, None), summary_of(3, B, "failed"))
     assert [(r.number, r.deployed, r.releases) for r in found] == [(3, False, B), (2, False, None), (1, True, A)]
     assert (found[0].author, found[0].started, found[0].changes) == ("anna", "2026-11-21T09:03:00Z", {"update": 2})
 
 
 def test_a_rollback_goes_back_once_twice_and_forward_again() -> None:
-    history = [_summary(1, A), _summary(2, B), _summary(3, C)]
+    history = [summary_of(1, A), summary_of(2, B), summary_of(3, C)]
     assert records.to_go_back_to(_history(*history), C, None).number == 2
-    history.append(_summary(4, B, back=2))
+    history.append(summary_of(4, B, back=2))
     assert records.to_go_back_to(_history(*history), B, None).number == 1
-    history.append(_summary(5, A, back=1))
+    history.append(summary_of(5, A, back=1))
     with pytest.raises(Problem, match="no earlier update with other releases"):
         records.to_go_back_to(_history(*history), A, None)
     assert records.to_go_back_to(_history(*history), A, "3").number == 3
 
 
 def test_an_update_without_a_new_release_is_passed_over() -> None:
-    assert records.to_go_back_to(_history(_summary(1, A), _summary(2, B), _summary(3, B)), B, None).number == 1
+    assert records.to_go_back_to(_history(summary_of(1, A), summary_of(2, B), summary_of(3, B)), B, None).number == 1
 
 
 def test_after_a_half_failed_update_the_last_good_one_is_the_way_back() -> None:
-    assert records.to_go_back_to(_history(_summary(1, A), _summary(2, B), _summary(3, C, "failed")), C, None).number == 2
+    assert records.to_go_back_to(_history(summary_of(1, A), summary_of(2, B), summary_of(3, C, "failed")), C, None).number == 2
 
 
 def test_a_time_means_the_last_update_that_had_ended_by_then() -> None:
-    history = _history(_summary(1, A), _summary(5, B), _summary(9, C))
+    history = _history(summary_of(1, A), summary_of(5, B), summary_of(9, C))
     assert records.to_go_back_to(history, C, "2026-11-21T09:07").number == 2
     assert records.to_go_back_to(history, C, "2026-11-21T10:05+01:00").number == 2
 
@@ -87,18 +87,18 @@ def test_a_time_means_the_last_update_that_had_ended_by_then() -> None:
     ],
 )
 def test_a_wish_that_cannot_be_met_is_one_sentence(wish: str, said: str) -> None:
-    history = _history(_summary(1, A), _summary(2, B, "failed"), _summary(3, A, kind="refresh"))
+    history = _history(summary_of(1, A), summary_of(2, B, "failed"), summary_of(3, A, kind="refresh"))
     with pytest.raises(Problem, match=said):
         records.to_go_back_to(history, A, wish)
 
 
 def test_with_no_good_update_there_is_nothing_to_go_back_to() -> None:
     with pytest.raises(Problem, match="nothing to go back to"):
-        records.to_go_back_to(_history(_summary(1, A, "failed")), {}, None)
+        records.to_go_back_to(_history(summary_of(1, A, "failed")), {}, None)
 
 
 def test_a_damaged_set_in_the_history_is_no_set() -> None:
-    summary = _summary(1, A)
+    summary = summary_of(1, A)
     summary.config["mo:releases"] = SimpleNamespace(value="{")
     assert records.read([summary])[0].deployed is False
 

@@ -1,0 +1,234 @@
+"""The operator's commands, with an engine and a host that only record what they are asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from components.facts import Facts, FactsError, RunFacts
+from operations import engine, project, remote, settings
+from operations.app import app, register
+from operations.engine import Outcome
+from operations.problem import Problem
+from tests.unit.components.program import artefact, loaded, put
+from tests.unit.operations.test_records import summary_of
+
+URN = "urn:pulumi:test::mo-deploy::mo:deploy:Platform$command:local:Command::"
+register()
+
+
+class FakeEngine:
+    """A stack in memory: ``live`` releases, a history, and what ``up`` shall say."""
+
+    live: ClassVar[dict[str, str]]
+    updates: ClassVar[list[Any]]
+    outcome: ClassVar[Outcome] = Outcome(True)
+    events: ClassVar[list[dict[str, Any]]]
+    asked: ClassVar[list[tuple[str, dict[str, Any]]]]
+
+    def __init__(self, stack: str, root: Path = Path()) -> None:
+        self.name, self.root = stack, project.ROOT
+
+    def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
+        return self._run("preview", config, on_event)
+
+    def up(self, config: Path, message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
+        return self._run(message, config, on_event)
+
+    def _run(self, what: str, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
+        self.asked.append((what, yaml.safe_load(config.read_text())["config"]))
+        for event in self.events:
+            on_event(event)
+        return self.outcome
+
+    def resources(self) -> list[dict[str, Any]]:
+        return [
+            {"type": "command:local:Command", "urn": f"{URN}{key}-switch", "outputs": {"stdout": json.dumps({"live": release})}}
+            for key, release in self.live.items()
+        ]
+
+    def history(self) -> list[Any]:
+        return list(reversed(self.updates))
+
+
+@pytest.fixture(autouse=True)
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
+    """A project with a stack ``staging`` of two services, a fake engine and a site that answers."""
+    (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  mo:domain: example.org\n  mo:gates: {required: []}\n")
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    monkeypatch.setattr(project.stack_file, "__defaults__", (tmp_path,))
+    fake: type[FakeEngine] = type("Fake", (FakeEngine,), {"live": {}, "updates": [], "events": [], "asked": []})
+    monkeypatch.setattr(engine, "Engine", fake)
+
+    def answer(_root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        assert step == "health"
+        if request["service"] == "admin_stg" and fake.live.get("admin_stg") == "rbad":
+            raise Problem("admin_stg: answers 500 instead of 200")
+        return {"status": 200, "ms": 4}
+
+    monkeypatch.setattr(remote, "run", answer)
+    return fake
+
+
+def _mo(*arguments: str, answer: str | None = None) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(arguments), input=answer)
+    if isinstance(done.exception, Problem):
+        return done.exception.code, f"mo: {done.exception}"
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def test_deploy_hands_the_release_set_to_the_engine_and_leaves_the_stacks_file(stack: type[FakeEngine], tmp_path: Path) -> None:
+    api = put(tmp_path, artefact("api_stg"))
+    stack.live = {"admin_stg": "r" + "1" * 16}
+    before = (tmp_path / "Pulumi.staging.yaml").read_text()
+    code, text = _mo("deploy", "--stack", "staging", "--yes")
+    assert code == 0, text
+    ((message, config),) = stack.asked
+    assert (message, config["mo:releases"]) == ("deploy api_stg", {"api_stg": api.release, "admin_stg": "r" + "1" * 16})
+    assert (tmp_path / "Pulumi.staging.yaml").read_text() == before
+    assert list((tmp_path / ".mo" / "staging").iterdir()) == []
+    assert len(list((tmp_path / "quality-reports").glob("deployment-*.md"))) == 1
+
+
+def test_a_plan_changes_nothing_and_a_no_stops(stack: type[FakeEngine], tmp_path: Path) -> None:
+    put(tmp_path, artefact("api_stg"))
+    stack.events = [
+        {"diagnostic": {"urn": URN + "api_stg", "severity": "info", "message": "api_stg: r1 → r2", "ephemeral": False}},
+        {"summary": {"update": 3, "same": 5}},
+    ]
+    code, text = _mo("deploy", "--stack", "staging", "--plan")
+    assert (code, text) == (0, "api_stg: r1 → r2\nresources: 3 to update\n")
+    code, text = _mo("deploy", "--stack", "staging", answer="n\n")
+    assert (code, text.splitlines()[-1]) == (3, "Nothing was changed.")
+    assert [what for what, _ in stack.asked] == ["preview", "preview"]
+
+
+def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine]) -> None:
+    stack.events = [
+        {"diagnostic": {"urn": "", "severity": "error", "message": "error: coverage: 70, 80 needed", "ephemeral": False}}
+    ]
+    stack.outcome = Outcome(False, "program exited with non-zero exit code: 1")
+    assert _mo("deploy", "--stack", "staging", "--plan") == (1, "mo: coverage: 70, 80 needed")
+
+
+def test_a_failed_service_makes_the_command_fail_and_is_named_last(stack: type[FakeEngine], tmp_path: Path) -> None:
+    put(tmp_path, artefact("api_stg"))
+    urn = URN + "api_stg-switch"
+    stack.events = [
+        {"failed": {"urn": urn, "type": "command:local:Command", "op": "update", "outputs": {}}},
+        {"diagnostic": {"urn": urn, "severity": "error", "message": "api_stg: no space", "ephemeral": False}},
+    ]
+    stack.outcome = Outcome(False, "update failed")
+    code, text = _mo("deploy", "--stack", "staging", "--yes")
+    assert code == 1
+    assert text.splitlines()[-2] == "✗ api_stg: no space"
+
+
+def test_a_site_that_does_not_answer_makes_the_command_fail(stack: type[FakeEngine]) -> None:
+    stack.live = {"admin_stg": "rbad"}
+    code, text = _mo("deploy", "--stack", "staging", "--yes")
+    assert code == 1
+    assert "✗ admin_stg: answers 500 instead of 200" in text
+
+
+def test_a_rollback_says_where_it_goes_why_and_by_whom(stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "anna")
+    old, new = {"api_stg": "ra", "admin_stg": "ra"}, {"api_stg": "rb", "admin_stg": "rb"}
+    stack.updates = [summary_of(1, old), summary_of(2, new)]
+    stack.live = new
+    code, text = _mo("rollback", "--stack", "staging", "--yes", "--only", "api_stg", "--reason", "the login is broken")
+    assert code == 0, text
+    ((message, config),) = stack.asked
+    assert message == "rollback to update 1: the login is broken"
+    assert config["mo:releases"] == {"api_stg": "ra", "admin_stg": "rb"}
+    assert config["mo:rollback"].pop("time").endswith("Z")
+    assert config["mo:rollback"] == {"update": 1, "reason": "the login is broken", "author": "anna"}
+
+
+def test_a_rollback_without_a_reason_is_refused(stack: type[FakeEngine]) -> None:
+    code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "oops")
+    assert code == 2
+    assert "needs a reason" in text
+    assert stack.asked == []
+
+
+def test_status_tells_each_service_and_fails_where_one_does_not_answer(stack: type[FakeEngine]) -> None:
+    assert _mo("status", "--stack", "staging")[1].startswith("mo: The stack staging was never deployed")
+    stack.live = {"api_stg": "ra", "admin_stg": "rbad"}
+    code, text = _mo("status", "--stack", "staging", "--json")
+    assert code == 1
+    assert [(row["service"], row["release"], row["status"]) for row in json.loads(text)] == [
+        ("api_stg", "ra", 200),
+        ("admin_stg", "rbad", None),
+    ]
+    code, text = _mo("status", "--stack", "staging")
+    assert text.splitlines()[-1] == "✗ admin_stg: answers 500 instead of 200"
+
+
+def test_history_is_newest_first(stack: type[FakeEngine]) -> None:
+    stack.updates = [summary_of(1, {"api_stg": "ra"}), summary_of(2, {"api_stg": "rb"}, "failed")]
+    assert [row["number"] for row in json.loads(_mo("history", "--stack", "staging", "--json")[1])] == [2, 1]
+    lines = _mo("history", "--stack", "staging", "-n", "1")[1].splitlines()
+    assert lines[1].split() == ["2", "2026-11-21T09:02:00Z", "update", "failed", "api_stg", "rb", "m"]
+    assert len(lines) == 2
+
+
+def _host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, facts: Facts | FactsError) -> None:
+    def ask(_self: RunFacts, _request: Mapping[str, Any]) -> Facts:
+        if isinstance(facts, FactsError):
+            raise facts
+        return facts
+
+    monkeypatch.setattr(RunFacts, "__call__", ask)
+    monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path))
+
+
+def test_drift_is_found_and_has_its_own_exit_code(stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+    good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": good}))
+    assert _mo("drift", "--stack", "staging") == (0, "The host is what the last update left.\n")
+    bad = {"api_stg": {"live": "rx", "database": False}, "admin_stg": {"live": "rb", "releases": ["ra"]}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": bad}))
+    code, text = _mo("drift", "--stack", "staging", "--json")
+    assert code == 7
+    assert [one["service"] for one in json.loads(text)] == ["api_stg", "api_stg", "admin_stg"]
+    _host(monkeypatch, tmp_path, FactsError("The host web1 cannot be reached."))
+    assert _mo("drift", "--stack", "staging") == (1, "mo: The host web1 cannot be reached.")
+
+
+def test_the_doctor_names_what_is_missing_and_goes_on(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _host(monkeypatch, tmp_path, Facts.model_validate({"free_bytes": 1000, "services": {"api_stg": {"lacks": ["python3"]}}}))
+    monkeypatch.setattr("httpx.get", lambda *_a, **_k: type("Answer", (), {"status_code": 401, "headers": {}})())
+    code, text = _mo("doctor", "--stack", "staging")
+    assert code == 1
+    assert "✗ space: 1000 B free" in text
+    assert "✗ api_stg: the host lacks python3" in text
+    assert "✗ GitHub: https://api.github.com/repos/acme/site answers 401" in text
+    assert "canary" not in text
+    code, text = _mo("doctor", "--stack", "staging", "--offline")
+    assert (code, "host:" in text) == (0, False)
+
+
+def test_there_is_no_report_before_the_first_deployment(stack: type[FakeEngine]) -> None:
+    code, text = _mo("report")
+    assert code == 1
+    assert "There is no report" in text
+    _mo("deploy", "--stack", "staging", "--yes")
+    code, text = _mo("report")
+    assert (code, text.startswith("# Deployment of staging")) == (0, True)
+    assert json.loads(_mo("report", "--json")[1])["stack"] == "staging"
+
+
+def test_an_unknown_stack_or_service_is_one_sentence(stack: type[FakeEngine]) -> None:
+    assert _mo("deploy", "--stack", "prod")[1].startswith("mo: There is no stack prod")
+    assert _mo("deploy", "--stack", "staging", "--only", "shop")[1].startswith("mo: No service of this stack: shop.")
