@@ -138,11 +138,11 @@ class CommandProvider:
         ignore_changes: list[str],
     ) -> PropertyMap:
         _require(resource.type)
-        if preview:
+        if preview and _may_print_otherwise(old_inputs, news):
             return {**news, "stdout": UNKNOWN, "stderr": UNKNOWN}
         kept: PropertyMap = {key: old_outputs[key] for key in ("stdout", "stderr", "assets", "archive") if key in old_outputs}
         command = news.get("update", news.get("create"))
-        if command is None:
+        if command is None or preview:
             return {**news, **kept}
         return {**news, **kept, **self._run(resource.urn, plain(command), news, kept, timeout)}
 
@@ -201,6 +201,11 @@ class CommandProvider:
             members = [(name, Path(asset.fields["path"]).read_bytes()) for name, asset in files.items()]
             found["archive"] = Archive({"assets": files, "hash": archives.digest(members)})
         return found
+
+
+def _may_print_otherwise(old: PropertyMap, new: PropertyMap) -> bool:
+    """Whether a preview takes the outputs for unknown: where an input changes or is not known. One that is only added does not count."""
+    return contains(new, Unknown) or any(plain(value) != plain(new.get(key)) for key, value in old.items())
 
 
 def _guarded(text: str, hidden: set[str]) -> Any:

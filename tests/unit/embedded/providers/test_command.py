@@ -121,6 +121,18 @@ def test_a_preview_runs_nothing(made: command.CommandProvider, tmp_path: Path) -
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_preview_of_an_update_knows_outputs_unless_an_input_changes(made: command.CommandProvider) -> None:
+    old = {"create": "a", "environment": {"A": "1"}}
+
+    def planned(**changed: Any) -> Any:
+        outputs = {**old, "stdout": "was", "stderr": ""}
+        return made.update(RESOURCE, old, outputs, {**old, **changed}, preview=True, timeout=0, ignore_changes=[])["stdout"]
+
+    assert planned(update="b") == "was"
+    assert planned(environment={"A": "2"}) == UNKNOWN
+    assert planned(update=UNKNOWN) == UNKNOWN
+
+
 def test_a_delete_runs_delete_only(made: command.CommandProvider, tmp_path: Path) -> None:
     made.delete(RESOURCE, {}, {"create": "touch ran", "stdout": ""}, timeout=0)
     made.delete(RESOURCE, {}, {"create": "touch ran", "delete": 'echo "$PULUMI_COMMAND_STDOUT" > gone', "stdout": "was"}, timeout=0)
