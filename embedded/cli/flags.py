@@ -47,7 +47,7 @@ GLOBAL: Final = flags(
 
 @dataclass
 class Arguments:
-    """A parsed command line. ``given`` are the flags that were set, by option or variable, in order of name."""
+    """A parsed command line. ``given`` are the flags that were set by options, as the history has them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     positional: list[str] = field(default_factory=list)
@@ -76,6 +76,7 @@ def parse(words: list[str], table: dict[str, Flag], environment: Mapping[str, st
             for each in next(csv.reader([value]), []) if flag.kind == "list" else [value]:
                 _assign(arguments, flag, each)
     from_environment = set(arguments.values)
+    arguments.given.clear()
     rest = list(words)
     while rest:
         word = rest.pop(0)

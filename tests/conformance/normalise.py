@@ -46,13 +46,11 @@ class Names:
                 self.lengths.add(len(identity))
                 given = set(_texts(resource.get("inputs")))
                 for text in [identity, *_texts(resource.get("outputs"))]:
-                    if (
-                        len(text) >= 4
-                        and text not in given
-                        and text not in ("none", "keepers", SIGNATURE, _SECRET)
-                        and "<" not in text
-                    ):
+                    if len(text) >= 4 and text not in given and text not in ("none", "keepers", SIGNATURE, _SECRET):
                         self.add(text, f"<random of {name}>")
+                        # As it stands in the plaintext of a secret, which is JSON that Go wrote.
+                        escaped = json.dumps(text)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+                        self.add(escaped, f"<random of {name}>")
                         self.add(text.upper(), f"<RANDOM OF {name}>")
 
     def text(self, text: str) -> str:
