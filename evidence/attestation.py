@@ -11,9 +11,10 @@ from catalog.provenance import ATTESTATION, Expectation, ProvenanceError, verify
 
 @dataclass(frozen=True)
 class Attested:
-    """``artefacts`` were looked at; ``faults`` has one sentence for each that is not what a trusted build made."""
+    """``artefacts`` were looked at, ``mismatches`` of them are not what a trusted build made; ``faults`` say why, in sentences."""
 
     artefacts: int
+    mismatches: int
     faults: tuple[str, ...]
 
 
@@ -23,11 +24,11 @@ def check(out: Path, services: Iterable[str], expectation: Expectation) -> Attes
     try:
         statement = verify_statement(out / ATTESTATION, expectation)
     except ProvenanceError as error:
-        return Attested(len(present), (str(error),) * max(len(present), 1))
+        return Attested(len(present), max(len(present), 1), (str(error),))
     faults: list[str] = []
     for service in present:
         try:
             verify_artefact(out / service, service, statement)
         except ProvenanceError as error:
             faults.append(str(error))
-    return Attested(len(present), tuple(faults))
+    return Attested(len(present), len(faults), tuple(faults))

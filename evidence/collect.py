@@ -77,7 +77,10 @@ def _of_gate(gate: Gate, folder: Path, shown: str, demand: _Demand) -> Iterable[
 def report_files(gate: Gate, folder: Path) -> list[Path]:
     """The files of ``folder`` that speak for ``gate``, sorted; no notes, no single runs that a Lighthouse CI manifest sums up."""
     found = {
-        path for pattern in gate.files for path in folder.glob(pattern) if path.is_file() and not path.name.endswith(NOTE_SUFFIX)
+        path
+        for pattern in (*gate.files, *gate.refused)
+        for path in folder.glob(pattern)
+        if path.is_file() and not path.name.endswith(NOTE_SUFFIX)
     }
     for manifest in [path for path in found if path.name == "manifest.json"]:
         found -= {manifest.parent / name for name in _listed(manifest)}

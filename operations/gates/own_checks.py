@@ -127,5 +127,5 @@ def attested(context: Context) -> None:
         Expectation(signers, settings.provenance.builder, context.commit.id, context.gates.allow_uncommitted),
     )
     own.write(
-        context.reports / name, "attestation", len(found.faults), found.artefacts, found.faults, context.commit, datetime.now(UTC)
+        context.reports / name, "attestation", found.mismatches, found.artefacts, found.faults, context.commit, datetime.now(UTC)
     )
