@@ -20,7 +20,21 @@ app = typer.Typer(
 
 def register() -> None:
     """Adds the commands; those that import much do it only when they run."""
-    from operations.commands import build, demo, deploy, doctor, drift, export, gates, history, logs, report, rollback, status
+    from operations.commands import (
+        build,
+        demo,
+        deploy,
+        doctor,
+        drift,
+        export,
+        gates,
+        history,
+        logs,
+        report,
+        rollback,
+        snapshots,
+        status,
+    )
 
     commands = (
         doctor.doctor,
@@ -38,6 +52,7 @@ def register() -> None:
     )
     for function in commands:
         app.command()(function)
+    app.add_typer(snapshots.app)
 
 
 def main() -> None:

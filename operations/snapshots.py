@@ -1,0 +1,50 @@
+"""A service's database snapshots on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.models import Service
+from operations import remote
+from operations.problem import Problem
+
+TIMEOUT = 3600
+"""Seconds for a dump or a restore."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``before``: the release that was about to be switched to; ``bytes``: of the compressed dump; ``schema``: the schema's version."""
+
+    name: str
+    before: str | None
+    pinned: bool
+    bytes: int | None
+    schema: str | None
+
+
+def ask(root: Path, stack: str, service: str, entry: Service, action: str, name: str | None = None) -> dict[str, Any]:
+    """One action of ``run snapshot``. Raises ``Problem``."""
+    if entry.database is None:
+        raise Problem(f"Service {service} has no database.")
+    request = {"service": service, "target": entry.path, "schema": entry.schema_query, "action": action}
+    return remote.run(root, stack, "snapshot", request if name is None else {**request, "name": name}, timeout=TIMEOUT)
+
+
+def listed(root: Path, stack: str, service: str, entry: Service) -> list[Snapshot]:
+    """The snapshots of a service, oldest first. Raises ``Problem``."""
+    found = ask(root, stack, service, entry, "list").get("snapshots") or []
+    snapshots = [
+        Snapshot(str(one.get("name")), one.get("for"), bool(one.get("pinned")), one.get("bytes"), one.get("schema"))
+        for one in found
+        if isinstance(one, dict)
+    ]
+    return sorted(snapshots, key=lambda snapshot: snapshot.name)
+
+
+def before(release: str, snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    """The newest snapshot that was made before ``release`` was switched to."""
+    return next((snapshot for snapshot in reversed(snapshots) if snapshot.before == release), None)
