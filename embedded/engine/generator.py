@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from embedded.engine import paths, urns
+from embedded.engine import urns
 from embedded.engine.aliases import Aliases
+from embedded.engine.comparison import Comparison, is_replacement
 from embedded.engine.steps import Goal, ReadGoal, Step, copy_state, dependency_urns
 from embedded.model import EngineError, ResourceState
 from embedded.providers.base import Diff, Provider, Resource
@@ -21,7 +22,7 @@ class Bail(Exception):  # noqa: N818 - it is a way out, not an error
     """Step generation ends; what is wrong has been reported already."""
 
 
-class Generator:
+class Generator(Comparison):
     """Decides on steps; runs on the deployment's own thread only.
 
     ``mode``: ``update``, ``destroy`` (the program runs, then everything goes) or ``refresh`` (the program runs, nothing is
@@ -193,7 +194,7 @@ class Generator:
         external = old is not None and old.external
         implicit = urns.is_provider_type(goal.type) or urns.qualified_type(urn) == urns.ROOT_STACK_TYPE
         targeted = implicit or self.included(new)
-        fresh = recreating or external or self._replace_wanted(urn)
+        fresh = recreating or external or self.replace_wanted(urn)
         if not self._inputs(goal, old, new, provider, targeted=targeted, fresh=fresh, seed=seed) or invalid:
             raise Bail(f"resource {urn} is invalid")
         if targeted:
@@ -241,7 +242,7 @@ class Generator:
         """Completes ``new.inputs`` by the provider, and lets the policies judge them. Whether the resource may be made."""
         olds = (old.inputs or {}) if old is not None else {}
         inputs, valid = (
-            self._restore_ignored(new.urn, goal.inputs, olds, goal.ignore_changes) if old is not None else goal.inputs,
+            self.restore_ignored(new.urn, goal.inputs, olds, goal.ignore_changes) if old is not None else goal.inputs,
             True,
         )
         if provider is None:
@@ -258,7 +259,7 @@ class Generator:
     def _compare(self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None, seed: bytes) -> list[Step]:
         """The steps that make ``old`` into ``new``; none where they are the same."""
         urn = new.urn
-        diff = self._replacing(self._diff(goal, old, new, provider), goal.replace_on_changes, bool(old.init_errors))
+        diff = self.replacing(self.diff(goal, old, new, provider), goal.replace_on_changes, bool(old.init_errors))
         if diff.changes == "some" or old.pending_replacement:
             if is_replacement(diff) or old.pending_replacement:
                 return self._replace(goal, old, new, provider, diff, seed)
@@ -267,33 +268,6 @@ class Generator:
         self.updates.add(urn)
         step = Step("update", old, new, goal.answer, diffs=diff.diffs, detailed=diff.detailed, ignore_changes=goal.ignore_changes)
         return [step]
-
-    def _diff(self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None) -> Diff:
-        if self._replace_wanted(new.urn):
-            return Diff("some", replaces=["id"])
-        if any(urn in self.replaces for urn in new.replace_with):
-            return Diff("some", replaces=["replaceWith"])
-        if self._provider_changed(old, new):
-            return Diff("some", replaces=["provider"])
-        if provider is None:
-            return Diff("none" if paths.same(old.inputs or {}, new.inputs or {}) else "some")
-        return self.diff_resource(provider, old, old.inputs or {}, old.outputs or {}, new.inputs or {}, goal.ignore_changes)
-
-    def diff_resource(
-        self,
-        provider: Provider,
-        state: ResourceState,
-        olds: PropertyMap,
-        outputs: PropertyMap,
-        news: PropertyMap,
-        ignored: list[str],
-    ) -> Diff:
-        """The provider's diff; where it cannot tell, the difference of the inputs."""
-        diff = provider.diff(Resource(state.urn, state.type, state.id), olds, outputs, news, ignored)
-        if diff.changes == "unknown":
-            diff.diffs, diff.detailed = paths.differences(olds, self._restore_ignored(state.urn, news, olds, ignored))
-            diff.changes = "some" if diff.diffs else "none"
-        return diff
 
     def _replace(
         self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None, diff: Diff, seed: bytes
@@ -317,7 +291,7 @@ class Generator:
                 raise EngineError(message)
             run.events.diagnostic("warning", message, urn=urn)
         self.replaces.add(urn)
-        if provider is not None and not self._replace_wanted(urn):
+        if provider is not None and not self.replace_wanted(urn):
             new.inputs, valid = self._check(provider, new, {}, goal.inputs, seed)
             if not valid:
                 raise Bail(f"resource {urn} has check errors")
@@ -389,60 +363,6 @@ class Generator:
             self.run.events.error(f"{subject} has a problem: {failure.reason}", state.urn)
         return inputs, not failures
 
-    def _restore_ignored(self, urn: str, inputs: PropertyMap, olds: PropertyMap, ignored: list[str]) -> PropertyMap:
-        result, failed = paths.restore(inputs, olds, ignored)
-        if failed:
-            listed = ", ".join(failed)
-            message = f'cannot ignore changes in added or removed elements of the path: "{listed}"'
-            self.run.events.diagnostic("info", message, urn=urn)
-        return result
-
-    @staticmethod
-    def _replacing(diff: Diff, replace_on_changes: list[str], init_errors: bool) -> Diff:
-        """``diff`` with each change below one of ``replace_on_changes`` as a replacement."""
-        if not replace_on_changes or (diff.changes != "some" and not init_errors):
-            return diff
-        wanted = [_parsed(text) for text in replace_on_changes]
-
-        def replaces(text: str) -> bool:
-            try:
-                path = paths.parse(text)
-            except ValueError:
-                return False
-            return any(paths.contains(pattern, path) for pattern in wanted)
-
-        if diff.detailed is not None:
-            for path, change in diff.detailed.items():
-                if replaces(path) and not change["kind"].endswith("-replace"):
-                    diff.detailed[path] = {**change, "kind": change["kind"] + "-replace"}
-        diff.replaces = sorted({*diff.replaces, *(key for key in diff.diffs if replaces(key))})
-        if init_errors and replaces("#initerror"):
-            diff.replaces.append("#initerror")
-            diff.changes = "some"
-        return diff
-
-    def _provider_changed(self, old: ResourceState, new: ResourceState) -> bool:
-        """Whether another provider means a replacement."""
-        if old.provider == new.provider:
-            return False
-        if not old.provider or not new.provider:
-            return True
-        old_urn, new_urn = urns.split_reference(old.provider)[0], urns.split_reference(new.provider)[0]
-        if self.aliases.taken.get(old_urn) == new_urn:
-            return False
-        provider, before = self.run.registry.get(new.provider), self.run.olds.get(old_urn)
-        after = self.providers.get(new_urn)
-        if provider is None or before is None or after is None:
-            raise EngineError(f'failed to resolve provider reference: "{old.provider}"')
-        hidden = "__internal"
-        diff = provider.diff_config(
-            new_urn,
-            {k: v for k, v in (before.inputs or {}).items() if k != hidden},
-            before.outputs or {},
-            {k: v for k, v in (after.inputs or {}).items() if k != hidden},
-        )
-        return is_replacement(diff)
-
     def provider_of(self, state: ResourceState) -> Provider | None:
         """The provider that looks after ``state``; ``None`` for a component."""
         if not state.custom:
@@ -491,9 +411,6 @@ class Generator:
     def _selected(self, state: ResourceState, given: urns.Patterns, actual: urns.Patterns, dependents: bool) -> bool:
         return given.matches(state.urn) or (dependents and any(actual.matches(urn) for urn in self._needs(state)))
 
-    def _replace_wanted(self, urn: str) -> bool:
-        return self.replace_targets.matches(urn)
-
     def has_step(self, urn: str) -> bool:
         return any(urn in done for done in (self.creates, self.sames, self.updates, self.deletes, self.replaces, self.reads))
 
@@ -519,17 +436,6 @@ class Generator:
                         raise Bail("untargeted create")
                     self.skipped_creates.discard(urn)
         return steps
-
-
-def is_replacement(diff: Diff) -> bool:
-    return bool(diff.replaces) or any(change["kind"].endswith("-replace") for change in (diff.detailed or {}).values())
-
-
-def _parsed(text: str) -> paths.Path:
-    try:
-        return paths.parse(text)
-    except ValueError as error:
-        raise EngineError(f"replaceOnChanges: {text!r}: {error}") from None
 
 
 def _brief(value: object) -> str:

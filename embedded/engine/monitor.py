@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
+from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from embedded.engine import urns
 from embedded.engine.assets import Hasher
@@ -30,11 +28,8 @@ _FEATURES = ("secrets", "resourceReferences", "outputValues", "aliasSpecs", "del
 _MONITOR_FEATURES = ("SECRETS", "RESOURCE_REFERENCES", "OUTPUT_VALUES", "ALIAS_SPECS", "DELETED_WITH", "REPLACE_WITH")
 _LATE_FEATURES = ("INVOKE_DEPENDS_ON", "INVOKE_PARENT")
 _RESULTS = {"success": resource_pb2.SUCCESS, "fail": resource_pb2.FAIL, "skip": resource_pb2.SKIP}
-_SEVERITIES = ("debug", "info", "warning", "error")
-_THREADS = 1024  # a call waits in a thread of its own until its resource is done; threads are made as they are needed
 _YIELD = 0.005  # seconds: a component that the program registers at the same time, such as a gate, comes before a default provider
 _AFTER = 0.002  # seconds: as by the real engine, those that wait for the same default provider come before the one that asked first
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
 _SHUT_DOWN = "resource monitor shut down while waiting on step's done channel"
 
 
@@ -368,46 +363,6 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             if current in self._component_providers:
                 frontier += self._children.get(current, ())
         return False
-
-
-class EngineService(engine_pb2_grpc.EngineServicer):
-    """Messages of the program, and its root resource."""
-
-    def __init__(self, run: Deployment) -> None:
-        self._run = run
-        self._root = ""
-
-    def Log(self, request: Any, context: Any) -> Any:
-        severity = _SEVERITIES[request.severity] if 0 <= request.severity < len(_SEVERITIES) else "info"
-        self._run.events.diagnostic(
-            severity, request.message, urn=request.urn, ephemeral=request.ephemeral, stream=request.streamId
-        )
-        return Empty()
-
-    def GetRootResource(self, request: Any, context: Any) -> Any:
-        return engine_pb2.GetRootResourceResponse(urn=self._root)
-
-    def SetRootResource(self, request: Any, context: Any) -> Any:
-        self._root = request.urn
-        return engine_pb2.SetRootResourceResponse()
-
-
-class Server:
-    """Both services on one loopback port."""
-
-    def __init__(self, run: Deployment) -> None:
-        self.monitor = Monitor(run)
-        self._server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="rpc"), options=_OPTIONS)
-        resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self.monitor, self._server)
-        engine_pb2_grpc.add_EngineServicer_to_server(EngineService(run), self._server)
-        port = self._server.add_insecure_port("127.0.0.1:0")
-        self.address = f"127.0.0.1:{port}"
-        self._server.start()
-
-    def stop(self) -> None:
-        self.monitor.close()
-        with contextlib.suppress(Exception):
-            self._server.stop(grace=0.2).wait(timeout=2)
 
 
 def _optional(request: Any, name: str, inherited: bool | None) -> bool | None:

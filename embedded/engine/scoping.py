@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedded.engine import urns
-from embedded.engine.generator import Bail, Generator, is_replacement
+from embedded.engine.comparison import is_replacement
+from embedded.engine.generator import Bail, Generator
 from embedded.engine.graph import Graph
 from embedded.engine.steps import Goal, Step, copy_state, dependency_urns
 from embedded.model import EngineError, ResourceState
@@ -170,7 +171,7 @@ class Scoping:
         assert provider is not None
         olds, outputs = state.inputs or {}, state.outputs or {}
         diff = self.generator.diff_resource(provider, state, olds, outputs, inputs, state.ignore_changes)
-        diff = self.generator._replacing(diff, state.replace_on_changes, False)
+        diff = self.generator.replacing(diff, state.replace_on_changes, False)
         return is_replacement(diff), diff.replaces
 
     # What is left at the end
