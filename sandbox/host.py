@@ -134,7 +134,8 @@ def panel(site: Site) -> Part:
             ),
             site.user,
             layout.home,
-            {"PATH": str(layout.programs), "HOME": str(layout.home)},
+            # The mail sink's certificate is of the sandbox's own authority.
+            {"PATH": str(layout.programs), "HOME": str(layout.home), "SSL_CERT_FILE": str(layout.ca)},
         ),
         lambda: connects(folder / "control"),
         changed or renewed,

@@ -134,6 +134,7 @@ php_admin_flag[display_errors] = off
 php_admin_value[sys_temp_dir] = {tmp}
 php_admin_value[upload_tmp_dir] = {tmp}
 php_admin_value[session.save_path] = {tmp}
+php_admin_value[openssl.cafile] = {ca}
 php_admin_value[opcache.enable] = 1
 php_admin_value[opcache.revalidate_freq] = 0
 """
@@ -173,6 +174,7 @@ def php_fpm(site: Site) -> Part:
         socket=socket,
         home=layout.home,
         programs=layout.programs,
+        ca=layout.ca,
         tmp=account.directory(layout.run / "tmp", site.user, 0o700),
     )
     changed = account.write(layout.etc / "php-fpm.conf", text)
