@@ -39,6 +39,7 @@ def said(done: Done) -> str:
 STEPS: tuple[Step, ...] = (
     Step("pytest with coverage", ("unit-tests", "coverage"), python_tests.run),
     Step("vitest with coverage", ("unit-tests", "coverage"), node.vitest),
+    Step("PHP tests", ("unit-tests",), scanners.php_tests),
     Step("integration tests", ("integration-tests",), python_tests.integration),
     Step("end-to-end tests", ("e2e-tests",), python_tests.end_to_end),
     Step("ESLint", ("eslint",), node.eslint),

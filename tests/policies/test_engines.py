@@ -172,6 +172,8 @@ def test_a_right_program_runs_with_the_pack(engine: Engine) -> None:
 @pytest.mark.parametrize("rule", sorted(violating()))
 def test_a_violated_rule_stops_preview_and_update_and_nothing_is_created(engine: Engine, rule: str, tmp_path: Path) -> None:
     resources = violating()[rule]
+    if engine.name == "pulumi" and any(made.type.startswith("pulumi:providers:") for made in resources):
+        pytest.skip("the CLI would fetch the provider's plugin from the network")
     settings = tmp_path / "settings.json"
     # The default window would let this test pass on Saturdays only.
     settings.write_text(json.dumps({"deployment-window-refused": {"weekday": 0, "from": 0, "to": 1}}))
@@ -181,8 +183,6 @@ def test_a_violated_rule_stops_preview_and_update_and_nothing_is_created(engine:
         done = engine.run(*arguments, "--policy-pack", str(PACK), "--policy-pack-config", str(settings), stack=stack)
         said = done.stdout + done.stderr
         assert done.returncode != 0, f"{arguments}: {said}"
-        if engine.name == "pulumi" and "no resource plugin" in said:
-            pytest.skip("this CLI has no plugin for the provider")
         assert f"[mandatory]  {rule}" in said, f"{arguments}: {said}"
     changed = [step for step in engine.ran() if step != "gate"]
     assert changed == [], changed
