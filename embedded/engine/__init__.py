@@ -43,6 +43,8 @@ class _Run:
         self.program: Program = NoProgram()
         self.server: Server | None = None
         self.program_error: tuple[str, bool] | None = None
+        self.released = False
+        self.done = threading.Event()
 
     def go(self) -> Result:
         options, events = self.options, self.events
@@ -58,6 +60,7 @@ class _Run:
             self.program.wait()
             return self._saved(self._result(None, ok=False, error=str(error)))
         events.prelude(self.project)
+        threading.Thread(target=self._heed_cancel, args=(run,), daemon=True).start()
         ok = nothing = (
             options.exclude_protected and not run.options.targets and any(s.protect for s in self.session.snapshot.resources)
         )
@@ -81,7 +84,17 @@ class _Run:
         if run.policies is not None:
             run.policies.close()
         run.registry.close()
+        self.done.set()
         return self._saved(self._result(run, ok=ok, error=None))
+
+    def _heed_cancel(self, run: Deployment) -> None:
+        """Tells the main loop, or the program that is about to end, when the run is cancelled."""
+        while not self.done.wait(0.1):
+            if self.cancel.is_set():
+                run.wake()
+                if self.released:
+                    self.program.interrupt()
+                    return
 
     def _saved(self, result: Result) -> Result:
         if not self.options.kind.startswith("preview") and result.snapshot is not None:
@@ -126,6 +139,7 @@ class _Run:
             return False
         if with_program and self.server is not None:
             # The program may end now; what it still has to say counts.
+            self.released = True
             self.server.monitor.release()
             self.program.wait()
             if self.program_error is not None:

@@ -52,7 +52,7 @@ class Deployment:
         mode = "destroy" if destroys and options.run_program else "refresh" if refreshes else "update"
         self.generator = Generator(self, mode, refresh=options.run_program and (options.refresh or refreshes))
         self.scoping = Scoping(self, self.generator)
-        self.executor = Executor(self, self.parallel, self._wake)
+        self.executor = Executor(self, self.parallel, self.wake)
         self._queue: queue.SimpleQueue[Continuation | Goal | ReadGoal | OutputsGoal | tuple[str, object] | None] = (
             queue.SimpleQueue()
         )
@@ -90,7 +90,8 @@ class Deployment:
         """The program will send no more: it ended well (``None``), or with an error that has been ``reported`` or not."""
         self._queue.put(("finished", None if error is None else ("" if reported else error)))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Lets the main loop look whether it is to stop."""
         self._queue.put(None)
 
     def _log(self, severity: str, message: str, *, urn: str = "", ephemeral: bool = False) -> None:
@@ -129,7 +130,7 @@ class Deployment:
             if chosen:
                 self.ensure_provider(state)
                 steps[id(state)] = Step("refresh", state, state)
-        executor = Executor(self, self.parallel, self._wake, ignore_errors=True)
+        executor = Executor(self, self.parallel, self.wake, ignore_errors=True)
         executor.run_all(steps.values())
         executor.close()
         self._rebuild(steps)

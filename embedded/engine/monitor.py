@@ -29,7 +29,7 @@ _MONITOR_FEATURES = ("SECRETS", "RESOURCE_REFERENCES", "OUTPUT_VALUES", "ALIAS_S
 _LATE_FEATURES = ("INVOKE_DEPENDS_ON", "INVOKE_PARENT")
 _RESULTS = {"success": resource_pb2.SUCCESS, "fail": resource_pb2.FAIL, "skip": resource_pb2.SKIP}
 _YIELD = 0.005  # seconds: a component that the program registers at the same time, such as a gate, comes before a default provider
-_AFTER = 0.002  # seconds: as by the real engine, those that wait for the same default provider come before the one that asked first
+_AFTER = 0.001  # seconds: as by the real engine, those that wait for the same default provider come before the one that asked first
 _SHUT_DOWN = "resource monitor shut down while waiting on step's done channel"
 
 

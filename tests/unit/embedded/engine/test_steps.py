@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -294,6 +295,21 @@ def test_cancel_finishes_what_runs_and_saves_it(stage: Stage) -> None:
     result = stage.run(body, cancel=cancel)
     assert (result.ok, result.cancelled) == (False, True)
     assert stage.names() == ["a"]
+
+
+def test_cancel_is_heeded_while_the_program_is_busy_with_itself(stage: Stage) -> None:
+    cancel, over = threading.Event(), threading.Event()
+
+    def body(program: Client) -> None:
+        program.thing("a", {})
+        cancel.set()
+        over.wait(5)
+
+    began = time.monotonic()
+    threading.Timer(0.6, over.set).start()
+    assert stage.run(body, cancel=cancel).cancelled
+    assert time.monotonic() - began < 3
+    assert stage.errors() == ["update canceled"]
 
 
 def test_an_exception_in_the_program_deletes_nothing(stage: Stage) -> None:
