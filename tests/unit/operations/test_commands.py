@@ -31,6 +31,7 @@ class FakeEngine:
     outcome: ClassVar[Outcome] = Outcome(True)
     events: ClassVar[list[dict[str, Any]]]
     asked: ClassVar[list[tuple[str, dict[str, Any]]]]
+    snapshot_requests: ClassVar[list[tuple[str, str, str | None]]]
 
     def __init__(self, stack: str, root: Path = Path()) -> None:
         self.name, self.root = stack, project.ROOT
@@ -63,10 +64,20 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     (tmp_path / "Pulumi.staging.yaml").write_text("config:\n  mo:domain: example.org\n  mo:gates: {required: []}\n")
     monkeypatch.setattr(project, "ROOT", tmp_path)
     monkeypatch.setattr(project.stack_file, "__defaults__", (tmp_path,))
-    fake: type[FakeEngine] = type("Fake", (FakeEngine,), {"live": {}, "updates": [], "events": [], "asked": []})
+    fake: type[FakeEngine] = type(
+        "Fake", (FakeEngine,), {"live": {}, "updates": [], "events": [], "asked": [], "snapshot_requests": []}
+    )
     monkeypatch.setattr(engine, "Engine", fake)
 
     def answer(_root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "snapshot":
+            fake.snapshot_requests.append((request["service"], request["action"], request.get("name")))
+            made = [
+                {"name": "2026-old", "for": "rb", "bytes": 1500},
+                {"name": "2026-new", "for": "rb", "pinned": True},
+                {"name": "2027", "for": "rc"},
+            ]
+            return {"snapshots": made, "made": "2027-fresh"}
         assert step == "health"
         if request["service"] == "admin_stg" and fake.live.get("admin_stg") == "rbad":
             raise Problem("admin_stg: answers 500 instead of 200")
@@ -232,3 +243,32 @@ def test_there_is_no_report_before_the_first_deployment(stack: type[FakeEngine])
 def test_an_unknown_stack_or_service_is_one_sentence(stack: type[FakeEngine]) -> None:
     assert _mo("deploy", "--stack", "prod")[1].startswith("mo: There is no stack prod")
     assert _mo("deploy", "--stack", "staging", "--only", "shop")[1].startswith("mo: No service of this stack: shop.")
+
+
+def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngine]) -> None:
+    stack.updates = [summary_of(1, {"api_stg": "ra"}), summary_of(2, {"api_stg": "rb"})]
+    stack.live = {"api_stg": "rb"}
+    code, _ = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken")
+    assert (code, stack.snapshot_requests) == (0, [])
+    code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
+    assert code == 0, text
+    assert stack.snapshot_requests == [("api_stg", "list", None), ("api_stg", "restore", "2026-old")]
+    assert text.splitlines()[-1] == "api_stg: database of 2026-old; what it was before is in 2027-fresh"
+    code, text = _mo(
+        "rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "admin_stg"
+    )
+    assert (code, text) == (2, "mo: admin_stg: no service with a database that this rollback moves.")
+
+
+def test_snapshots_are_listed_made_and_restored_after_a_question(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _host(monkeypatch, tmp_path, Facts())
+    text = _mo("snapshots", "list", "api_stg", "--stack", "staging")[1]
+    assert text.splitlines() == ["2026-new    pinned", "2026-old  1500 B", "2027  "]
+    assert _mo("snapshots", "make", "api_stg", "--stack", "staging")[1] == "2027-fresh\n"
+    code, text = _mo("snapshots", "restore", "api_stg", "2026-old", "--stack", "staging", answer="n\n")
+    assert (code, text.splitlines()[-1]) == (3, "Nothing was changed.")
+    assert ("api_stg", "restore", "2026-old") not in stack.snapshot_requests
+    assert _mo("snapshots", "restore", "api_stg", "2026-old", "--stack", "staging", "--yes")[0] == 0
+    assert stack.snapshot_requests[-1] == ("api_stg", "restore", "2026-old")
