@@ -38,7 +38,7 @@ check: setup ## types, lint, format, shell programs, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@MYPYPATH=policy .venv/bin/mypy --no-config-file --strict --explicit-package-bases policy/rules policy/__main__.py
+	@MYPYPATH=policy .venv/bin/mypy --config-file= --strict --explicit-package-bases policy/rules policy/__main__.py
 	@shellcheck $(SHELLS)
 	@.venv/bin/lint-imports
 
