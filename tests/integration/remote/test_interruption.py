@@ -91,7 +91,7 @@ def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
     data.deploy("v0", migrations)
     took = 1.0
     with Poller(service.site, service.domain) as poller, Writer(data) as writer:
-        for n in range(1, 5):
+        for n in range(1, 4):
             migrations = {**migrations, f"{n:04d}_more": STEPS.format(n=n)}
             release = data.stage(f"v{n}", migrations)
             fields = service.request(release, **data.fields(sorted(migrations)))
@@ -104,8 +104,8 @@ def test_a_switch_killed_at_random_moments_is_completed_by_the_next_run(
             assert leftovers(service) == []
             assert [row[0] for row in data.query("SELECT version FROM schema_version ORDER BY version")] == sorted(migrations)
     # Each statement once, however often the run was cut.
-    assert data.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 5)]
-    assert data.query("SELECT n FROM total") == [(4,)]
+    assert data.query("SELECT n FROM counted ORDER BY n") == [(n,) for n in range(1, 4)]
+    assert data.query("SELECT n FROM total") == [(3,)]
     assert writer.missing() == []
     assert {status for _, status in poller.failed} <= ({503} if mode == "offline" else set())
     assert poller.bodies <= {b"down", *(f"v{n}".encode() for n in range(6))}
