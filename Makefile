@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
+SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
 
 .PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format gates bench clean
 
