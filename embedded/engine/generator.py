@@ -429,7 +429,7 @@ class Generator(Comparison):
             for urn in self._needs(step.new):
                 if urn in self.skipped_creates:
                     self.run.events.error(
-                        f"Resource '{step.urn}' depends on '{urn}' which was not specified in --target list.", step.urn
+                        f"Resource '{step.urn}' depends on '{urn}' which was was not specified in --target list.", step.urn
                     )
                     self.failed = True
                     if not self.run.preview:
