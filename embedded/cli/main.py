@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from embedded.cli.flags import GLOBAL, Arguments, Flag, UsageError, flags, parse
+from embedded.cli.flags import GLOBAL, Flag, UsageError, flags, parse
 from embedded.state.errors import NotSupportedError, StateError
 
 _RUN: Final = (
@@ -175,7 +175,7 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     """Carries out a command line and gives its exit code. Raises ``StateError`` for refusals."""
     name, rest = _find(words)
     if name not in COMMANDS:
-        return _not_a_command(name, rest, environment)
+        return _not_a_command(name, rest)
     place, options = COMMANDS[name]
     arguments = parse(rest, GLOBAL | options, environment)
     if arguments.on("help"):
@@ -195,14 +195,14 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     return command(Context(arguments, environment)) or 0
 
 
-def _not_a_command(name: str, rest: list[str], environment: Mapping[str, str]) -> int:
-    arguments: Arguments = parse([w for w in rest if not name or not w.startswith("-")], GLOBAL, {})
-    words = [*name.split(), *arguments.positional[:1]]
+def _not_a_command(name: str, rest: list[str]) -> int:
+    plain = [word for word in rest if not word.startswith("-")]
+    words = [*name.split(), *plain[:1]]
     if not words or words == ["help"]:
         print("The embedded Pulumi engine (see embedded/README.md). Commands:\n" + "\n".join(f"  {each}" for each in COMMANDS))
         return 0
     if name or words[0] in _ONLY_CLI:
-        raise NotSupportedError(f"the command `pulumi {' '.join([*name.split(), *arguments.positional[:1]])}`")
+        raise NotSupportedError(f"the command `pulumi {' '.join(words)}`")
     raise UsageError(f'unknown command "{words[0]}" for "pulumi"\nRun \'pulumi --help\' for usage.')
 
 

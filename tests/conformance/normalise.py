@@ -13,6 +13,7 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "<time>"),
+    (re.compile(r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}"), "<time>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),
     (re.compile(r"v1:[A-Za-z0-9+/=]+:v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"), "<salt>"),
     (re.compile(r"127\.0\.0\.1:\d{4,5}\b"), "127.0.0.1:$PORT"),
@@ -109,6 +110,9 @@ def state(document: Any, names: Names, without: frozenset[str] = frozenset()) ->
         for half in ("inputs", "outputs"):
             if isinstance(view.get(half), dict):
                 view[half] = {k: v for k, v in view[half].items() if k != "__pulumi-go-provider-version"}
+        limits = view.get("inputs") or {}
+        if resource["type"].endswith(":RandomInteger") and limits.get("min") != limits.get("max"):
+            view |= {"id": "<integer>", "outputs": (view.get("outputs") or {}) | {"id": "<integer>", "result": "<integer>"}}
         if resource["type"].startswith("github:") and isinstance(view.get("outputs"), dict):
             view["outputs"] = view["outputs"] | _order_of_times(view["outputs"])
         key = resource["urn"] + (" (to be deleted)" if resource.get("delete") else "")
