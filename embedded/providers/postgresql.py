@@ -188,7 +188,10 @@ class PostgresqlProvider(BridgedProvider):
         statement, values = "CREATE ROLE {} WITH", [identifier(inputs["name"])]
         if inputs.get("password"):
             statement += f" {'ENCRYPTED' if inputs.get('encryptedPassword', True) else 'UNENCRYPTED'} PASSWORD {{}}"
-            values.append(literal(inputs["password"]))
+            encrypted = inputs.get("encryptedPassword", True)
+            values.append(
+                self._server.verifier(connection, inputs["name"], inputs["password"]) if encrypted else literal(inputs["password"])
+            )
         statement += f" VALID UNTIL {{}} CONNECTION LIMIT {int(inputs['connectionLimit'])}"
         values.append(literal(inputs.get("validUntil") or "infinity"))
         statement += "".join(f" {'' if inputs.get(key) else 'NO'}{word}" for key, word in _FLAGS)
@@ -227,7 +230,7 @@ class PostgresqlProvider(BridgedProvider):
         if old["name"] != new["name"]:
             self._server.run(connection, "error updating role NAME", "ALTER ROLE {} RENAME TO {}", identifier(old["name"]), name)
         if new.get("password") != old.get("password") or (old["name"] != new["name"] and new.get("password")):
-            value = literal(new.get("password") or None)
+            value = self._server.verifier(connection, new["name"], new["password"]) if new.get("password") else literal(None)
             self._server.run(
                 connection, "error updating role password", "ALTER ROLE {} PASSWORD {}", name, value, hidden=new.get("password")
             )

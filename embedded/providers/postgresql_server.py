@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _TIMEOUT = 180  # seconds for a connection to be made
+_VERIFIER = re.compile(r"SCRAM-SHA-256\$|md5[0-9a-f]{32}$")  # a password that PostgreSQL would keep as it is
 
 
 class Server:
@@ -74,6 +75,17 @@ class Server:
         except psycopg.Error as error:
             text = _described(error)
             raise ProviderError(f"{words}: {text.replace(hidden, '[secret]') if hidden else text}") from None
+
+    def verifier(self, connection: Any, role: str, password: str) -> Any:
+        """What the server would keep of a role's password, quoted: made here, so that the server's log never holds the password."""
+        import psycopg
+
+        if _VERIFIER.match(password):
+            return literal(password)
+        try:
+            return literal(connection.pgconn.encrypt_password(password.encode(), role.encode()).decode())
+        except psycopg.Error as error:
+            raise ProviderError(f"error encrypting the password of role {role}: {_described(error)}") from None
 
     @contextlib.contextmanager
     def member(self, connection: Any, role: str) -> Iterator[None]:
