@@ -14,13 +14,23 @@ import json  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
 import runpy  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
 import traceback  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 
 _REPORTED = 32  # exit code: the user has been told what is wrong
 
 
+def end_with(engine: int) -> None:
+    """Ends this process when the engine that started it is gone: a killed engine leaves nobody to talk to, and nobody to end us."""
+    while os.getppid() == engine:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main() -> int:
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     parser = argparse.ArgumentParser()
     for name in ("project", "stack", "organization", "root_directory", "parallel", "dry_run", "gate"):
         parser.add_argument(f"--{name}", required=True)

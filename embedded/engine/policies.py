@@ -64,7 +64,7 @@ class Pack:
             "PULUMI_CONFIG": json.dumps(project.config),
         }
         self._process = subprocess.Popen(
-            [python, "-u", "-m", "pulumi.policy", "127.0.0.1:0", str(described.get("main") or ".")],
+            [python, "-u", str(Path(__file__).with_name("launch_pack.py")), "127.0.0.1:0", str(described.get("main") or ".")],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
