@@ -43,11 +43,15 @@ class Names:
             identity = str(resource.get("id", ""))
             if kind == "command:local:Command" and re.fullmatch(re.escape(name) + "[0-9a-f]{8}", identity):
                 self.add(identity, f"<id of {name}>")
+            said = (resource.get("outputs") or {}).get("stdout")
+            if isinstance(said, str) and re.fullmatch(re.escape(name) + r"-\d+", said):
+                # The commands of a case count together, at the same time.
+                self.add(said, f"<count of {name}>")
             if kind.startswith("random:"):
                 self.lengths.add(len(identity))
                 given = set(_texts(resource.get("inputs")))
                 for text in [identity, *_texts(resource.get("outputs"))]:
-                    if len(text) >= 4 and text not in given and text not in ("none", "keepers", SIGNATURE, _SECRET):
+                    if len(text) >= 3 and text not in given and text not in ("none", "keepers", SIGNATURE, _SECRET):
                         self.add(text, f"<random of {name}>")
                         # As it stands in the plaintext of a secret, which is JSON that Go wrote.
                         escaped = json.dumps(text)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
