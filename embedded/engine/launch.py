@@ -1,7 +1,7 @@
 """Runs a Pulumi program in a process of its own: started by ``program.py`` with the Python of the project, never imported.
 
-It imports the SDK at once, waits on an inherited pipe for the addresses of the engine, and then runs the program. It must stay
-free of imports from this package, for the project's Python need not have it.
+It imports the SDK at once, waits on an inherited pipe for the configuration and the addresses of the engine, and then runs the program. It
+must stay free of imports from this package, for the project's Python need not have it.
 """
 
 import sys
@@ -53,7 +53,7 @@ def main() -> int:
         return 0  # the engine has given up
     addresses = json.loads(line)
     runtime = pulumi.runtime
-    runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
+    runtime.set_all_config(addresses["config"], addresses["secret_keys"])
     runtime.configure(
         runtime.Settings(
             monitor=addresses["monitor"],

@@ -61,17 +61,19 @@ class Pack:
             "PULUMI_STACK": project.stack,
             "PULUMI_ORGANIZATION": project.organization,
             "PULUMI_DRY_RUN": "true" if preview else "false",
-            "PULUMI_CONFIG": json.dumps(project.config),
         }
         self._process = subprocess.Popen(
             [python, "-u", str(Path(__file__).with_name("launch_pack.py")), "127.0.0.1:0", str(described.get("main") or ".")],
             cwd=directory,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(json.dumps(project.config).encode())
         self._channel: grpc.Channel | None = None
         self.name = self.version = ""
         self.policies: list[Any] = []

@@ -106,8 +106,10 @@ class PythonProgram:
 
     def __init__(self, options: Options, project: Project, parallel: int) -> None:
         python, environment = python_of(project.virtualenv, project.directory)
-        environment["PULUMI_CONFIG"] = json.dumps(project.config)
-        environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(project.secret_keys))
+        for name in ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS"):
+            environment.pop(name, None)
+        # By the pipe: what the program starts in turn would inherit a variable, and /proc shows it.
+        self._configuration = {"config": dict(project.config), "secret_keys": sorted(project.secret_keys)}
         directory, entry = _entry_point(project)
         gate, self._gate = os.pipe()
         settings = {
@@ -161,7 +163,9 @@ class PythonProgram:
         self._ended = threading.Thread(target=watch, daemon=True)
         self._ended.start()
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._gate, json.dumps({"monitor": address, "engine": address}).encode() + b"\n")
+            message = json.dumps({"monitor": address, "engine": address, **self._configuration}).encode() + b"\n"
+            while message:
+                message = message[os.write(self._gate, message) :]
         self._close_gate()
 
     def _close_gate(self) -> None:
