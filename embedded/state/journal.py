@@ -39,6 +39,8 @@ class FileJournal:
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._written = self._synced = 0
         self._operations = itertools.count(1)
+        # As recorded: after an interrupted run the CLI saves every step in full.
+        self._thin = not snapshot.pending
         # The objects themselves are kept, so that no identity is given twice.
         self._known: dict[int, tuple[int, ResourceState]] = {id(r): (n, r) for n, r in enumerate(snapshot.resources)}
         self._next = len(snapshot.resources)
@@ -88,7 +90,7 @@ class FileJournal:
     ) -> None:
         """See ``model.Journal``. A step that was not begun and removes nothing (``same``) is written, and synced with the next one."""
         entry: _Entry = {"end": number}
-        same = number is None and old is not None and new is not None and not keep_old and _same(old, new)
+        same = self._thin and number is None and old is not None and new is not None and not keep_old and _same(old, new)
         if new is not None and not same:
             entry["new"] = encode_resource(new, self._encrypt)
         with self._write_lock:
