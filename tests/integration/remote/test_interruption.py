@@ -187,3 +187,26 @@ def test_two_switches_at_once_wait_for_each_other(service: Service) -> None:
         assert child.returncode == 0, err
     assert service.live == release
     assert leftovers(service) == []
+
+
+@pytest.mark.parametrize("phase", ["renamed", "restoring"])
+def test_a_switch_killed_after_its_window_had_ended_restores_nothing_over_what_was_written_since(
+    service: Service, mariadb: MariaDB, phase: str
+) -> None:
+    data = Data(service, mariadb, mode="offline")
+    one = data.deploy("one", {"0000_init": "CREATE TABLE total (n int);\nINSERT INTO total VALUES (0);"})["live"]
+    migrations = {
+        "0000_init": "CREATE TABLE total (n int);\nINSERT INTO total VALUES (0);",
+        "0001_more": "CREATE TABLE more (a int);",
+    }
+    two = data.deploy("two", migrations)
+    # The journal as it stands between the end of the window and its own removal.
+    (service.base / "switching").write_text(
+        f"j_phase='{phase}' j_release='{two['live']}' j_previous='{one}' j_snapshot='{two['snapshot']}' j_offline='yes' j_kind='link'\n"
+    )
+    service.remote.own(service.base / "switching")
+    data.query("UPDATE total SET n = 5")
+    three = data.deploy("three", migrations)
+    assert three["previous"] == two["live"]
+    assert data.query("SELECT n FROM total") == [(5,)]
+    assert leftovers(service) == []

@@ -332,3 +332,13 @@ def test_a_database_that_is_down_or_refuses_is_a_sentence(service: Service, serv
         service.remote.run("env", service="votes", variables=variables | {"DB_PORT": str(port), "DB_PASS": password})
         assert "cannot be used from the host" in data.refused("two", M2)
     assert service.live == one
+
+
+def test_a_tool_that_says_a_secret_does_not_say_it_in_the_error(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb, kind="command", commands=[["sh", "-c", 'echo "denied for $SMTP_PASS"; exit 1']])
+    variables = mariadb.database(data.name, "svc_votes", PASSWORD)
+    service.remote.run("env", service="votes", variables={**variables, "SMTP_PASS": "canary's-mail"})
+    sentence = data.refused("one", {})
+    assert "ended with code 1" in sentence
+    assert "canary" not in sentence
+    assert "(see the log)" in sentence

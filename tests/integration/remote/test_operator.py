@@ -81,3 +81,22 @@ def test_prune_keeps_the_live_one_the_one_before_and_pinned_ones(service: Servic
     service.switch(releases[4])
     assert service.remote.run("prune", service="votes", target=service.target, keep=1, pinned=[])["removed"] == [releases[5]]
     assert (service.base / "releases" / releases[0]).is_dir()
+
+
+def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    data.deploy("one", M1)
+    asked = {"service": "votes", "target": service.target, "schema": data.schema}
+    made = service.remote.run("snapshot", action="make", **asked)["made"]
+    # What a killed restore leaves: the window, the name of the snapshot that it made first, and half a database.
+    (service.base / "restoring").write_text(made + "\n")
+    (service.base / "maintenance").touch()
+    service.remote.own(service.base)
+    data.query("DROP TABLE votes")
+    assert "restore of a snapshot was cut" in data.refused("two", M2)
+    assert (service.base / "maintenance").exists()
+    assert "half empty" in service.remote.refused("snapshot", action="make", **asked)
+    assert service.remote.run("snapshot", action="restore", name=made, **asked)["made"] == made
+    assert data.query("SELECT id FROM votes") == [(1,)]
+    assert not (service.base / "maintenance").exists()
+    assert data.deploy("two", M2)["schema"] == "migrated"

@@ -202,3 +202,13 @@ def test_a_process_is_restarted_where_its_secrets_have_changed(service: Service)
     service.remote.run("env", service="votes", variables={"A": "2"})
     service.switch(release, **more)
     assert marker.read_text() == "x\nx\n"
+
+
+def test_a_persistent_path_below_a_link_of_the_release_removes_nothing_that_is_shared(service: Service) -> None:
+    one = service.deploy({"index.html": "one", "files/a/seed": "s"}, persistent=["files"])["live"]
+    (service.path / "files" / "a" / "upload").write_text("mine")
+    service.deploy({"index.html": "two"}, persistent=["files/a"])
+    # The way back to a release whose whole folder was linked, with the catalogue of today.
+    service.switch(one, persistent=["files/a"])
+    assert (service.base / "shared" / "files" / "a" / "upload").read_text() == "mine"
+    assert (service.path / "files" / "a" / "upload").read_text() == "mine"
