@@ -85,6 +85,12 @@ def _contradictions(catalog: Catalog) -> Iterator[tuple[Path_, str]]:
         here: Path_ = ("services", key)
         yield from _database(here, service)
         yield from _steps(here, service)
+        for n, path in enumerate(service.persistent):
+            if any(path.startswith(other.rstrip("/") + "/") for other in service.persistent):
+                yield (
+                    (*here, "persistent", n),
+                    f"is {path!r}, inside another persistent path of this service; name the outer one alone",
+                )
         for n, other in enumerate(service.after):
             if other not in catalog.services:
                 yield (*here, "after", n), f"names {other}, which is no service of this catalogue"

@@ -44,7 +44,11 @@ class Update:
         return progress
 
     def up(self, message: str) -> Result:
-        """Makes it so, shows the progress, asks every service, shows the summary."""
+        """Makes it so, shows the progress, asks every service, shows the summary.
+
+        Raises ``Problem`` where another update has changed what is live: the release set of this one would take it back.
+        """
+        self._refuse_outdated()
         begun = datetime.now(UTC)
         progress = Progress.of(self.services)
         screen = display.Screen(self.out, progress, self.services)
@@ -60,6 +64,15 @@ class Update:
         written = report.write(self.engine.root, self._report(result, message, begun))
         self.out.print(f"report: {written.relative_to(self.engine.root)}", style="dim", markup=False)
         return result
+
+    def _refuse_outdated(self) -> None:
+        now = release_set.live(self.engine.resources()).releases
+        moved = sorted(key for key in {*now, *self.before} if now.get(key) != self.before.get(key))
+        if moved:
+            raise Problem(
+                f"Another update has changed {', '.join(moved)} since this one was planned, and this one would take that back; "
+                "nothing was changed. Run the command again."
+            )
 
     def _report(self, result: Result, message: str, begun: datetime) -> report.Report:
         return report.Report(

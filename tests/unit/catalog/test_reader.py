@@ -62,6 +62,11 @@ def test_the_catalogue_has_all_services_and_each_stack_its_own() -> None:
             "service frontend: path is 'subdomains/votes/httpdocs', as that of service votes",
         ),
         (
+            "persistent: [uploads]",
+            "persistent: [uploads/a, uploads]",
+            "service main: persistent[0] is 'uploads/a', inside another persistent path of this service",
+        ),
+        (
             "path: frontend",
             "path: subdomains/votes/httpdocs/new",
             "service frontend: path is 'subdomains/votes/httpdocs/new', inside the path",

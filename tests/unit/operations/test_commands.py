@@ -272,3 +272,21 @@ def test_snapshots_are_listed_made_and_restored_after_a_question(
     assert ("api_stg", "restore", "2026-old") not in stack.snapshot_requests
     assert _mo("snapshots", "restore", "api_stg", "2026-old", "--stack", "staging", "--yes")[0] == 0
     assert stack.snapshot_requests[-1] == ("api_stg", "restore", "2026-old")
+
+
+def test_a_deploy_does_not_take_back_what_another_has_deployed_since_it_was_planned(
+    stack: type[FakeEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, artefact("api_stg"))
+    stack.live = {"api_stg": "ra", "admin_stg": "ra"}
+
+    def meanwhile(*_: object, **__: object) -> bool:
+        stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+        return True
+
+    stack.events = [{"summary": {"update": 1}}]
+    monkeypatch.setattr("typer.confirm", meanwhile)
+    code, text = _mo("deploy", "--stack", "staging", "--only", "api_stg")
+    assert code == 1
+    assert "Another update has changed admin_stg since this one was planned" in text
+    assert [message for message, _ in stack.asked] == ["preview"]
