@@ -16,11 +16,13 @@ class JudgementError(Exception):
 
 @dataclass(frozen=True)
 class Judgement:
-    """``figures``: inputs of the ``QualityGate``; ``failures``: one sentence for each red gate; ``notes``: what was waived or bypassed."""
+    """``figures``: inputs of the ``QualityGate``; ``failures``: one sentence for each red gate; ``notes``: what was waived or bypassed;
+    ``bypassed``: the red gates that do not stop a rollback to what the host holds."""
 
     figures: dict[str, Any]
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    bypassed: tuple[str, ...] = ()
 
 
 def of(settings: GateSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
@@ -39,5 +41,5 @@ def of(settings: GateSettings, project: Path, commit: str | None, rollback: Roll
         notes.append(
             f"Rollback to update {rollback.update} by {rollback.author} ({rollback.reason}): {len(red)} red gates do not stop it."
         )
-        red = ()
+        return Judgement(figures, (), tuple(notes), red)
     return Judgement(figures, red, tuple(notes))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pulumi
 
 from catalog.models import Catalog, Service
+from catalog.settings import RollbackSettings
 from catalog.settings_file import Loaded, reveal
 from components import artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import GENERATED, ApplicationSecrets, ApplicationSecretsArgs
@@ -21,7 +22,7 @@ from components.github_environment import GitHubEnvironment, GitHubEnvironmentAr
 from components.host import Host, HostArgs
 from components.judgement import Judgement
 from components.monitoring import Monitoring, MonitoringArgs
-from components.quality_gate import QualityGate, QualityGateArgs
+from components.quality_gate import GateClosed, QualityGate, QualityGateArgs
 from components.subdomain import Subdomain, SubdomainArgs
 
 _MAIL_SECRETS = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SUPPORT_EMAIL", "CIVIMAIL_FROM", "CIVIMAIL_BOUNCE")
@@ -77,6 +78,8 @@ class Platform(Component):
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
         plans = _plans(services, choices, known)
         uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
+        if uploads and judged.bypassed:
+            raise GateClosed(_no_way_back(uploads, judged.bypassed))
         args.verify(args.project, settings, wished, uploads, commit)
 
         used = {s.database.server for s in services.values() if s.database}
@@ -202,10 +205,34 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         raise pulumi.RunError(
             f"The settings of the stack {args.stack} name services that the catalogue has not: {', '.join(unknown)}."
         )
+    if settings.rollback is not None:
+        _is_rollback(settings.rollback, settings.releases, args.now)
     if not window.is_open(args.now) and settings.window.outside != "allow" and not pulumi.runtime.is_dry_run():
         if settings.window.outside == "refuse":
             raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
         pulumi.log.warn(window.sentence(args.now))
+
+
+def _is_rollback(note: RollbackSettings, releases: Mapping[str, str] | None, now: datetime) -> None:
+    """A note that passes the gates is of a rollback: to named releases, and not left behind by an earlier one."""
+    try:
+        made = datetime.fromisoformat(note.time)
+        age = now - made if made.tzinfo else None
+    except ValueError:
+        age = None
+    if not releases or age is None or not -timedelta(minutes=5) <= age <= timedelta(hours=1):
+        raise pulumi.RunError(
+            "mo:rollback passes the quality gates by and holds for one hour, with a release set (mo:releases) alone; "
+            "it is no setting of a stack: take it out, and go back with bin/mo rollback."
+        )
+
+
+def _no_way_back(uploads: Sequence[str], red: Sequence[str]) -> str:
+    return (
+        f"A rollback passes the gates for releases that the host still holds; those of {', '.join(sorted(uploads))} would be uploaded, "
+        "and nothing was changed. Mend the gates and deploy them, or go back without those services (--only):\n"
+        + "\n".join(f"  {sentence}" for sentence in red)
+    )
 
 
 def _plans(services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts) -> dict[str, plan.ServicePlan]:

@@ -155,3 +155,30 @@ def test_only_what_would_be_uploaded_is_verified_and_an_unsigned_artefact_is_ref
         {"services": {**facts.model_dump()["services"], "games": {"releases": [artefact("games").release]}}}
     )
     run(tmp_path, games, verify=trust.verify)
+
+
+NOTE = {"update": 3, "reason": "the login is broken", "author": "anna", "time": "2026-11-21T08:59:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("note", "named"), [(NOTE, False), ({**NOTE, "time": "2026-11-21T07:00:00Z"}, True), ({**NOTE, "time": "soon"}, True)]
+)
+def test_a_rollback_note_without_a_set_or_left_behind_opens_no_gate(tmp_path: Path, note: dict[str, object], named: bool) -> None:
+    votes = put(tmp_path, artefact("votes"))
+    more = {"releases": {"votes": votes.release}} if named else {}
+    with pytest.raises(pulumi.RunError, match="mo:rollback passes the quality gates by"):
+        run(tmp_path, rollback=note, **more)
+    assert not (tmp_path / ".mo").exists()
+
+
+def test_a_rollback_passes_red_gates_for_releases_on_the_host_alone(tmp_path: Path) -> None:
+    votes = put(tmp_path, artefact("votes"))
+    asked = {
+        "rollback": NOTE,
+        "releases": {"votes": votes.release},
+        "judgement": Judgement(FIGURES, bypassed=("coverage: 70 %, at least 80 needed",)),
+    }
+    with pytest.raises(pulumi.RunError, match="those of votes would be uploaded, and nothing was changed"):
+        run(tmp_path, **asked)
+    done = run(tmp_path, _live("votes", live="adopted", releases=[votes.release]), **asked)
+    assert done["votes-switch"].request["release"] == votes.release
