@@ -1,4 +1,5 @@
-"""``bin/mo``: the operator's command line. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 stopped by the operator; 7 drift found."""
+"""``bin/mo``: the operator's command line. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 stopped by the operator at a question;
+7 drift found; 130 stopped with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ import sys
 import typer
 
 from operations.problem import Problem
+
+INTERRUPTED = 130
+STOPPED = "mo: stopped; what had begun is finished or put back by the next run.\n"
 
 app = typer.Typer(
     name="mo",
@@ -57,12 +61,19 @@ def register() -> None:
 
 def main() -> None:
     """Runs the command line; a ``Problem`` is shown as it is, on stderr."""
-    register()
     try:
+        register()
         app(prog_name="bin/mo")
     except Problem as problem:
         sys.stderr.write(f"mo: {problem}\n")
         raise SystemExit(problem.code) from None
     except KeyboardInterrupt:
-        sys.stderr.write("mo: stopped; what had begun is finished or put back by the next run.\n")
-        raise SystemExit(130) from None
+        sys.stderr.write(STOPPED)
+        raise SystemExit(INTERRUPTED) from None
+    except SystemExit as ended:
+        # Typer has turned Ctrl-C into 130 without a word, and Ctrl-C at a question (or no answer to it) into "Aborted." and 1.
+        if ended.code == INTERRUPTED:
+            sys.stderr.write(STOPPED)
+        if isinstance(ended.__context__, typer.Abort):
+            raise SystemExit(3) from None
+        raise

@@ -103,7 +103,7 @@ def plan(out: Console, progress: Progress) -> None:
         out.print(note, style="yellow", markup=False)
     if progress.changes:
         out.print("resources: " + ", ".join(f"{count} to {op}" for op, count in sorted(progress.changes.items())))
-    else:
+    elif not progress.errors:
         out.print("no change")
 
 

@@ -40,7 +40,9 @@ class Engine:
             command = auto.PulumiCommand(root=str(root))
             workspace = auto.LocalWorkspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack})
             self._stack = auto.Stack.create_or_select(stack, workspace)
-        except (subprocess.CalledProcessError, OSError) as error:
+        except subprocess.CalledProcessError as error:
+            raise Problem(f"bin/pulumi ended with {error.returncode}; why, it said above.") from None
+        except OSError as error:
             raise Problem(f"bin/pulumi cannot be run: {error}.") from None
         except errors.CommandError as error:
             raise Problem(_said(error)) from None

@@ -33,7 +33,7 @@ def stack_file(stack: str, root: Path = ROOT) -> StackFile:
     path = root / f"Pulumi.{stack}.yaml"
     if not path.is_file():
         known = sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml"))
-        raise Problem(f"There is no stack {stack}: {path.name} does not exist. Known: {', '.join(known)}.")
+        raise Problem(f"There is no stack {stack}: {path.name} does not exist. Known: {', '.join(known)}.", 2)
     try:
         whole = yaml_source.read(path, path.name).data
     except yaml_source.SourceError as error:
@@ -58,7 +58,7 @@ def chosen(services: Mapping[str, Service], only: list[str] | None) -> dict[str,
     """Those of ``services`` that ``only`` names; all where it names none. Raises ``Problem`` for one that there is not."""
     unknown = sorted(set(only or ()) - services.keys())
     if unknown:
-        raise Problem(f"No service of this stack: {', '.join(unknown)}. There are: {', '.join(services)}.")
+        raise Problem(f"No service of this stack: {', '.join(unknown)}. There are: {', '.join(services)}.", 2)
     return {key: service for key, service in services.items() if not only or key in only}
 
 

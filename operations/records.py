@@ -97,14 +97,14 @@ def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str 
     if wish.isdecimal():
         chosen = next((record for record in records if record.number == int(wish)), None)
         if chosen is None:
-            raise Problem(f"There is no update {wish}; `bin/mo history` shows all.")
+            raise Problem(f"There is no update {wish}; `bin/mo history` shows all.", 2)
         if not chosen.deployed:
             raise Problem(f"Update {wish} ({chosen.kind}) {chosen.result}; going back needs a succeeded update with releases.")
         return chosen
     try:
         moment = datetime.fromisoformat(wish)
     except ValueError:
-        raise Problem(f"{wish!r} is neither the number of an update nor a time like 2026-11-21T09:30.") from None
+        raise Problem(f"{wish!r} is neither the number of an update nor a time like 2026-11-21T09:30.", 2) from None
     text = _time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     found = next((record for record in deployed if (record.ended or record.started) <= text), None)
     if found is None:

@@ -58,7 +58,7 @@ def of_artefacts(project: Path, services: Collection[str], only: Collection[str]
         built = artefacts.wishes(project, services, None).releases
     except ArtefactError as error:
         raise Problem(str(error)) from None
-    absent = sorted(service for service in only if built[service] is None and service not in before)
+    absent = sorted(service for service in only if built[service] is None)
     if absent and len(only) < len(services):
         raise Problem(f"There is no artefact of {', '.join(absent)} in dist/: build it first: bin/mo build {' '.join(absent)}.")
     chosen = {service: (built[service] if service in only else None) or before.get(service) for service in services}

@@ -24,9 +24,17 @@ def load(root: Path, stack: str) -> Loaded:
         check=False,
     )
     if done.returncode != 0:
-        raise Problem(f"The settings of the stack {stack} cannot be read: {done.stderr.strip().removeprefix('error: ')}")
+        said = done.stderr.strip().removeprefix("error: ")
+        raise Problem(f"The settings of the stack {stack} cannot be read: {said}{_hint(said, stack)}")
     raw = {key.removeprefix(PREFIX): _text(entry) for key, entry in json.loads(done.stdout).items() if key.startswith(PREFIX)}
     return settings_file.load(raw, root, stack)
+
+
+def _hint(said: str, stack: str) -> str:
+    """What to do about it, where the engine does not say so."""
+    if "no stack named" in said:
+        return f"; make it: bin/pulumi stack init {stack}"
+    return "; which backend to choose: docs/state.md" if "no backend" in said else ""
 
 
 def _text(entry: dict[str, object]) -> str:

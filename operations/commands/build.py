@@ -16,6 +16,7 @@ from catalog.models import Service
 from catalog.settings import ProvenanceSettings
 from operations import build as builds
 from operations.build import Built, Event, Outcome, Signer
+from operations.problem import Problem
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = ".mo/signing.pem"
@@ -33,7 +34,9 @@ class Wanted:
 
 def build(
     services: Annotated[list[str] | None, typer.Argument(help="Services to build; all of the stack where none is named.")] = None,
-    stack: Annotated[str, typer.Option(help="Stack whose services and `mo:source` count.", envvar="PULUMI_STACK")] = "sandbox",
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", help="Whose services and `mo:source` count.", envvar="PULUMI_STACK")
+    ] = "sandbox",
     source: Annotated[Path | None, typer.Option(help="The monorepo's checkout, instead of the stack's `mo:source`.")] = None,
     out: Annotated[Path, typer.Option(help="Where the artefacts go.")] = PROJECT / "dist",
     key: Annotated[
@@ -106,7 +109,7 @@ def summary(built: Built) -> dict[str, Any]:
 def _chosen(all_services: dict[str, Service], names: list[str]) -> dict[str, Service]:
     unknown = [name for name in names if name not in all_services]
     if unknown:
-        raise builds.BuildError(f"Unknown service {', '.join(unknown)}; the stack has {', '.join(all_services)}.")
+        raise Problem(f"No service of this stack: {', '.join(unknown)}. There are: {', '.join(all_services)}.", 2)
     return {key: service for key, service in all_services.items() if not names or key in names}
 
 

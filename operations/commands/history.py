@@ -33,7 +33,9 @@ def history(
     out = display.console()
     table = Table(box=None, padding=(0, 1))
     for heading in ("update", "started (UTC)", "result", "releases", "message"):
-        table.add_column(heading, justify="right" if heading == "update" else "left")
+        table.add_column(
+            heading, justify="right" if heading == "update" else "left", no_wrap=heading in ("update", "started (UTC)")
+        )
     deployed = [record for record in found if record.deployed]
     for record in found[:count]:
         earlier = next((r.releases for r in deployed if r.number < record.number), None) or {}

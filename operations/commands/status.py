@@ -48,7 +48,11 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
             table.add_column(heading)
         for key in sorted(services, key=lambda k: k in answers and not answers[k].ok):
             answer = answers.get(key)
-            shown = (str(answer.status or "none"), str(answer.milliseconds or "")) if answer else ("", "")
+            shown = (
+                (str(answer.status or "none"), "" if answer.milliseconds is None else str(answer.milliseconds))
+                if answer
+                else ("", "")
+            )
             style = "bold red" if answer and not answer.ok else None
             table.add_row(key, live.get(key) or "never deployed", since.get(key) or "", *shown, style=style)
         out.print(table)

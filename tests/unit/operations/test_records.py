@@ -124,6 +124,8 @@ def test_a_set_names_what_is_built_for_the_chosen_and_what_is_live_for_the_rest(
     assert found == {"votes": votes.release, **live}
     with pytest.raises(Problem, match="no artefact of forum in dist/: build it first: bin/mo build forum"):
         release_set.of_artefacts(tmp_path, ["votes", "forum"], ["forum"], {})
+    with pytest.raises(Problem, match="no artefact of main in dist/"):
+        release_set.of_artefacts(tmp_path, ["votes", "main"], ["main"], live)  # named, so not left as it is without a word
 
 
 def test_the_update_gets_a_copy_of_the_stacks_file_and_the_file_stays(tmp_path: Path) -> None:
