@@ -212,3 +212,11 @@ def test_a_persistent_path_below_a_link_of_the_release_removes_nothing_that_is_s
     service.switch(one, persistent=["files/a"])
     assert (service.base / "shared" / "files" / "a" / "upload").read_text() == "mine"
     assert (service.path / "files" / "a" / "upload").read_text() == "mine"
+
+
+def test_in_place_never_writes_into_a_release_through_its_link(service: Service) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    two = service.stage({"index.html": "two"})
+    sentence = service.remote.refused("switch", **service.request(two, strategy="in-place"))
+    assert "in-place would write into that release" in sentence
+    assert (service.base / "releases" / str(one) / "index.html").read_text() == "one"
