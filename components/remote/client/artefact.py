@@ -92,6 +92,17 @@ def compare(artefact: Artefact, service: str) -> None:
             raise Failure(f"{service}: {path} is not a regular file in {artefact.tree}; {again}.")
         if found.st_size != file["size"] or (found.st_mode & 0o111 != 0) != (file["mode"] == "755"):
             raise Failure(f"{service}: {path} has another size or mode than in its manifest; {again}.")
+    for link in artefact.links:
+        path, target = link["path"], link["target"]
+        try:
+            same = os.readlink(f"{artefact.tree}/{path}") == target
+        except OSError:
+            same = False
+        if not same:
+            raise Failure(f"{service}: {path} is not the link to {target!r} that its manifest lists; {again}.")
+        inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if target.startswith("/") or inside == ".." or inside.startswith(("../", "/")):
+            raise Failure(f"{service}: the link {path!r} leads out of the artefact, to {target!r}; expected one that stays inside.")
 
 
 def lists(artefact: Artefact) -> dict[str, bytes]:

@@ -188,3 +188,18 @@ def test_rights_beyond_the_own_database_are_found() -> None:
     narrow = account.excess(grants[1:2], "`mo\\_votes`.*", "INSERT, SELECT")[0]
     assert "SELECT" not in narrow.replace("GRANT OPTION, ", "").split(", ")
     assert "DROP" in narrow
+
+
+@pytest.mark.parametrize("target", ["../../secrets.env", "/etc/passwd", "..", "b/../../x"])
+def test_a_link_that_leads_out_of_the_artefact_is_refused(tmp_path: Path, target: str) -> None:
+    artefact = _artefact(tmp_path)
+    (tmp_path / "tree/l").symlink_to("a")
+    artefact.manifest["links"] = [{"path": "l", "target": "a"}]
+    compare(artefact, "votes")
+    artefact.manifest["links"] = [{"path": "l", "target": target}]
+    with pytest.raises(Failure, match="not the link"):
+        compare(artefact, "votes")
+    (tmp_path / "tree/l").unlink()
+    (tmp_path / "tree/l").symlink_to(target)
+    with pytest.raises(Failure, match="leads out"):
+        compare(artefact, "votes")
