@@ -163,7 +163,7 @@ def plain_event(event: Any) -> dict[str, Any]:
 
 def _said(error: errors.CommandError) -> str:
     """The engine's own words, without the frame that the Automation API puts round them."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line.split("error:", 1)[1].strip() for line in lines if line.lstrip().startswith("error:")]
+    lines = [line.strip().removeprefix("stderr:").removeprefix("stdout:").strip() for line in str(error).splitlines()]
+    said = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
     told = "\n".join(text for text in dict.fromkeys(said) if text)
     return told or "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."

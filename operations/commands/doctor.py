@@ -52,6 +52,7 @@ def doctor(
 
 
 def _look(root: Path, stack: str, offline: bool) -> list[Finding]:
+    from catalog.settings import StackSettings
     from catalog.settings_file import SettingsError
     from operations import project, settings
 
@@ -59,6 +60,11 @@ def _look(root: Path, stack: str, offline: bool) -> list[Finding]:
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
     findings.append(Finding("catalogue", True, f"{len(services)} services"))
+    source = (root / str(file.settings.get("source") or StackSettings.model_fields["source"].default)).resolve()
+    missing = (
+        f"{source} is missing; build and gates need it: clone it there, or: bin/pulumi config set --stack {stack} mo:source FOLDER"
+    )
+    findings.append(Finding("monorepo", source.is_dir() or None, str(source) if source.is_dir() else missing))
     try:
         loaded = settings.load(root, stack)
     except (SettingsError, Problem) as error:
