@@ -193,7 +193,7 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
     if where == "file" and not settings.allow_file_backend:
         raise pulumi.RunError(
             f"The stack {args.stack} keeps its state in files on this machine, where no other operator sees it: log in to a shared backend "
-            "(docs/state.md), or say that this is meant: bin/pulumi config set mo:allowFileBackend true."
+            f"(docs/state.md), or say that this is meant: bin/pulumi config set --stack {args.stack} mo:allowFileBackend true."
         )
     absent = sorted({s.database.server for s in services.values() if s.database} - settings.servers.keys())
     if absent:
