@@ -36,7 +36,7 @@ from sandbox.site import Site
 CLONE = Path(__file__).resolve().parent.parent
 _PLACE = Path("/var/tmp")
 _FIRST_BASE, _LAST_BASE, _STEP = 20000, 27000, 500
-_NAME = re.compile(r"mo-sandbox-test-(\d+)(-own)?")
+_NAME = re.compile(r"mo-sandbox-test-(\d+)(-own|-e2e)?")
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class _Edge(http.client.HTTPSConnection):
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A running sandbox, one for each pytest process. Tests share it: leave it as found, or call ``reset``."""
-    _remove_stale()
+    remove_stale()
     with free_base() as base:
         layout = Layout(_PLACE / f"mo-sandbox-test-{os.getpid()}", CLONE, base)
         try:
@@ -329,7 +329,7 @@ def _free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _remove_stale() -> None:
+def remove_stale() -> None:
     for folder in _PLACE.iterdir():
         match = _NAME.fullmatch(folder.name)
         if match and not Path(f"/proc/{match[1]}").exists() and folder.stat().st_uid == os.geteuid():
@@ -348,4 +348,4 @@ def _empty(folder: Path, except_for: set[str]) -> None:
             entry.unlink()
 
 
-__all__ = ["CLONE", "DOMAIN", "Answer", "Sandbox", "free_base", "sandbox"]
+__all__ = ["CLONE", "DOMAIN", "Answer", "Sandbox", "free_base", "remove_stale", "sandbox"]

@@ -22,7 +22,7 @@ from catalog.manifest import load
 from catalog.models import Service
 from sandbox import lifecycle
 from sandbox.layout import Layout
-from tests.sandbox_fixture import CLONE, Sandbox, free_base
+from tests.sandbox_fixture import CLONE, Sandbox, free_base, remove_stale
 
 RAN = re.compile(r"^ *[+~-]+ +(\S+) (\S+) (created|updated|replaced|deleted)\b")
 
@@ -130,13 +130,14 @@ def ran(output: str) -> set[str]:
 @contextmanager
 def deployment() -> Iterator[Deployment]:
     """A fresh one; all of it goes at the end."""
+    remove_stale()
     with free_base() as base, tempfile.TemporaryDirectory(prefix="mo-e2e-", dir="/var/tmp") as scratch:
         os.chmod(scratch, 0o755)
         clone = Path(scratch) / "clone"
         subprocess.run(["git", "clone", "-q", str(CLONE), str(clone)], check=True)
         _overlay(clone)
         (clone / ".venv").symlink_to(CLONE / ".venv")
-        layout = Layout(Path(scratch) / "host", clone, base)
+        layout = Layout(Path(f"/var/tmp/mo-sandbox-test-{os.getpid()}-e2e"), clone, base)
         try:
             made = Deployment(clone, Sandbox(lifecycle.up(layout)))
             made.run("bin/pulumi", "stack", "select", "--create", "sandbox")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pytest
@@ -165,7 +166,7 @@ NOTE = {"update": 3, "reason": "the login is broken", "author": "anna", "time": 
 )
 def test_a_rollback_note_without_a_set_or_left_behind_opens_no_gate(tmp_path: Path, note: dict[str, object], named: bool) -> None:
     votes = put(tmp_path, artefact("votes"))
-    more = {"releases": {"votes": votes.release}} if named else {}
+    more: dict[str, Any] = {"releases": {"votes": votes.release}} if named else {}
     with pytest.raises(pulumi.RunError, match="mo:rollback passes the quality gates by"):
         run(tmp_path, rollback=note, **more)
     assert not (tmp_path / ".mo").exists()
@@ -173,7 +174,7 @@ def test_a_rollback_note_without_a_set_or_left_behind_opens_no_gate(tmp_path: Pa
 
 def test_a_rollback_passes_red_gates_for_releases_on_the_host_alone(tmp_path: Path) -> None:
     votes = put(tmp_path, artefact("votes"))
-    asked = {
+    asked: dict[str, Any] = {
         "rollback": NOTE,
         "releases": {"votes": votes.release},
         "judgement": Judgement(FIGURES, bypassed=("coverage: 70 %, at least 80 needed",)),
