@@ -36,7 +36,7 @@ from sandbox.site import Site
 CLONE = Path(__file__).resolve().parent.parent
 _PLACE = Path("/var/tmp")
 _FIRST_BASE, _LAST_BASE, _STEP = 20000, 27000, 500
-_NAME = re.compile(r"mo-sandbox-test-(\d+)(-own|-e2e)?")
+_NAME = re.compile(r"mo-sandbox-test-(\d+)(-own)?")
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ class Case:
 
         Only where nothing failed for them, and what was done is nothing or what the recorded preview announced.
         """
-        if step["exit"] == 0 or not (expected / "preview.json").exists():
+        if step["exit"] == 0 or not all((expected / name).exists() for name in ("preview.json", "export.json")):
             return frozenset()
         announced = {(each["op"], each["urn"]) for each in (_json(expected / "preview.json") or {}).get("steps") or []}
         if not (expected / "events.jsonl").exists():

@@ -137,7 +137,7 @@ def deployment() -> Iterator[Deployment]:
         subprocess.run(["git", "clone", "-q", str(CLONE), str(clone)], check=True)
         _overlay(clone)
         (clone / ".venv").symlink_to(CLONE / ".venv")
-        layout = Layout(Path(f"/var/tmp/mo-sandbox-test-{os.getpid()}-e2e"), clone, base)
+        layout = Layout(Path(scratch) / "host", clone, base)
         try:
             made = Deployment(clone, Sandbox(lifecycle.up(layout)))
             made.run("bin/pulumi", "stack", "select", "--create", "sandbox")

@@ -247,6 +247,7 @@ def test_a_terminals_interrupt_does_not_reach_a_command_but_kill_children_does(
     made: command.CommandProvider, tmp_path: Path
 ) -> None:
     outcome: list[str] = []
+    handler = signal.getsignal(signal.SIGINT)
 
     def work() -> None:
         try:
@@ -267,4 +268,4 @@ def test_a_terminals_interrupt_does_not_reach_a_command_but_kill_children_does(
     assert outcome
     assert outcome[0].startswith(("signal: terminated", "signal: killed"))
     assert subprocess.run(["kill", "-0", str(child)], capture_output=True, check=False).returncode != 0
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
