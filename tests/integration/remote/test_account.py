@@ -32,6 +32,8 @@ def account(remote: Remote, mariadb: MariaDB, user: str, database: str, **more: 
 def test_makes_the_account_and_takes_it_over_again_with_any_password(remote: Remote, mariadb: MariaDB) -> None:
     mariadb.query("CREATE DATABASE IF NOT EXISTS mo_votes")
     mariadb.query("CREATE DATABASE IF NOT EXISTS mo_other")
+    # Other tests on this server may have made it.
+    mariadb.query("DROP USER IF EXISTS 'svc_votes'@'127.0.0.1'")
     logged = mariadb.log.stat().st_size
     first = remote.run("account", **account(remote, mariadb, "svc_votes", "mo_votes"))
     # The server's own log, which prints every statement, has the account but not its password.
