@@ -44,7 +44,7 @@ def _marked(name: str) -> object:
 
 @pytest.mark.parametrize("name", [_marked(name) for name in _names()])
 def test_case_replays_as_recorded(name: str, cases: Path) -> None:
-    outcomes = replay.replay_case(cases / name)
+    outcomes = replay.replay_case(cases / name, attempts=3)
     differing = [f"{step.name}: {line}" for step in outcomes if step.outcome == "differs" for line in step.differences]
     assert outcomes
     assert not differing, "\n".join(differing)
