@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -184,8 +184,3 @@ class Emit(Protocol):
     """
 
     def __call__(self, event: dict[str, Any]) -> None: ...
-
-
-def topological_removal(resources: Iterable[ResourceState]) -> list[ResourceState]:
-    """The resources in an order in which each can be deleted: the reverse of the checkpoint's order."""
-    return list(reversed(list(resources)))
