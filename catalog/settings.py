@@ -6,7 +6,7 @@ machine knows. The sandbox uses it; ``catalog.settings_file.load`` merges it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -100,10 +100,50 @@ class ProvenanceSettings(Settings):
     builder: str = "https://menschlichkeit-oesterreich.at/mo-deploy/local"
 
 
+class NotifySettings(Settings):
+    """Who is told of each deployment. ``url``: the webhook of n8n's deployment workflow (``https://n8n.<domain>/webhook/deployment``);
+    ``None``: nobody. What is sent is signed with the secret ``mo:webhookSecret`` (docs/monitoring.md)."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=500)] | None = None
+
+
 class WindowSettings(Settings):
     """When to deploy: ``saturday`` 08:00–14:00 UTC; outside it a warning, or a refusal."""
 
     outside: Literal["warn", "refuse", "allow"] = "warn"
+
+
+Flow = Literal[
+    "registration", "login-and-profile", "donation", "game-achievement", "support-ticket", "newsletter-subscription", "consent"
+]
+"""The end-to-end flows of the specification."""
+FLOWS: tuple[Flow, ...] = get_args(Flow)
+
+
+class ValidationSettings(Settings):
+    """What is asked after an update. Folders are relative to the project."""
+
+    flows: tuple[Flow, ...] = FLOWS
+    """The flows that are tried, where their services are deployed."""
+    flow_mode: Literal["write", "look"] = "look"
+    """``write``: to the end, leaving marked test data; ``look``: up to the last click, which leaves nothing."""
+    max_failed_percent: float = Field(default=10, ge=0, lt=100)
+    """A larger share of failed flows takes the update back."""
+    mailbox: str | None = None
+    """Where mail to ``*@flows.invalid`` lands as ``*.eml`` files (the sandbox's sink); without it no registration can be verified."""
+    baselines: str = "baselines"
+    """The frontend's pictures to compare with, one folder a stack."""
+    max_changed_percent: float = Field(default=0.5, ge=0, lt=100)
+    """How many of a picture's pixels may differ."""
+    lighthouse: tuple[ServiceKey, ...] | None = None
+    """The services whose pages Lighthouse looks at; ``None``: every one."""
+
+
+class TodoSettings(Settings):
+    """The item that a good deploy ticks: ``- [ ] <item>`` in ``file`` of the monorepo, the item's text exactly."""
+
+    file: str = "TODO.md"
+    item: str = Field(min_length=1)
 
 
 class RollbackSettings(Settings):
@@ -127,6 +167,8 @@ class StackSettings(Settings):
     gates: GateSettings
     provenance: ProvenanceSettings = ProvenanceSettings()
     window: WindowSettings = WindowSettings()
+    validation: ValidationSettings = ValidationSettings()
+    todo: TodoSettings | None = None
     services: tuple[str, ...] = ()
     """Services besides those that the catalogue gives this stack."""
     source: str = "../monorepo"
@@ -154,6 +196,8 @@ class OwnerSecrets(Settings):
     """The text of the key; ``None``: the file ``host.keyFile`` or the agent."""
     smtp_user: SecretStr | None = None
     smtp_password: SecretStr | None = None
+    webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Signs what ``notify.url`` is sent; the receiver has the same (n8n: ``MO_WEBHOOK_SECRET``)."""
 
     def admin_password(self, server: str) -> SecretStr | None:
         """The administrator's password of a server by its name."""

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from catalog.models import Service
 from operations.progress import STEPS, Progress, ServiceProgress, State
-from operations.smoke import Answer
+from operations.validation.smoke import Answer
 
 _SIGN: dict[State, tuple[str, str]] = {
     "waits": ("·", "dim"),

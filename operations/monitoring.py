@@ -21,10 +21,11 @@ from monitoring.statuspage import State, statuspage
 from monitoring.textfile import DeploymentMetrics, textfile
 from monitoring.write import Written
 from monitoring.write import write as put
-from operations import project, release_set, smoke
+from operations import project, release_set
 from operations.engine import Engine
 from operations.problem import Problem
 from operations.report import TRENDS
+from operations.validation import smoke
 
 Files = dict[str, str]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from components.plan import size
 from operations.progress import Progress
-from operations.smoke import Answer
+from operations.validation.smoke import Answer
 
 FOLDER = "quality-reports"
 TRENDS = "deployments.jsonl"

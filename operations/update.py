@@ -14,12 +14,13 @@ from catalog.models import Service
 from catalog.settings import GateSettings
 from components import artefacts
 from evidence import collect, judge, waivers
-from operations import display, project, release_set, report, smoke
+from operations import display, project, release_set, report
 from operations.engine import Engine
 from operations.problem import Problem
 from operations.progress import Progress
 from operations.project import StackFile
-from operations.smoke import Answer
+from operations.validation import smoke
+from operations.validation.smoke import Answer
 
 
 @dataclass

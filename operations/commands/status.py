@@ -16,9 +16,10 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
     """
     from rich.table import Table
 
-    from operations import display, project, release_set, smoke
+    from operations import display, project, release_set
     from operations.engine import Engine
     from operations.problem import Problem
+    from operations.validation import smoke
 
     file = project.stack_file(stack)
     services = project.chosen(project.services_of(stack, file), only)

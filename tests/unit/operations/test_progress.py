@@ -13,7 +13,7 @@ from catalog import reader
 from operations import display
 from operations.engine import plain_event
 from operations.progress import Progress, cleaned
-from operations.smoke import Answer
+from operations.validation.smoke import Answer
 
 URN = "urn:pulumi:sandbox::mo-deploy::mo:deploy:Platform$command:local:Command::"
 

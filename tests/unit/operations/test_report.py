@@ -8,7 +8,7 @@ from pathlib import Path
 from operations import report
 from operations.progress import Progress
 from operations.report import GateLine, Report
-from operations.smoke import Answer
+from operations.validation.smoke import Answer
 
 
 def _report(**changes: object) -> Report:

@@ -1,0 +1,39 @@
+"""What one phase of a deployment hands on, and what a validating phase may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catalog.models import Service
+from catalog.settings import StackSettings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one phase.
+
+    ``summary``: one line for terminal, journal and report; ``details``: JSON, without secrets; ``rollback``: why everything must go back
+    to the former release set, ``None`` where nothing asks for that.
+    """
+
+    name: str
+    ok: bool
+    summary: str
+    details: dict[str, Any] = field(default_factory=dict)
+    rollback: str | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """``root``: the project; ``services``: those that are deployed; ``releases``: what each must serve; ``folder``: for JUnit, JSON,
+    pictures and videos of this run (``quality-reports/<run id>/``)."""
+
+    root: Path
+    stack: str
+    settings: StackSettings
+    services: Mapping[str, Service]
+    releases: Mapping[str, str]
+    folder: Path
