@@ -167,6 +167,7 @@ class StackSettings(Settings):
     gates: GateSettings
     provenance: ProvenanceSettings = ProvenanceSettings()
     window: WindowSettings = WindowSettings()
+    notify: NotifySettings = NotifySettings()
     validation: ValidationSettings = ValidationSettings()
     todo: TodoSettings | None = None
     services: tuple[str, ...] = ()

@@ -61,6 +61,7 @@ def overlay(site: Site) -> dict[str, Any]:
             },
         },
         "mail": {"host": "127.0.0.1", "port": layout.port("smtp")},
+        "notify": {"url": f"http://127.0.0.1:{layout.port('hooks')}/webhook/deployment"},
         "github": {"owner": OWNER, "repository": REPOSITORY, "baseUrl": f"http://127.0.0.1:{layout.port('github')}/"},
         "secrets": {
             "pleskAdminPassword": site.passwords["plesk"],
@@ -69,6 +70,7 @@ def overlay(site: Site) -> dict[str, Any]:
             "githubToken": site.passwords["github-token"],
             "smtpUser": SMTP_USER,
             "smtpPassword": site.passwords["smtp-password"],
+            "webhookSecret": site.passwords["webhook-secret"],
         },
     }
 

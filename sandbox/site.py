@@ -15,7 +15,15 @@ from sandbox import account
 from sandbox.layout import DOMAIN, PROCESS_OFFSET, PROCESSES, Layout, SandboxError
 from sandbox.processes import Daemon
 
-_SECRETS = ("plesk", "external-mariadb", "external-postgresql", "postgresql-superuser", "github-token", "smtp-password")
+_SECRETS = (
+    "plesk",
+    "external-mariadb",
+    "external-postgresql",
+    "postgresql-superuser",
+    "github-token",
+    "smtp-password",
+    "webhook-secret",
+)
 
 
 @dataclass(frozen=True)
