@@ -5,7 +5,7 @@ PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
 
-.PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format gates bench clean
+.PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format docs gates bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ check: setup ## types, lint, format, shell programs, import rules
 
 format: ## format the code
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+docs: setup ## write docs/commands.md from the commands
+	@$(PY) -m operations.reference > docs/.commands.md && mv docs/.commands.md docs/commands.md
 
 gates: setup ## run the real tools on the sandbox's monorepo and site, print the table of gates
 	@$(PY) -m operations.gates

@@ -1,31 +1,38 @@
-"""``bin/mo``: the operator's command line. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 stopped by the operator at a question;
-7 drift found; 130 stopped with Ctrl-C."""
+"""``bin/mo``: the operator's command line. Its exit codes: ``operations/exit_codes.py``."""
 
 from __future__ import annotations
 
 import sys
 
 import typer
+from typer._completion_classes import completion_init
 
+from operations import help as pages
+from operations.completion import VARIABLE
+from operations.exit_codes import INTERRUPTED, STOPPED
 from operations.problem import Problem
 
-INTERRUPTED = 130
-STOPPED = "mo: stopped; what had begun is finished or put back by the next run.\n"
+SAID_WHEN_STOPPED = "mo: stopped; what had begun is finished or put back by the next run.\n"
 
 app = typer.Typer(
     name="mo",
     help="Deploys the web services of menschlichkeit-oesterreich.at. Start with `bin/mo doctor`, then `bin/mo deploy`.",
+    cls=pages.Group,
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,  # Typer's own scripts name the program by its path; `bin/mo completion` prints ones that work
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 
 
 def register() -> None:
-    """Adds the commands; those that import much do it only when they run."""
+    """Adds the commands, once; those that import much do it only when they run."""
+    if app.registered_commands:
+        return
     from operations.commands import (
         build,
+        completion,
         demo,
         deploy,
         doctor,
@@ -53,27 +60,30 @@ def register() -> None:
         export.export,
         logs.logs,
         demo.demo,
+        completion.completion,
     )
     for function in commands:
         app.command()(function)
     app.add_typer(snapshots.app)
+    pages.arrange(app)
 
 
 def main() -> None:
     """Runs the command line; a ``Problem`` is shown as it is, on stderr."""
     try:
         register()
-        app(prog_name="bin/mo")
+        completion_init()
+        app(prog_name="bin/mo", complete_var=VARIABLE)
     except Problem as problem:
         sys.stderr.write(f"mo: {problem}\n")
         raise SystemExit(problem.code) from None
     except KeyboardInterrupt:
-        sys.stderr.write(STOPPED)
+        sys.stderr.write(SAID_WHEN_STOPPED)
         raise SystemExit(INTERRUPTED) from None
     except SystemExit as ended:
         # Typer has turned Ctrl-C into 130 without a word, and Ctrl-C at a question (or no answer to it) into "Aborted." and 1.
         if ended.code == INTERRUPTED:
-            sys.stderr.write(STOPPED)
+            sys.stderr.write(SAID_WHEN_STOPPED)
         if isinstance(ended.__context__, typer.Abort):
-            raise SystemExit(3) from None
+            raise SystemExit(STOPPED) from None
         raise

@@ -16,6 +16,7 @@ from catalog.models import Service
 from catalog.settings import ProvenanceSettings
 from operations import build as builds
 from operations.build import Built, Event, Outcome, Signer
+from operations.options import complete_service, complete_stack
 from operations.problem import Problem
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -33,16 +34,24 @@ class Wanted:
 
 
 def build(
-    services: Annotated[list[str] | None, typer.Argument(help="Services to build; all of the stack where none is named.")] = None,
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="Services to build; all of the stack where none is named.", autocompletion=complete_service),
+    ] = None,
     stack: Annotated[
-        str, typer.Option("--stack", "-s", help="Whose services and `mo:source` count.", envvar="PULUMI_STACK")
+        str,
+        typer.Option(
+            "--stack", "-s", help="Whose services and `mo:source` count.", envvar="PULUMI_STACK", autocompletion=complete_stack
+        ),
     ] = "sandbox",
     source: Annotated[Path | None, typer.Option(help="The monorepo's checkout, instead of the stack's `mo:source`.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the artefacts go.")] = PROJECT / "dist",
+    out: Annotated[Path, typer.Option(help="Where the artefacts go.", show_default="dist")] = PROJECT / "dist",
     key: Annotated[
         Path,
         typer.Option(
-            help="Ed25519 key (PEM, mode 600) that signs the attestation; made where it is not there.", envvar="MO_SIGNING_KEY"
+            help="Ed25519 key (PEM, mode 600) that signs the attestation; made where it is not there.",
+            envvar="MO_SIGNING_KEY",
+            show_default=".mo/signing.pem",
         ),
     ] = PROJECT / KEY,
     jobs: Annotated[int | None, typer.Option(help="Services built at the same time; one for each processor.", min=1)] = None,
@@ -50,7 +59,7 @@ def build(
 ) -> None:
     """Builds what changed and nothing else.
 
-    Examples: `bin/mo build`, `bin/mo build votes api`, `bin/mo build --source ../monorepo --json`.
+    Examples: `bin/mo build`; `bin/mo build votes api`; `bin/mo build --source ../monorepo --json`.
 
     Exit code 0: every service has an artefact of its present source. 1: at least one failed (the others are built); each is named with the
     last lines of its log.

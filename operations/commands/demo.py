@@ -13,7 +13,7 @@ STACK = "sandbox"
 def demo() -> None:
     """Builds the sandbox's monorepo, makes the gates' reports, deploys every service to the sandbox host, and asks each one.
 
-    Exit code 0 only where every service answers HTTP 200.
+    Exit code 0 only where every service answers HTTP 200. Example: `bin/mo demo`.
     """
     from operations import build, display, project, release_set
     from operations.commands import build as building

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from operations.options import DEFAULT_STACK, Stack
+from operations.options import DEFAULT_STACK, ServiceName, Stack
 
 PAUSE = 2.0
 """Seconds between two looks with ``--follow``."""
@@ -17,7 +17,7 @@ _ERRORS = 'grep -F -- "$1" ../../../../logs/error.log 2>/dev/null | tail -n "$0"
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="The service.")],
+    service: ServiceName,
     stack: Stack = DEFAULT_STACK,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines of each log.", min=1, max=2000)] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what is added, until stopped.")] = False,

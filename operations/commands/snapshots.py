@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.options import DEFAULT_STACK, AsJson, Stack, Yes
+from operations.options import DEFAULT_STACK, AsJson, ServiceName, Stack, Yes
 
 if TYPE_CHECKING:
     from catalog.models import Service
 
 app = typer.Typer(name="snapshots", help="Lists, makes, pins and restores snapshots of a service's database.", no_args_is_help=True)
 
-ServiceName = Annotated[str, typer.Argument(help="The service.")]
 SnapshotName = Annotated[str, typer.Argument(help="The snapshot's name (`bin/mo snapshots list`).")]
 
 
