@@ -45,6 +45,8 @@ class ServiceFacts(_Read):
     schema_version: str | None = None
     database: bool | None = None
     """Whether the database is there."""
+    reachable: bool | None = None
+    """Whether the database takes the service's own account now; ``None`` where that could not be tried (no secrets yet, no client)."""
     lacks: tuple[str, ...] = ()
     """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
 
@@ -63,6 +65,9 @@ class Facts(_Read):
     """Program → its path on the host, or ``None`` where there is none."""
     free_bytes: int | None = None
     quota_bytes: int | None = None
+    """What is left of the account's quota; ``None`` where it has none."""
+    size_bytes: int | None = None
+    """The account's quota, else the size of its file system."""
     servers: dict[str, ServerFacts] = {}
 
     def of(self, service: str) -> ServiceFacts:

@@ -32,7 +32,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     for name in SCRIPT:
         with open(f"{HOST_FOLDER}/{name}", "rb") as file:
             texts.append(file.read())
-    reply = _ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]))
+    reply = ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]))
     return _result(host, services, reply)
 
 
@@ -72,7 +72,8 @@ def _here(key: str, wanted: str) -> bool:
     return False
 
 
-def _ask(host: Host, script: bytes) -> Reply:
+def ask(host: Host, script: bytes, what: str = "facts") -> Reply:
+    """Sends a whole script over stdin, so that asking writes nothing, and gives what it said. Raises ``Failure`` where it does not end."""
     for _ in range(ATTEMPTS):
         host.master.ensure()
         host.master.forward_socks()
@@ -84,13 +85,13 @@ def _ask(host: Host, script: bytes) -> Reply:
         for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
             reply.take(line)
         if reply.failure is not None:
-            raise Failure(f"facts on {host.connection.name}: {reply.failure}")
+            raise Failure(f"{what} on {host.connection.name}: {reply.failure}")
         if reply.all("end"):
             return reply
         if done.returncode != 255:
             break
     tail = "; ".join([*reply.noise, done.stderr.decode(errors="replace").strip()])[-300:]
-    raise Failure(f"facts on {host.connection.name}: the question ended with code {done.returncode}: {tail}")
+    raise Failure(f"{what} on {host.connection.name}: the question ended with code {done.returncode}: {tail}")
 
 
 def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None,
             "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
-            "interrupted": False, "unmanaged": [], "unmanaged_count": 0, "problem": None,
+            "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
     needs = [values[0] for values in reply.all("needs")]
     texts: dict[tuple[str, str], list[str]] = {}
@@ -120,12 +121,14 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
         found[name]["lacks"] = [*needs, *found[name]["lacks"]]
         if found[name]["database"] and entry.get("migrate") and found[name]["applied"] is None:
             found[name]["applied"] = []
-    free = reply.first("free")
-    quota = reply.first("quota").split()
-    left = (int(quota[1]) - int(quota[0])) * 1024 if len(quota) == 2 and all(part.isdigit() for part in quota) else None
+    space = [int(part) * 1024 if part.isdigit() else None for part in next(iter(reply.all("space")), [])]
+    free, size = (space[0], space[1]) if len(space) == 2 else (None, None)
+    quota = [int(part) * 1024 for part in reply.first("quota").replace("*", "").split() if part.isdigit()]
+    used, limit = (quota[0], quota[1]) if len(quota) == 2 and quota[1] else (0, None)
     return {
         "host": host.connection.name, "services": found, "programs": {values[0]: values[1] or None for values in reply.all("program")},
-        "free_bytes": int(free) * 1024 if free.isdigit() else None, "quota_bytes": left, "servers": _servers(host, reply), "needs": needs,
+        "free_bytes": free, "quota_bytes": None if limit is None else max(0, limit - used), "size_bytes": limit or size,
+        "servers": _servers(host, reply), "needs": needs,
     }  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
     elif key == "lacks":
         known["lacks"].append(values[0])
     elif key == "database":
-        known["database"] = True if values[0] == "yes" else None
+        known["database"] = known["reachable"] = True if values[0] == "yes" else None
         known["problem"] = values[1] if len(values) > 1 else known["problem"]
     elif key == "db-of":
         known["database_bytes"] = int(float(values[2])) if len(values) > 2 and values[2] else None
@@ -159,7 +162,7 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
         value = values[0] if values and values[0] not in ("", "NULL") else None
         known["schema"] = known["schema_version"] = value
     elif key == "dberror-of":
-        known["problem"] = values[0]
+        known["problem"], known["reachable"] = values[0], False
         known["database"] = False if "Unknown database" in values[0] or "does not exist" in values[0] else None
 
 

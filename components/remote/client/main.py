@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STEPS = ("stage", "env", "account", "switch", "health", "facts", "prune", "connect", "exec", "gate", "snapshot")
+STEPS = ("stage", "env", "account", "switch", "health", "facts", "files", "prune", "connect", "exec", "gate", "snapshot")
 MAX_REQUEST_BYTES = 16 << 20
 
 
