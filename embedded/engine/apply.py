@@ -193,14 +193,14 @@ def _refresh(run: Deployment, step: Step) -> None:
     if old.external:
         new.inputs = old.inputs  # they are not ours to know
     new.init_errors = []
-    changed = not paths.same(new.inputs or {}, old.inputs or {}) or not paths.same(new.outputs, old.outputs or {})
-    if changed:
+    if not paths.same(new.inputs or {}, old.inputs or {}) or not paths.same(new.outputs, old.outputs or {}):
         new.modified = now()
     step.new = new
     _mark_secrets(new)
     if old.external:
         step.refresh_result = "update" if not paths.same(old.outputs or {}, new.outputs or {}) else "same"
-    elif changed:
+    else:
+        # Also where nothing was changed outside: a provider may see a difference in what it has written itself (a hashed password).
         diff = run.generator.diff_resource(provider, new, new.inputs or {}, new.outputs, old.inputs or {}, old.ignore_changes)
         step.refresh_result = "same" if diff.changes == "none" else "update"
         step.diffs, step.detailed = diff.diffs, _inverted(diff)

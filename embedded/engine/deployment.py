@@ -59,6 +59,9 @@ class Deployment:
         self._expected = 0
         self._stack_outputs: OutputsGoal | None = None
         self._skipped: set[str] = set()
+        self.duplicates: set[str] = set()
+        self._announced: set[str] = set()
+        self._announcing = threading.Lock()
 
     @property
     def parallel(self) -> int:
@@ -70,6 +73,19 @@ class Deployment:
         if self._graph is None:
             self._graph = Graph(self.resources)
         return self._graph
+
+    def announce(self, parent: str, type_: str, name: str) -> None:
+        """Notes that the program has named a resource, before its request is complete (it may wait for a default provider).
+
+        Which of two resources of one name comes first is chance; where both are known in time, nothing is done to either.
+        """
+        urn = self.urn(parent, type_, name)
+        with self._announcing:
+            (self.duplicates if urn in self._announced else self._announced).add(urn)
+
+    def urn(self, parent: str, type_: str, name: str) -> str:
+        """The URN of a resource of this stack."""
+        return urns.make(self.project.stack, self.project.name, urns.qualified_type(parent), type_, name)
 
     def ensure_provider(self, state: ResourceState) -> None:
         """Loads the provider that looks after the old ``state``."""
@@ -237,7 +253,7 @@ class Deployment:
 
     def _urn_of(self, item: object) -> str:
         if isinstance(item, (Goal, ReadGoal)):
-            return urns.make(self.project.stack, self.project.name, urns.qualified_type(item.parent), item.type, item.name)
+            return self.urn(item.parent, item.type, item.name)
         return item.urn if isinstance(item, OutputsGoal) else ""
 
     def _complete(self) -> None:

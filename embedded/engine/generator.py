@@ -312,9 +312,8 @@ class Generator(Comparison):
     # What the decisions are made of
 
     def _new_urn(self, parent: str, type_: str, name: str) -> str:
-        project = self.run.project
-        urn = urns.make(project.stack, project.name, urns.qualified_type(parent), type_, name)
-        if urn in self.urns:
+        urn = self.run.urn(parent, type_, name)
+        if urn in self.urns or urn in self.run.duplicates:
             self.run.events.error(f"Duplicate resource URN '{urn}'; try giving it a unique name", urn)
             raise Bail(f"duplicate URN {urn}")
         self.urns.add(urn)

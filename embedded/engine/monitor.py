@@ -141,6 +141,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         ):
             if used:
                 self._refuse(context, what)
+        self._run.announce(request.parent, request.type, request.name)
         try:
             goal = self._goal(request, context)
         except (WireError, ValueError) as error:
@@ -226,6 +227,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return goal
 
     def ReadResource(self, request: Any, context: Any) -> Any:
+        self._run.announce(request.parent, request.type, request.name)
         package = urns.package_of(request.type)
         provider = request.provider or self._default(package, request.version, context)
         if provider.startswith("denied:"):

@@ -251,7 +251,9 @@ class BridgedProvider(ABC):
         except ProviderError as error:
             partial = {key: value for key, value in {**old, **given}.items() if key != "id"}
             message = f"updating {resource.urn}: {_occurred(str(error))}"
-            raise ProviderError(message, id=resource.id, outputs=self._finished(resource, resource.id, partial, news)) from None
+            # An earlier update may have changed the id that Terraform knows (a renamed role); the engine's own stays.
+            identity = str(old.get("id") or resource.id)
+            raise ProviderError(message, id=resource.id, outputs=self._finished(resource, identity, partial, news)) from None
         return self._finished(resource, str(outputs.get("id", resource.id)), outputs, news)
 
     def delete(self, resource: Resource, inputs: PropertyMap, outputs: PropertyMap, *, timeout: float) -> None:

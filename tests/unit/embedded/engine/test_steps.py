@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
+from embedded.engine.deployment import Deployment
 from embedded.model import PendingOperation
-from embedded.providers.base import ProviderError
+from embedded.providers.base import Diff, ProviderError
 from embedded.values import Secret
 from tests.unit.embedded.engine.stage import STACK, Body, Client, FakeProvider, Stage, urn, with_config
 
@@ -257,6 +259,39 @@ def test_duplicate_names_and_bad_inputs_are_refused(stage: Stage) -> None:
     assert "Duplicate resource URN" in stage.errors()[0]
     assert not stage.run(lambda program: program.thing("z", {"bad": True})).ok
     assert stage.errors()[0] == "test:m:Thing resource 'z': property bad value {True} has a problem: it is bad"
+
+
+def test_a_refresh_shows_what_the_provider_sees_in_an_unchanged_state(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.run(chain({"x": 1}))
+    monkeypatch.setattr(FakeProvider, "diff", lambda *_: Diff("some", diffs=["x"], detailed={"x": {"kind": "add"}}))
+    result = stage.run(None, "refresh")
+    assert result.changes == {"same": 1, "update": 3}
+    ended = [event["resOutputsEvent"]["metadata"] for event in stage.events if "resOutputsEvent" in event]
+    assert {each["urn"]: each["detailedDiff"] for each in ended}[urn("a")] == {"x": {"diffKind": "delete", "inputDiff": False}}
+
+
+def test_neither_of_two_resources_of_one_name_is_made(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[str] = []
+    both, announce, configured = threading.Event(), Deployment.announce, FakeProvider.check_config
+
+    def announced(run: Deployment, parent: str, type_: str, name: str) -> None:
+        announce(run, parent, type_, name)
+        named.append(name)
+        if named.count("a") == 2:
+            both.set()
+
+    def waiting(*arguments: Any) -> Any:
+        assert both.wait(30)
+        return configured(*arguments)
+
+    def twice(program: Client) -> None:
+        program.together(lambda: program.thing("a", {"x": 1}), lambda: program.thing("a", {"x": 2}))
+
+    monkeypatch.setattr(Deployment, "announce", announced)
+    monkeypatch.setattr(FakeProvider, "check_config", waiting)
+    assert not stage.run(twice).ok
+    assert stage.errors() == [f"Duplicate resource URN '{urn('a')}'; try giving it a unique name"]
+    assert stage.world.calls == []
 
 
 def test_an_unknown_package_is_refused_by_name(stage: Stage) -> None:
