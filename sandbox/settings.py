@@ -63,6 +63,7 @@ def overlay(site: Site) -> dict[str, Any]:
         "mail": {"host": "127.0.0.1", "port": layout.port("smtp")},
         "notify": {"url": f"http://127.0.0.1:{layout.port('hooks')}/webhook/deployment"},
         "github": {"owner": OWNER, "repository": REPOSITORY, "baseUrl": f"http://127.0.0.1:{layout.port('github')}/"},
+        "validation": {"mailbox": str(layout.mail), "baselines": str(layout.directory / "baselines")},
         "secrets": {
             "pleskAdminPassword": site.passwords["plesk"],
             "externalMariadbAdminPassword": site.passwords["external-mariadb"],

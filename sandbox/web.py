@@ -105,7 +105,7 @@ _PROXY = """\
         location / {{
             proxy_pass http://127.0.0.1:{port};
             proxy_http_version 1.1;
-            proxy_set_header Host $host;
+            proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_read_timeout 60s;

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 from operations.gates.context import Context, StepError
 from operations.gates.node import installed, version
 from operations.gates.own_checks import stack_settings
+from operations.validation.browser import BrowserError, Site, chromium
 
 PAGES = ("main", "frontend", "games")
 """Services whose first page is looked at before a deploy; after it, every service is."""
@@ -17,33 +17,28 @@ _FLAGS = "--headless=new --no-sandbox --ignore-certificate-errors --disable-dev-
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-def chromium() -> str:
-    """The browser's program. Raises ``StepError`` where there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    raise StepError("there is no Chromium: install Debian's package chromium")
-
-
 def pages(context: Context) -> Iterator[tuple[str, str]]:
     """``(service, URL)`` of each page to look at."""
     from catalog import reader
 
     settings = stack_settings(context)
-    edge = settings.edge
-    port = "" if edge.port == (443 if edge.scheme == "https" else 80) else f":{edge.port}"
-    services = reader.read().of_stack(context.stack, settings.services)
+    site = Site(settings, reader.read().of_stack(context.stack, settings.services))
     for key in PAGES:
-        if key in services:
-            host = services[key].host
-            yield key, f"{edge.scheme}://{host + '.' if host else ''}{settings.domain}{port}/"
+        if key in site.services:
+            yield key, site.url(key)
+
+
+def _chromium() -> str:
+    try:
+        return chromium()
+    except BrowserError as error:
+        raise StepError(str(error)) from None
 
 
 def lighthouse(context: Context) -> None:
     """Leaves ``lighthouse-<service>.json`` for each page."""
     tools = installed(context)
-    browser = chromium()
+    browser = _chromium()
     found = list(pages(context))
     for service, _ in found:
         context.forget(f"lighthouse-{service}.json")
@@ -72,7 +67,7 @@ def axe(context: Context) -> None:
     results: list[Any] = []
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
             tab = browser.new_context(ignore_https_errors=True, bypass_csp=True).new_page()
             for _, url in pages(context):
                 answer = tab.goto(url, wait_until="networkidle", timeout=60_000)

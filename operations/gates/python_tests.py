@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from operations.gates.browser import chromium
+from catalog.settings import FLOWS
 from operations.gates.context import Context, StepError
 from operations.gates.own_checks import stack_settings
 
@@ -48,32 +48,33 @@ def _suite(context: Context, folder: Path, name: str, python: str) -> None:
     context.forget(name)
     if not any(folder.rglob("test_*.py")):
         raise StepError(f"there are no tests in {folder}")
-    _pytest(context, [python, "-m", "pytest", str(folder)], folder.parents[1], name)
-
-
-def _pytest(context: Context, command: list[str], cwd: Path, name: str, env: Mapping[str, str] | None = None) -> None:
     with context.scratch() as scratch:
         options = ["-q", "-p", "no:cacheprovider", f"--junitxml={scratch / name}", "-o", "junit_logging=no"]
-        done = context.run([*command, *options], cwd, accept=(0, 1), timeout=900, env=env)
+        done = context.run([python, "-m", "pytest", str(folder), *options], folder.parents[1], accept=(0, 1), timeout=900)
         context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode)
 
 
 def end_to_end(context: Context) -> None:
-    """Leaves ``e2e.xml``: a visitor's flows through the running site, in Chromium. They write, so they are not run on production."""
-    context.forget("e2e.xml")
+    """Leaves ``e2e.xml``: the seven flows through the running site, in Chromium. They write, so they are not run on production."""
+    from catalog import reader
+    from operations.validation import flows
+    from operations.validation.browser import BrowserError, Site
+
+    name = "e2e.xml"
+    context.forget(name)
     if context.stack == "production":
         raise StepError(
             "the end-to-end flows write data: run them on staging (mo gates --stack staging --run) and pass that report on"
         )
     settings = stack_settings(context)
-    env = {
-        "MO_FLOWS_DOMAIN": settings.domain,
-        "MO_FLOWS_PORT": str(settings.edge.port),
-        "MO_FLOWS_CHROMIUM": chromium(),
-        "PYTHONPATH": str(context.project),
-    }
-    flows = Path(__file__).resolve().parent / "flows"
-    _pytest(context, [sys.executable, "-m", "pytest", "-o", "python_files=flow_*.py", str(flows)], context.project, "e2e.xml", env)
+    site = Site(settings, reader.read().of_stack(context.stack, settings.services))
+    mailbox = context.project / settings.validation.mailbox if settings.validation.mailbox else None
+    with context.scratch() as scratch:
+        try:
+            flows.tried(flows.Trial(site, FLOWS, "write", mailbox, scratch))
+        except BrowserError as error:
+            raise StepError(str(error)) from None
+        context.keep(scratch / flows.JUNIT, name, "Playwright", importlib.metadata.version("playwright"))
 
 
 def _version(package: str) -> str:
