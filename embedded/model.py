@@ -144,7 +144,7 @@ class Options:
     policy_packs: tuple[PolicyPack, ...] = ()
     exec_kind: str = "cli"
     client: str | None = None  # host:port of an inline program's LanguageRuntime (Automation API)
-    debug: bool = False
+    debug: bool = False  # whether anybody reads the program's debug messages
 
 
 @dataclass(frozen=True)

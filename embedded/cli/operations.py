@@ -253,6 +253,9 @@ class Run:
             out=sys.stdout,
         )
         stream = EventStream(shown, self.log)
+        # As with the CLI, debug messages are for the terminal only if asked for, but always among the events that a program reads.
+        events_read = self.log is not None or (arguments.on("json") and not options.kind.startswith("preview"))
+        options = replace(options, debug=options.debug or events_read)
         with open_session(context.backend, self.stack, context.unlock, self.settings.salt, update) as session:
             result = _interruptible(lambda cancel: engine.run(options, self.project, session, stream, cancel), context.interactive)
         stream.close(result)

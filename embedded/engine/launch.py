@@ -32,7 +32,7 @@ def end_with(engine: int) -> None:
 def main() -> int:
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     parser = argparse.ArgumentParser()
-    for name in ("project", "stack", "organization", "root_directory", "parallel", "dry_run", "gate"):
+    for name in ("project", "stack", "organization", "root_directory", "parallel", "dry_run", "debug", "gate"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("program")
     args = parser.parse_args()
@@ -54,18 +54,19 @@ def main() -> int:
     addresses = json.loads(line)
     runtime = pulumi.runtime
     runtime.set_all_config(addresses["config"], addresses["secret_keys"])
-    runtime.configure(
-        runtime.Settings(
-            monitor=addresses["monitor"],
-            engine=addresses["engine"],
-            project=args.project,
-            stack=args.stack,
-            parallel=int(args.parallel),
-            dry_run=args.dry_run == "true",
-            organization=args.organization,
-            root_directory=args.root_directory,
-        )
+    settings = runtime.Settings(
+        monitor=addresses["monitor"],
+        engine=addresses["engine"],
+        project=args.project,
+        stack=args.stack,
+        parallel=int(args.parallel),
+        dry_run=args.dry_run == "true",
+        organization=args.organization,
+        root_directory=args.root_directory,
     )
+    if args.debug != "true":
+        settings.engine = WithoutDebug(settings.engine)
+    runtime.configure(settings)
     program = args.program
     sys.argv = [program]
     loop = asyncio.new_event_loop()
@@ -77,7 +78,7 @@ def main() -> int:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     code = 1
     try:
-        loop.run_until_complete(runtime.run_in_stack(lambda: _run(pulumi, program)))
+        loop.run_until_complete(runtime.run_in_stack(lambda: _run_and_yield(pulumi, program)))
         code = 0
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
@@ -90,6 +91,25 @@ def main() -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     return code
+
+
+class WithoutDebug:
+    """The engine's service, without debug messages: the SDK sends five for each resource and waits for each, and nobody reads them."""
+
+    def __init__(self, engine: "object") -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> "object":
+        return getattr(self._engine, name)
+
+    def Log(self, request: "object") -> "object":
+        return self._engine.Log(request) if request.severity else None  # type: ignore[attr-defined]
+
+
+async def _run_and_yield(pulumi: "object", program: str) -> None:
+    """Runs the program and lets its requests begin: the SDK then waits for each in turn instead of for thousands of outputs at once."""
+    _run(pulumi, program)
+    await asyncio.sleep(0)
 
 
 def _run(pulumi: "object", program: str) -> None:

@@ -168,6 +168,11 @@ class Pack:
         except grpc.RpcError as error:
             raise PolicyError(problem + str(error.details())) from None
 
+    @property
+    def remediates(self) -> bool:
+        """Whether a policy of the pack is to mend resources; else its answer to ``Remediate`` is known without asking."""
+        return "remediate" in self._levels.values()
+
     def remediate(self, request: Any) -> Any:
         return self._ask("Remediate", request, "failed to run remediation: ")
 
@@ -263,7 +268,10 @@ class Policies:
         return allowed
 
     def _remediate(self, pack: Pack, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
-        response = pack.remediate(_request(state, goal, provider, skip_internal=False))
+        if pack.remediates:
+            response = pack.remediate(_request(state, goal, provider, skip_internal=False))
+        else:
+            response = analyzer_pb2.RemediateResponse()
         for remediation in response.remediations:
             label = {**pack.label(), "policyName": remediation.policyName}
             if remediation.diagnostic:

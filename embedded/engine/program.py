@@ -119,6 +119,7 @@ class PythonProgram:
             "root_directory": project.directory,
             "parallel": str(parallel),
             "dry_run": "true" if options.kind.startswith("preview") else "false",
+            "debug": "true" if options.debug else "false",
             "gate": str(gate),
         }
         launcher = str(Path(__file__).with_name("launch.py"))
