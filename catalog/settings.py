@@ -133,7 +133,7 @@ class ValidationSettings(Settings):
     """Where mail to ``*@flows.invalid`` lands as ``*.eml`` files (the sandbox's sink); without it no registration can be verified."""
     baselines: str = "baselines"
     """The frontend's pictures to compare with, one folder a stack."""
-    max_changed_percent: float = Field(default=0.5, ge=0, lt=100)
+    max_changed_percent: float = Field(default=0.1, ge=0, lt=100)
     """How many of a picture's pixels may differ."""
     lighthouse: tuple[ServiceKey, ...] | None = None
     """The services whose pages Lighthouse looks at; ``None``: every one."""
@@ -153,6 +153,14 @@ class RollbackSettings(Settings):
     reason: str
     author: str
     time: str
+
+
+class SnapshotSettings(Settings):
+    """Which snapshots of a service's database stay: the newest ``keep``, as far as they take at most ``megabytes`` together; the newest one
+    and pinned ones always. No input of any resource: a change holds from the next prune on and re-runs nothing."""
+
+    keep: int = Field(default=10, ge=1, le=1000)
+    megabytes: int = Field(default=2000, ge=1)
 
 
 class StackSettings(Settings):
@@ -175,6 +183,7 @@ class StackSettings(Settings):
     source: str = "../monorepo"
     """The monorepo's checkout, relative to the project."""
     keep_releases: int = Field(default=5, ge=2, le=50)
+    snapshots: SnapshotSettings = SnapshotSettings()
     on_remove: Literal["retain", "purge"] = "retain"
     allow_file_backend: bool = False
     releases: dict[ServiceKey, ReleaseId] | None = None
@@ -184,6 +193,11 @@ class StackSettings(Settings):
     adopt: tuple[ServiceKey, ...] = ()
     """Services whose content, found at the first deploy, may be hidden by the release."""
     rollback: RollbackSettings | None = None
+    rotate: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]] = {}
+    """What this update rotates: a service (its database's password) or the name of a generated secret → the rotation's id. Written by
+    ``bin/mo rotate`` into the temporary configuration; an id that is in the state already changes nothing."""
+    revoke: tuple[ServiceKey, ...] = ()
+    """Services with somebody else's daemon whose former passwords this update revokes."""
 
 
 class OwnerSecrets(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from operations.gates.context import Context, StepError
@@ -35,25 +36,38 @@ def _chromium() -> str:
         raise StepError(str(error)) from None
 
 
+def ready(context: Context) -> None:
+    """Sees that Lighthouse and a browser are there. Raises ``StepError``."""
+    installed(context)
+    _chromium()
+
+
+def measure(context: Context, url: str, target: Path) -> None:
+    """Lighthouse's report on one page, as JSON in ``target``. Raises ``StepError``."""
+    settings, flags = stack_settings(context), _FLAGS
+    if to := settings.edge.connect:
+        flags += f' --host-resolver-rules="MAP {settings.domain} {to}, MAP *.{settings.domain} {to}"'
+    context.run(
+        [
+            "node", str(installed(context) / "node_modules/lighthouse/cli/index.js"), url, "--quiet", "--output=json",
+            f"--output-path={target}", "--only-categories=performance,accessibility,best-practices,seo", f"--chrome-flags={flags}",
+            "--preset=desktop", "--no-enable-error-reporting",
+        ],
+        target.parent,
+        env={"CHROME_PATH": _chromium()},
+    )  # fmt: skip
+
+
 def lighthouse(context: Context) -> None:
     """Leaves ``lighthouse-<service>.json`` for each page."""
-    tools = installed(context)
-    browser = _chromium()
+    ready(context)
     found = list(pages(context))
     for service, _ in found:
         context.forget(f"lighthouse-{service}.json")
     for service, url in found:
         with context.scratch() as scratch:
             target = scratch / "report.json"
-            context.run(
-                [
-                    "node", str(tools / "node_modules/lighthouse/cli/index.js"), url, "--quiet", "--output=json", f"--output-path={target}",
-                    "--only-categories=performance,accessibility,best-practices,seo", f"--chrome-flags={_FLAGS}", "--preset=desktop",
-                    "--no-enable-error-reporting",
-                ],
-                scratch,
-                env={"CHROME_PATH": browser},
-            )  # fmt: skip
+            measure(context, url, target)
             context.keep(target, f"lighthouse-{service}.json", "Lighthouse", version("lighthouse"))
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from catalog.models import Service
 from components.release import probe
 from operations import remote
+from operations.deployment.outcome import Outcome, Validation
 from operations.problem import Problem
 
+NAME = "smoke"
 AT_ONCE = 8
 
 
@@ -51,3 +54,24 @@ def ask(
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return {answer.service: answer for answer in pool.map(one, services)}
+
+
+def run(validation: Validation) -> Outcome:
+    """Every deployed service: status, text, the release that it must serve, and nothing served that must stay hidden. Any failure is a
+    reason to go back."""
+    answers = ask(validation.root, validation.stack, validation.settings.domain, validation.services, validation.releases)
+    validation.folder.mkdir(parents=True, exist_ok=True)
+    told = [asdict(answer) for answer in answers.values()]
+    (validation.folder / "smoke.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    return outcome(answers)
+
+
+def outcome(answers: Mapping[str, Answer]) -> Outcome:
+    """What the answers mean."""
+    if not answers:
+        return Outcome(NAME, False, "no service is deployed, so none was asked")
+    bad = {service: str(answer.problem) for service, answer in answers.items() if not answer.ok}
+    said = f"{len(answers) - len(bad)} of {len(answers)} services answer as they must"
+    details = {"answers": [asdict(answer) for answer in answers.values()]}
+    why = f"the smoke test of {', '.join(bad)} failed" if bad else None
+    return Outcome(NAME, not bad, "; ".join([said, *(f"{service}: {problem}" for service, problem in bad.items())]), details, why)
