@@ -1,0 +1,1 @@
+"""A deployment from its window to its report: phases, journal, lock, the way back. ``bin/mo deploy`` and ``bin/mo rollback`` run it."""

@@ -12,7 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STEPS = ("stage", "env", "account", "switch", "health", "facts", "files", "prune", "connect", "exec", "gate", "snapshot")
+STEPS = (
+    "stage", "env", "account", "switch", "health", "facts", "files", "permissions", "prune",
+    "connect", "exec", "gate", "lock", "snapshot", "down", "remove", "revoke",
+)  # fmt: skip
 MAX_REQUEST_BYTES = 16 << 20
 
 
