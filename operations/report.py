@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.plan import size
+from operations.deployment.outcome import Outcome
 from operations.progress import Progress
+from operations.report_markdown import markdown
 from operations.validation.smoke import Answer
 
 FOLDER = "quality-reports"
 TRENDS = "deployments.jsonl"
+VERSION = 2
+
+__all__ = [
+    "FOLDER",
+    "TRENDS",
+    "VERSION",
+    "GateLine",
+    "Report",
+    "ServiceLine",
+    "Written",
+    "markdown",
+    "service_lines",
+    "trend",
+    "write",
+    "written",
+]
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,12 @@ class ServiceLine:
 
 @dataclass(frozen=True)
 class Report:
-    """One update. Times are UTC, ISO 8601."""
+    """One deployment or rollback. Times are UTC, ISO 8601; docs/report.schema.json describes it as JSON.
+
+    ``run``: its journal's id; ``who``: who asked for it; ``phases``: their outcomes in order; ``durations``: seconds of each;
+    ``resumed``: which interrupted run it goes on with, and where that one stopped; ``went_back``: why everything went back to the former
+    release set; ``issue``: the address of the deployment's issue.
+    """
 
     version: int
     stack: str
@@ -61,6 +83,18 @@ class Report:
     services: tuple[ServiceLine, ...]
     notes: tuple[str, ...]
     errors: tuple[str, ...]
+    run: str = ""
+    who: str = ""
+    commit: str = ""
+    phases: tuple[Outcome, ...] = ()
+    durations: Mapping[str, float] = field(default_factory=dict)
+    resumed: str | None = None
+    went_back: str | None = None
+    issue: str | None = None
+
+    def outcome(self, name: str) -> Outcome | None:
+        """The last outcome of the phase ``name``."""
+        return next((phase for phase in reversed(self.phases) if phase.name == name), None)
 
 
 def service_lines(
@@ -95,13 +129,55 @@ def write(root: Path, report: Report) -> Path:
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     name = _free_name(folder, f"deployment-{report.started[:10]}")
-    data = asdict(report)
-    (folder / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    _put(folder / f"{name}.json", json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
     target = folder / f"{name}.md"
-    target.write_text(markdown(report))
-    with (folder / TRENDS).open("a") as trends:
-        trends.write(json.dumps(trend(report), sort_keys=True) + "\n")
+    _put(target, markdown(report))
+    _append(folder / TRENDS, json.dumps(trend(report), sort_keys=True))
     return target
+
+
+def _put(place: Path, text: str) -> None:
+    """Whole or not at all."""
+    new = place.with_name(f".{place.name}.{os.getpid()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(place)
+
+
+def _append(place: Path, line: str) -> None:
+    """One line more; one that a killed run cut short stays a line of its own."""
+    with place.open("ab+") as stream:
+        begin = b""
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            begin = b"" if stream.read(1) == b"\n" else b"\n"
+        stream.write(begin + line.encode() + b"\n")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report in the folder. ``markdown``: its file, without ending the same as the JSON's."""
+
+    markdown: Path
+    stack: str
+    kind: str
+    started: str
+    succeeded: bool
+
+
+def written(root: Path, stack: str | None = None, date: str | None = None) -> list[Written]:
+    """The reports there are, oldest first; of one stack, or one day. One that cannot be read is left out."""
+    found = []
+    for path in (root / FOLDER).glob(f"deployment-{date or ''}*.json"):
+        try:
+            data = json.loads(path.read_bytes())
+            one = Written(
+                path.with_suffix(".md"), str(data["stack"]), str(data["kind"]), str(data["started"]), data["succeeded"] is True
+            )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if (stack is None or one.stack == stack) and one.markdown.is_file():
+            found.append(one)
+    return sorted(found, key=lambda one: (one.started, len(one.markdown.name), one.markdown.name))
 
 
 def _free_name(folder: Path, wish: str) -> str:
@@ -120,6 +196,7 @@ def _free_name(folder: Path, wish: str) -> str:
 def trend(report: Report) -> dict[str, Any]:
     """The figures of an update that are kept for trends."""
     answered = [line for line in report.services if line.status is not None]
+    flows = report.outcome("end-to-end")
     return {
         "stack": report.stack,
         "kind": report.kind,
@@ -132,53 +209,22 @@ def trend(report: Report) -> dict[str, Any]:
         "migrations": sum(len(line.migrations) for line in report.services),
         "http200": sum(line.status == 200 for line in answered),
         "bytes": sum(line.bytes or 0 for line in report.services),
+        "rollbacks": int(report.kind == "rollback" or report.went_back is not None),
+        "flows": flows.details.get("ran", 0) if flows else 0,
+        "flows_failed": flows.details.get("failed", 0) if flows else 0,
+        "waived": sum(gate.verdict == "waived" for gate in report.gates),
     }
 
 
-def markdown(report: Report) -> str:
-    """The report as a person reads it."""
-    ended = "succeeded" if report.succeeded else "FAILED"
-    text = [
-        f"# {report.kind.capitalize()} of {report.stack}, {report.started}: {ended}",
-        "",
-        f"{report.message}. {report.seconds:.0f} s.",
-        "",
-        "## Services",
-        "",
-        *_table(
-            ("service", "release", "files", "size", "migrations", "snapshot", "s", "HTTP", "ms"),
-            [_service(line) for line in report.services],
-        ),
-    ]
-    problems = [f"- **{line.service}**: {problem}" for line in report.services for problem in line.problems]
-    problems += [f"- {error.splitlines()[0]}" for error in report.errors]
-    text += ["", "## Problems", "", *(problems or ["None."])]
-    gates = [(g.name, g.verdict, "" if g.figure is None else f"{g.figure:g}", g.threshold, g.reason) for g in report.gates]
-    text += ["", "## Quality gates", "", *_table(("gate", "verdict", "figure", "threshold", "reason"), gates)]
-    if report.notes:
-        text += ["", "## Notes", "", *(f"- {note}" for note in report.notes)]
-    return "\n".join(text) + "\n"
+def schema() -> dict[str, Any]:
+    """The JSON schema of the report (docs/report.schema.json)."""
+    from pydantic import TypeAdapter
+
+    made = TypeAdapter(Report).json_schema()
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "Report of a deployment or rollback (quality-reports/deployment-<date>.json)"
+    return made
 
 
-def _service(line: ServiceLine) -> tuple[str, ...]:
-    release = line.new or "none"
-    if line.changed and line.old != line.new:
-        release = f"{line.old or 'none'} → {release}"
-    return (
-        line.service,
-        release,
-        str(line.files or ""),
-        size(line.bytes) if line.bytes else "",
-        ", ".join(line.migrations),
-        line.snapshot or "",
-        f"{line.seconds:.1f}" if line.changed else "",
-        str(line.status or "none"),
-        str(line.milliseconds or ""),
-    )
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    return [row(heading), "|" + " --- |" * len(heading), *(row(cells) for cells in rows)]
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=1, ensure_ascii=False))

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
+from operations.options import AsJson, complete_stack
+
 
 def report(
+    stack: Annotated[
+        str | None,
+        typer.Option("--stack", "-s", help="Only reports of this stack.", envvar="PULUMI_STACK", autocompletion=complete_stack),
+    ] = None,
     date: Annotated[str | None, typer.Option("--date", help="The day, like 2026-11-21; the last one where none is given.")] = None,
-    listed: Annotated[bool, typer.Option("--list", help="List the reports there are.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the reports there are, oldest first.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Shows the report of the last deployment (of a day).
+    """Shows the report of the last deployment or rollback (of a stack, of a day).
 
-    Examples: `bin/mo report`; `bin/mo report --date 2026-11-21 --json`; `bin/mo report --list`.
+    Examples: `bin/mo report`; `bin/mo report --stack production --list`; `bin/mo report --date 2026-11-21 --json`.
     """
+    from datetime import date as day
+
     from operations import project, report
     from operations.problem import Problem
 
-    folder = project.ROOT / report.FOLDER
-    found = sorted(folder.glob(f"deployment-{date}*.md" if date else "deployment-*.md"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
-        raise Problem(f"There is no report{f' of {date}' if date else ''} in {report.FOLDER}/; a deploy or a rollback writes one.")
+    try:
+        wish = None if date is None else day.fromisoformat(date).isoformat()
+    except ValueError:
+        raise Problem(f"--date {date!r} is no day like 2026-11-21.", 2) from None
+    if stack is not None:
+        project.stack_file(stack)
+    found = report.written(project.ROOT, stack, wish)
     if listed:
-        for path in found:
-            typer.echo(f"{report.FOLDER}/{path.name}")
+        if as_json:
+            rows = [
+                {"file": f"{report.FOLDER}/{one.markdown.name}", "stack": one.stack, "kind": one.kind, "started": one.started,
+                 "succeeded": one.succeeded}
+                for one in found
+            ]  # fmt: skip
+            typer.echo(json.dumps(rows, indent=1))
+        for one in () if as_json else found:
+            ended = "succeeded" if one.succeeded else "failed"
+            typer.echo(f"{report.FOLDER}/{one.markdown.name}  {one.started}  {one.stack}  {one.kind} {ended}")
         return
-    chosen = found[-1]
-    typer.echo((chosen.with_suffix(".json") if as_json else chosen).read_text(), nl=False)
+    if not found:
+        of = f" of {stack}" if stack else ""
+        raise Problem(
+            f"There is no report{of}{f' of {wish}' if wish else ''} in {report.FOLDER}/; a deploy or a rollback writes one."
+        )
+    chosen = found[-1].markdown
+    typer.echo((chosen.with_suffix(".json") if as_json else chosen).read_text(encoding="utf-8"), nl=False)

@@ -45,7 +45,7 @@ class StandIn:
         self.folder = folder
         self.github = GitHub(folder, "acme", "site", TOKEN)
         self.server = serve(0, self.github)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         base = f"http://127.0.0.1:{self.server.server_address[1]}/"
         self.pauses: list[float] = []
         settings = GitHubSettings(owner="acme", repository="site", environment="sandbox", base_url=base)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from operations import report
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from operations import project, report
+from operations.app import app, register
+from operations.deployment.outcome import Outcome
 from operations.progress import Progress
 from operations.report import GateLine, Report
 from operations.validation.smoke import Answer
@@ -72,9 +79,132 @@ def test_reports_of_one_day_are_kept_apart_and_the_trends_have_a_line_for_each(t
         "migrations": 2,
         "http200": 1,
         "bytes": 1500,
+        "rollbacks": 0,
+        "flows": 0,
+        "flows_failed": 0,
+        "waived": 0,
     }
 
 
 def test_a_cell_cannot_break_its_table() -> None:
     text = report.markdown(_report(gates=(GateLine("x", "fail", None, "≤ 0", "a | b\nc"),)))
     assert "| x | fail |  | ≤ 0 | a \\| b c |" in text
+
+
+FLOW = {
+    "name": "donation",
+    "title": "CiviCRM donation",
+    "state": "failed",
+    "seconds": 3.2,
+    "problem": "crm answers 500",
+    "files": ["donation.webm"],
+}
+ANSWER = {"service": "docs", "status": 200, "milliseconds": 7, "problem": None}
+PHASES = (
+    Outcome("up", True, "22 services"),
+    Outcome("smoke", True, "2 of 2 services answer as they must", {"answers": [ANSWER]}),
+    Outcome("end-to-end", False, "6 of 7 flows passed", {"ran": 7, "failed": 1, "flows": [FLOW]}, "1 of 7 end-to-end flows failed"),
+    Outcome("visual", True, "", {"pages": [{"name": "home", "state": "same", "percent": 0.0, "problem": "", "files": ["home.png"]}]}),
+    Outcome("lighthouse", False, "", {"thresholds": {"seo": 90}, "pages": [{"service": "main", "scores": {"seo": 81.0}, "problem": ""}]}),
+)  # fmt: skip
+WAIVED = GateLine(
+    "eslint", "waived", 4.0, "≤ 0", "eslint: 4 errors; waived by Anna Bauer until 2026-11-28 09:00 UTC: known, mended on Monday"
+)
+
+
+def whole() -> Report:
+    return _report(
+        phases=PHASES,
+        durations={"up": 61.0},
+        gates=(WAIVED,),
+        run="20261121T090000000Z-ab12",
+        who="anna on laptop",
+        resumed="run 20261121T080000000Z-cd34, interrupted in the phase up",
+        went_back="1 of 7 end-to-end flows failed",
+        issue="https://github.example/o/r/issues/7",
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "# Deployment of sandbox, 2026-11-21T09:00:00Z: FAILED, rolled back",
+        "- by: anna on laptop",
+        "- resumed: run 20261121T080000000Z-cd34, interrupted in the phase up",
+        "- issue: https://github.example/o/r/issues/7",
+        "because 1 of 7 end-to-end flows failed.",
+        "| up | ok | 61.0 | 22 services |",
+        "2 of 2 services changed: 3 files, 1500 B, 2 migrations, 1 snapshots.",
+        "- eslint: waived by Anna Bauer until 2026-11-28 09:00 UTC: known, mended on Monday",
+        "2 of 2 services answer as they must. Slowest answer: 7 ms.",
+        "| CiviCRM donation | failed | 3.2 | crm answers 500 | donation.webm |",
+        "| home | same | 0 |  | home.png |",
+        "| at least | 90 |  |",
+        "| main | 81 |  |",
+    ],
+)
+def test_a_deployment_that_went_back_is_told_whole(words: str) -> None:
+    assert words in report.markdown(whole()).splitlines() or words in report.markdown(whole())
+
+
+def test_the_json_is_as_its_schema_says_and_the_schema_is_the_one_in_docs(tmp_path: Path) -> None:
+    written = report.write(tmp_path, whole())
+    schema = json.loads((project.ROOT / "docs" / "report.schema.json").read_text())
+    assert schema == report.schema(), "write it anew: python -m operations.report > docs/report.schema.json"
+    data = json.loads(written.with_suffix(".json").read_text())
+    jsonschema.validate(data, schema)
+    for key in ("stack", "services", "gates"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({k: v for k, v in data.items() if k != key}, schema)
+
+
+def test_a_rollback_and_failed_flows_are_counted_for_the_trends() -> None:
+    found = report.trend(whole())
+    assert (found["rollbacks"], found["flows"], found["flows_failed"], found["waived"]) == (1, 7, 1, 1)
+
+
+def test_a_line_that_a_killed_run_cut_short_harms_no_later_one(tmp_path: Path) -> None:
+    folder = tmp_path / "quality-reports"
+    folder.mkdir()
+    (folder / "deployments.jsonl").write_text('{"stack": "sand')
+    report.write(tmp_path, _report())
+    lines = (folder / "deployments.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[1])["stack"] == "sandbox"
+
+
+def _mo(*arguments: str) -> tuple[int, str]:
+    if not app.registered_commands:
+        register()
+    result = CliRunner().invoke(app, ["report", *arguments])
+    return result.exit_code, result.output or str(result.exception)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    monkeypatch.delenv("PULUMI_STACK", raising=False)
+    for stack in ("sandbox", "staging"):
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+    for number, stack in enumerate(("staging", "sandbox", "sandbox")):
+        report.write(tmp_path, _report(stack=stack, started=f"2026-11-2{number}T09:00:00Z"))
+    return tmp_path
+
+
+def test_the_command_shows_the_last_report_of_a_stack_or_a_day(folder: Path) -> None:
+    assert "# Deployment of sandbox, 2026-11-22" in _mo()[1]
+    assert "# Deployment of staging, 2026-11-20" in _mo("--stack", "staging")[1]
+    assert "2026-11-21T09" in _mo("--date", "2026-11-21")[1]
+    listed: list[dict[str, Any]] = json.loads(_mo("--list", "--json", "--stack", "sandbox")[1])
+    assert [one["started"] for one in listed] == ["2026-11-21T09:00:00Z", "2026-11-22T09:00:00Z"]
+    assert json.loads(_mo("--json")[1])["stack"] == "sandbox"
+
+
+def test_a_damaged_report_is_passed_over_and_a_wrong_day_is_said(folder: Path) -> None:
+    damaged = folder / "quality-reports" / "deployment-2026-11-22.json"
+    damaged.write_text(damaged.read_text()[:100])
+    assert "2026-11-21T09" in _mo()[1]
+    code, text = _mo("--date", "../etc")
+    assert code != 0
+    assert "is no day" in text
+    assert "no report of staging of 2026-01-01" in _mo("--stack", "staging", "--date", "2026-01-01")[1]
