@@ -117,6 +117,8 @@ class Service(Strict):
     """rsync patterns left out of the artefact, besides ``.git`` and ``*.log``, which are never in it."""
     persistent: tuple[RelativePath, ...] = ()
     """What belongs to the running site (uploads): linked into each release, never deleted."""
+    status_page: RelativePath | None = None
+    """A file below a persistent path: each deploy replaces it by the status page of the stack (docs/monitoring.md)."""
     hard_links: bool = True
     """Whether unchanged files may be hard links to the former release."""
     database: Database | None = None

@@ -91,6 +91,13 @@ def _contradictions(catalog: Catalog) -> Iterator[tuple[Path_, str]]:
                     (*here, "persistent", n),
                     f"is {path!r}, inside another persistent path of this service; name the outer one alone",
                 )
+        if service.status_page is not None and not any(
+            service.status_page.startswith(p.rstrip("/") + "/") for p in service.persistent
+        ):
+            yield (
+                (*here, "status_page"),
+                f"is {service.status_page!r}; it must be below a persistent path, or it would change a release",
+            )
         for n, other in enumerate(service.after):
             if other not in catalog.services:
                 yield (*here, "after", n), f"names {other}, which is no service of this catalogue"

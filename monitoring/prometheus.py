@@ -19,7 +19,10 @@ def prometheus(exports: MonitoringExport, settings: MonitoringSettings) -> dict[
         "prometheus/prometheus.yml": _yaml(_configuration(exports, settings)),
         "prometheus/blackbox.yml": _yaml({"modules": {**_modules(exports), "host_ssh": _ssh_module()}}),
         "prometheus/rules.yml": _yaml(rules(exports, settings)),
-        "prometheus/targets/services.json": _json([_service_target(exports, s) for s in exports.services]),
+        "prometheus/targets/services.json": _json(
+            # One that was never deployed is no outage: ServicesMissing tells of it.
+            [_service_target(exports, s) for s in exports.services if s.release is not None]
+        ),
         "prometheus/targets/host.json": _json(
             [
                 {

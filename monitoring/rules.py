@@ -42,10 +42,6 @@ def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[s
             },
             {"record": "mo:services:up", "expr": 'sum by (stack) (probe_success{job="mo-services"})'},
             {
-                "record": "mo:services:expected",
-                "expr": f"vector({exports.thresholds.services_deployed})",
-            },
-            {
                 "record": "mo:database_connections:ratio",
                 "expr": "mysql_global_status_threads_connected / mysql_global_variables_max_connections",
             },

@@ -175,15 +175,29 @@ def test_the_workflow_s_check_accepts_the_deploy_s_signature_alone(secret: str, 
     assert json.loads(done.stdout)["valid"] is valid
 
 
-def test_the_status_page_never_calls_unknown_or_external_healthy() -> None:
-    page = statuspage(exports(), {"votes": "up", "idp": "up"}, None)["status/index.html"]
-    assert "No answer known for 1 of 3 services" in page
+def test_the_status_page_never_calls_unknown_external_or_absent_healthy() -> None:
+    new = service("new", release=None)
+    page = statuspage(exports(*exports().services, new), {"votes": "up", "idp": "up", "new": "up"}, None)["status/index.html"]
+    assert "1 von 4 Diensten: nicht bekannt, ob sie antworten" in page
     assert page.count('class="state up"') == 1
     assert 'class="state files-only"' in page
+    assert 'class="state absent"' in page
     assert "<script" not in page
 
 
 def test_the_status_page_names_what_is_down_and_escapes_titles() -> None:
     page = statuspage(exports(service("votes", title="<b>Votes")), {"votes": "down"}, datetime(2026, 1, 2, tzinfo=UTC))
-    assert "1 of 1 services do not answer: &lt;b&gt;Votes" in page["status/index.html"]
+    assert "1 von 1 Diensten ist gestört: &lt;b&gt;Votes" in page["status/index.html"]
+    assert "Geprüft: 2. Jänner 2026, 00:00 UTC" in page["status/index.html"]
     assert "<b>" not in page["status/index.html"]
+
+
+def test_the_status_page_says_release_commit_and_since_when() -> None:
+    page = statuspage(exports(service("votes")), {"votes": "up"}, datetime(2026, 1, 2, tzinfo=UTC))["status/index.html"]
+    assert "Release r0123456789abcdef, Commit cccccccccccc, seit 21. November 2026, 08:30 UTC" in page
+    assert "Alle 1 Dienste antworten" in page
+
+
+def test_a_service_that_was_never_deployed_is_no_target_and_no_outage() -> None:
+    files = prometheus(exports(service("votes"), service("new", release=None)), SETTINGS)
+    assert [t["labels"]["service"] for t in json.loads(files["prometheus/targets/services.json"])] == ["votes"]

@@ -1,0 +1,142 @@
+"""The figures of the monitoring, from what was found: the last deployment's report, the host's facts, live files, security reports.
+
+Pure but for the reading of files of this machine; what is not known is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from catalog.manifest import Manifest
+from catalog.models import Service
+from catalog.settings import GateSettings
+from components import artefacts
+from components.artefacts import ArtefactError
+from components.facts import Facts, ServiceFacts
+from evidence import collect, judge, waivers
+from evidence.gates import GATES
+from monitoring.textfile import DeploymentMetrics
+from operations.integrity import Difference
+from operations.report import FOLDER, TRENDS
+
+SECURITY = ("trivy", "gitleaks", "dependabot", "code-scanning")
+"""The gates whose findings are security alerts."""
+
+
+def last_deployment(root: Path, stack: str) -> DeploymentMetrics:
+    """Duration, end, failures and rollbacks of the last update of ``stack``, as its report kept them; nothing where there was none."""
+    try:
+        lines = (root / FOLDER / TRENDS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return DeploymentMetrics()
+    last = None
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if isinstance(entry, dict) and entry.get("stack") == stack:
+                last = _of_entry(entry)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            continue  # a line that a killed run cut short, or a hand broke
+    return last or DeploymentMetrics()
+
+
+def _of_entry(entry: Mapping[str, Any]) -> DeploymentMetrics:
+    seconds = float(entry["seconds"])
+    rolled_back = entry.get("rollbacks", entry.get("kind") == "rollback")
+    return DeploymentMetrics(
+        duration=seconds,
+        finished_at=datetime.fromisoformat(str(entry["started"])).timestamp() + seconds,
+        failures=max(int(entry["failed"]), int(entry.get("succeeded") is False)),
+        rollbacks=int(rolled_back),
+    )
+
+
+def on_host(
+    services: Mapping[str, Service], manifests: Mapping[str, Manifest], facts: Facts, files: Mapping[str, Difference]
+) -> DeploymentMetrics:
+    """Space, databases, migrations and changed files. ``manifests``: of the live releases."""
+    left = [free for free in (facts.quota_bytes, facts.free_bytes) if free is not None]
+    pending = {
+        key: count
+        for key, entry in services.items()
+        if (count := pending_migrations(entry, manifests.get(key), facts.of(key))) is not None
+    }
+    return DeploymentMetrics(
+        migrations_pending=pending,
+        database_up={key: up for key, entry in services.items() if entry.database and (up := facts.of(key).reachable) is not None},
+        live_files_changed={key: found.count for key, found in files.items() if found.compared},
+        quota_bytes=facts.size_bytes,
+        quota_free_bytes=min(left, default=None),
+    )
+
+
+def pending_migrations(entry: Service, manifest: Manifest | None, known: ServiceFacts) -> int | None:
+    """How many migrations of the live release its database lacks; ``None`` where only running the tool can tell (drush, commands), or
+    where release or database are not known."""
+    migrate = entry.steps.migrate
+    if (
+        migrate is None
+        or migrate.kind in ("drush", "command")
+        or manifest is None
+        or known.applied is None
+        or known.reachable is not True
+    ):
+        return None
+    if migrate.kind == "alembic":
+        # The database tells its head alone, and the manifest lists revisions from the base on; an unknown head is ahead of it.
+        heads = [manifest.migrations.index(head) for head in known.applied if head in manifest.migrations]
+        done = max(heads, default=len(manifest.migrations) - 1 if known.applied else -1) + 1
+        return len(manifest.migrations) - done
+    return len(set(manifest.migrations) - set(known.applied))
+
+
+def live_manifests(root: Path, services: Iterable[str], facts: Facts) -> dict[str, Manifest]:
+    """The manifests of the releases that are live: this machine's, else as the host told them."""
+    found: dict[str, Manifest] = {}
+    for key in services:
+        live = facts.of(key).live
+        told = facts.of(key).manifest
+        if live is None:
+            continue
+        for folder in (root / "dist" / key, root / "dist" / ".store" / key / live):
+            try:
+                manifest = artefacts.read(folder / "manifest.json", key)
+            except ArtefactError:
+                continue
+            if manifest is not None and manifest.release == live:
+                found[key] = manifest
+                break
+        else:
+            if told is not None and told.release == live:
+                found[key] = told
+    return found
+
+
+def security_alerts(root: Path, gates: GateSettings) -> dict[str, int]:
+    """Source → open findings of HIGH or CRITICAL severity in the newest reports, a waived gate's being none; a source whose reports say
+    nothing is left out. A report that is too old for a deploy still counts: what it found is open until a newer one says otherwise."""
+    wanted = gates.model_copy(update={"required": SECURITY})
+    commit = artefacts.last_commit(root) or ""
+    evidence = collect.collect(wanted, root, commit)
+    try:
+        accepted = waivers.load(root / "waivers.yaml")
+    except waivers.WaiverError:
+        accepted = []
+    waived = {v.name for v in judge.judge(evidence, GATES, accepted, commit=commit) if v.verdict == "waived"}
+    counts: dict[str, int] = {}
+    for entry in evidence:
+        if entry.figure is not None:
+            counts[entry.gate] = counts.get(entry.gate, 0) + (0 if entry.gate in waived else int(entry.figure))
+    return counts
+
+
+def together(*parts: DeploymentMetrics) -> DeploymentMetrics:
+    """What the parts say, each field by the one that knows it."""
+    known: dict[str, Any] = {}
+    for part in parts:
+        known |= {name: getattr(part, name) for name in type(part).model_fields if getattr(part, name) not in (None, {})}
+    return DeploymentMetrics(**known)
