@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
-import pulumi_random as random
 
 from catalog.settings import MailSettings, OwnerSecrets
 from catalog.settings_file import reveal
 from components.component import Component
-from components.service_database import SAFE_SPECIAL
+from components.generated_secret import generated
 
 GENERATED = {"JWT_SECRET": 64, "SESSION_SECRET": 64, "API_KEY_KEYCLOAK": 32, "OAUTH_CLIENT_SECRET": 32}
 """Name → bytes of entropy."""
@@ -20,12 +19,13 @@ GENERATED = {"JWT_SECRET": 64, "SESSION_SECRET": 64, "API_KEY_KEYCLOAK": 32, "OA
 
 @dataclass(frozen=True)
 class ApplicationSecretsArgs:
-    """``names``: the secrets that anything in this stack uses."""
+    """``names``: the secrets that anything in this stack uses. ``rotate``: the ids of the rotations that this update makes, by name."""
 
     domain: str
     mail: MailSettings
     secrets: OwnerSecrets
     names: frozenset[str]
+    rotate: Mapping[str, str] = field(default_factory=dict)
 
 
 class ApplicationSecrets(Component):
@@ -52,13 +52,8 @@ class ApplicationSecrets(Component):
         }
         self.values = {key: pulumi.Output.secret(value) for key, value in known.items() if value is not None}
         for key in sorted(args.names & GENERATED.keys()):
-            self.values[key] = random.RandomPassword(
-                f"secret-{key.lower().replace('_', '-')}",
-                length=signs(GENERATED[key]),
-                special=True,
-                override_special=SAFE_SPECIAL,
-                opts=self.child(),
-            ).result
+            name = f"secret-{key.lower().replace('_', '-')}"
+            self.values[key] = generated(self, name, signs(GENERATED[key]), args.rotate.get(key)).value
         unknown = sorted(args.names - self.values.keys())
         if unknown:
             raise pulumi.RunError(f"The catalogue names secrets that nothing provides: {', '.join(unknown)}.")

@@ -23,7 +23,11 @@ class GitHubEnvironmentArgs:
 
 
 class GitHubEnvironment(Component):
-    """Children: the provider ``github``, ``github-environment`` with its protection, and ``github-<secret>`` for each secret."""
+    """Children: the provider ``github``, ``github-environment`` with its protection, and ``github-<secret>`` for each secret.
+
+    ``written``: each of the secrets, by its name."""
+
+    written: dict[str, pulumi.Resource]
 
     def __init__(
         self,
@@ -60,8 +64,9 @@ class GitHubEnvironment(Component):
             ),
             opts=self.child(provider=provider, retain_on_delete=True),
         )
+        self.written = {}
         for secret, value in sorted(args.values.items()):
-            github.ActionsEnvironmentSecret(
+            self.written[secret] = github.ActionsEnvironmentSecret(
                 f"github-{secret.lower().replace('_', '-')}",
                 repository=settings.repository,
                 environment=environment.environment,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pulumi
 
 from catalog.models import Catalog, Service
-from catalog.settings import RollbackSettings
+from catalog.settings import RollbackSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
 from components import artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import GENERATED, ApplicationSecrets, ApplicationSecretsArgs
@@ -76,7 +76,7 @@ class Platform(Component):
         Host("host", HostArgs(args.stack, args.project, settings, args.loaded.secrets), [gate], inside)
         known = args.ask(facts.request(args.stack, settings.host.name, services, wished.releases))
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
-        plans = _plans(services, choices, known)
+        plans = _plans(services, choices, known, settings.rollback is not None)
         uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
         if uploads and judged.bypassed:
             raise GateClosed(_no_way_back(uploads, judged.bypassed))
@@ -93,7 +93,9 @@ class Platform(Component):
         )
         secrets = ApplicationSecrets(
             "application-secrets",
-            ApplicationSecretsArgs(settings.domain, settings.mail, args.loaded.secrets, frozenset(WORKFLOW_SECRETS)),
+            ApplicationSecretsArgs(
+                settings.domain, settings.mail, args.loaded.secrets, frozenset(WORKFLOW_SECRETS), settings.rotate
+            ),
             [gate],
             inside,
         )
@@ -102,7 +104,10 @@ class Platform(Component):
             if pulumi.runtime.is_dry_run():
                 pulumi.log.info("\n".join(plan.lines(found)), subdomains[key])
         values = github_values(args, services, secrets, subdomains)
-        GitHubEnvironment("environment", GitHubEnvironmentArgs(settings.github, args.loaded.secrets, values), [gate], inside)
+        github = GitHubEnvironment(
+            "environment", GitHubEnvironmentArgs(settings.github, args.loaded.secrets, values), [gate], inside
+        )
+        _retire(settings, services, subdomains, github)
         self.monitoring = Monitoring(
             "monitoring",
             MonitoringArgs(
@@ -184,8 +189,20 @@ def github_values(
         made = subdomains[service].database
         if entry.database is not None and made is not None:
             prefix = entry.database.name.upper()
-            values |= {f"{prefix}_DB_USER": entry.database.user, f"{prefix}_DB_PASS": made.password}
+            values |= {f"{prefix}_DB_USER": made.user, f"{prefix}_DB_PASS": made.password}
     return values
+
+
+def _retire(
+    settings: StackSettings, services: Mapping[str, Service], subdomains: Mapping[str, Subdomain], github: GitHubEnvironment
+) -> None:
+    """Former passwords go when the service and GitHub have the new one; a daemon that is somebody else's may still use them."""
+    for key, made in subdomains.items():
+        declared = services[key].database
+        if made.database is not None and made.env is not None and declared is not None:
+            written = [github.written[f"{declared.name.upper()}_DB_{what}"] for what in ("USER", "PASS")]
+            held = services[key].runtime == "external" and key not in settings.revoke
+            made.database.retire(key, [*made.database.ready, made.env, *written], held=held)
 
 
 def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) -> None:
@@ -200,7 +217,8 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         raise pulumi.RunError(
             f"The stack {args.stack} has no server {', '.join(absent)} (mo:servers), which its services' databases need."
         )
-    unknown = sorted({*settings.services, *settings.adopt, *(settings.releases or {})} - args.catalog.services.keys())
+    named = {*settings.services, *settings.adopt, *(settings.releases or {}), *settings.revoke, *settings.rotate} - GENERATED.keys()
+    unknown = sorted(named - args.catalog.services.keys())
     if unknown:
         raise pulumi.RunError(
             f"The settings of the stack {args.stack} name services that the catalogue has not: {', '.join(unknown)}."
@@ -235,12 +253,17 @@ def _no_way_back(uploads: Sequence[str], red: Sequence[str]) -> str:
     )
 
 
-def _plans(services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts) -> dict[str, plan.ServicePlan]:
-    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what they need."""
+def _plans(
+    services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts, back: bool
+) -> dict[str, plan.ServicePlan]:
+    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what they need, or the space for it; a
+    rollback (``back``) needs none, since it migrates nothing."""
     found = {key: p for key, entry in services.items() if (p := plan.of(key, entry, choices.get(key), known)) is not None}
     lacking = [f"  {key}: {', '.join(p.lacks)}" for key, p in found.items() if p.lacks]
     if lacking:
         raise pulumi.RunError("The host lacks programs that these services need, and nothing was changed:\n" + "\n".join(lacking))
+    if not back and (wrong := plan.room(found.values(), known)):
+        raise pulumi.RunError(wrong)
     return found
 
 

@@ -76,7 +76,7 @@ def stage_request(args: ReleaseArgs) -> dict[str, Any]:
 def switch_request(args: ReleaseArgs) -> dict[str, Any]:
     """The request of ``switch``."""
     entry = args.entry
-    migrate, restart = entry.steps.migrate, entry.steps.restart
+    migrate = entry.steps.migrate
     return {
         **_common(args),
         "runtime": entry.runtime,
@@ -94,10 +94,16 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
         else None,
         "schema": {"query": entry.schema_query, "expect": None} if entry.schema_query else None,
         "database": {"engine": entry.database.engine, "name": entry.database.name} if entry.database else None,
-        "restart": {"command": list(restart.command), "budget": restart.budget} if restart else None,
+        "restart": restart(entry),
         "probe": probe(entry, args.domain),
         "keep": args.keep,
     }
+
+
+def restart(entry: Service) -> dict[str, Any] | None:
+    """How a process takes a new release or new secrets, as ``switch`` and ``env`` are told; ``None`` for what runs no process."""
+    found = entry.steps.restart
+    return {"command": list(found.command), "budget": found.budget} if found else None
 
 
 def public_host(entry: Service, domain: str) -> str:

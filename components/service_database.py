@@ -9,20 +9,21 @@ from typing import Any
 import pulumi
 import pulumi_mysql as mysql
 import pulumi_postgresql as postgresql
-import pulumi_random as random
+from pulumi_command import local
 
 from catalog.models import Database
 from catalog.settings import ServerSettings
-from components.component import PROTOCOL, Component, host_step
+from components.component import PROTOCOL, Component, host_step, result
+from components.generated_secret import generated
 
 PASSWORD_LENGTH = 40
-SAFE_SPECIAL = "-_"
-"""With letters and digits 64 signs, 6 bits each; none that a shell, SQL or the mysql provider would take for something else."""
 
 
 @dataclass(frozen=True)
 class ServiceDatabaseArgs:
-    """``provider``: of the database's server; ``None`` where it is ``existing``: the database is checked, its account taken over."""
+    """``provider``: of the database's server; ``None`` where it is ``existing``: the database is checked, its account taken over.
+
+    ``rotation``: the id of the rotation that this update makes of the password, if any."""
 
     stack: str
     host: str
@@ -31,14 +32,17 @@ class ServiceDatabaseArgs:
     server: ServerSettings
     provider: pulumi.ProviderResource | None
     retain: bool = True
+    rotation: str | None = None
 
 
 class ServiceDatabase(Component):
-    """``<service>-db-password``; MariaDB: ``-database`` (managed), ``-account``; PostgreSQL: ``-role``, ``-database``, three grants.
+    """``<service>-db-password``, ``-database`` (where managed), ``-account`` and ``-revoke``; PostgreSQL: ``-role`` and three grants too.
 
-    ``password``: secret. ``ready``: what a service's secrets file and its release must wait for.
+    ``user``, ``password`` (secret): what the service logs in with; on PostgreSQL a rotation changes the user too. ``ready``: what a
+    service's secrets file and its release must wait for. ``revoke``: takes former passwords away, see ``retire``.
     """
 
+    user: pulumi.Output[str]
     password: pulumi.Output[str]
     ready: list[pulumi.Resource]
 
@@ -59,12 +63,29 @@ class ServiceDatabase(Component):
             "retain": args.retain,
         }
         super().__init__(name, props, after, opts)
-        generated = random.RandomPassword(
-            f"{args.service}-db-password", length=PASSWORD_LENGTH, special=True, override_special=SAFE_SPECIAL, opts=self.child()
-        )
-        self.password = generated.result
+        made = generated(self, f"{args.service}-db-password", PASSWORD_LENGTH, args.rotation)
+        self.password, self._rotation = made.value, made.rotation
+        self._request = {
+            "protocol": PROTOCOL,
+            "stack": args.stack,
+            "host": args.host,
+            "service": args.service,
+            "server": database.server,
+            "database": database.name,
+            "user": database.user,
+            "password": self.password,
+            "hosts": list(args.server.account_hosts),
+            "privileges": list(database.privileges),
+        }
         self.ready = self._mariadb(args) if database.engine == "mariadb" else self._postgresql(args)
-        self.register_outputs({"name": database.name, "user": database.user, "password": self.password})
+        self.register_outputs({"name": database.name, "user": self.user, "password": self.password})
+
+    def retire(self, service: str, after: Sequence[pulumi.Resource], *, held: bool) -> local.Command:
+        """``<service>-revoke``, once every place has the password (``after``). ``held``: the daemon that uses it is somebody else's, so
+        that former passwords stay until its owner has told it the new one (``bin/mo rotate SERVICE --revoke``)."""
+        request = {**self._request, "rotation": self._rotation, "hold": held}
+        kept = {"ignore_changes": ["stdin"]} if held else {}
+        return host_step(f"{service}-revoke", "revoke", request, self.child(*after, **kept), secret=True)
 
     def _mariadb(self, args: ServiceDatabaseArgs) -> list[pulumi.Resource]:
         made: list[pulumi.Resource] = []
@@ -78,30 +99,19 @@ class ServiceDatabase(Component):
                     opts=self.child(provider=args.provider, retain_on_delete=args.retain),
                 )
             )
-        request = {
-            "protocol": PROTOCOL,
-            "stack": args.stack,
-            "host": args.host,
-            "service": args.service,
-            "server": args.database.server,
-            "database": args.database.name,
-            "user": args.database.user,
-            "password": self.password,
-            "hosts": list(args.server.account_hosts),
-            "privileges": list(args.database.privileges),
-        }
-        return [*made, host_step(f"{args.service}-account", "account", request, self.child(*made), secret=True)]
+        self.user = pulumi.Output.from_input(args.database.user)
+        return [*made, host_step(f"{args.service}-account", "account", self._request, self.child(*made), secret=True)]
 
     def _postgresql(self, args: ServiceDatabaseArgs) -> list[pulumi.Resource]:
         if args.provider is None:
             raise pulumi.RunError(
                 f"The database of service {args.service} is on {args.database.server}, which is existing; PostgreSQL must be managed."
             )
+        # Without a password: those are the account's, which hands the server no password in clear and keeps two valid while one is rotated.
         role = postgresql.Role(
             f"{args.service}-role",
             name=args.database.user,
             login=True,
-            password=self.password,
             opts=self.child(provider=args.provider, retain_on_delete=args.retain),
         )
         # The administrator owns the database: one that is not superuser could otherwise neither change it later nor shut others out.
@@ -114,7 +124,9 @@ class ServiceDatabase(Component):
             lc_ctype="C.UTF-8",
             opts=self.child(provider=args.provider, retain_on_delete=args.retain),
         )
-        return [role, database, *self._rights(args, args.provider, role, database)]
+        account = host_step(f"{args.service}-account", "account", self._request, self.child(role), secret=True)
+        self.user = result(account, "role").apply(lambda name: str(name or args.database.user))
+        return [role, database, account, *self._rights(args, args.provider, role, database)]
 
     def _rights(
         self, args: ServiceDatabaseArgs, provider: pulumi.ProviderResource, role: postgresql.Role, database: postgresql.Database

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
+from pulumi_command import local
 
 from catalog.models import Service
 from catalog.settings import ServerSettings, StackSettings
@@ -39,6 +40,7 @@ class Subdomain(Component):
     """Children: ``ServiceDatabase``, ``ServiceSecrets``, ``Release`` and ``HealthCheck``, each where the service has such."""
 
     database: ServiceDatabase | None
+    env: local.Command | None
     release: Release | None
 
     def __init__(
@@ -56,9 +58,13 @@ class Subdomain(Component):
         self.database = self._database(args, after, inside)
         ready: list[pulumi.Resource] = list(self.database.ready) if self.database else []
         variables = variables_of(args, self.database)
+        self.env = None
         if variables:
-            written = ServiceSecretsArgs(args.stack, settings.host.name, args.service, variables, args.ca)
-            ready.append(ServiceSecrets(f"{args.service}-secrets", written, [*after, *ready], inside).env)
+            written = ServiceSecretsArgs(
+                args.stack, settings.host.name, args.service, variables, args.ca, entry, settings.domain, settings.host.strategy
+            )
+            self.env = ServiceSecrets(f"{args.service}-secrets", written, [*after, *ready], inside).env
+            ready.append(self.env)
         self.release = None
         if args.choice is not None:
             self.release = self._release(args, args.choice, [*ready, *args.switch_after], after, inside)
@@ -79,6 +85,7 @@ class Subdomain(Component):
             server=args.server,
             provider=args.provider,
             retain=args.settings.on_remove == "retain",
+            rotation=args.settings.rotate.get(args.service),
         )
         return ServiceDatabase(f"{args.service}-data", wanted, after, inside)
 
@@ -115,7 +122,7 @@ def variables_of(args: SubdomainArgs, database: ServiceDatabase | None) -> dict[
             "DB_HOST": args.server.host,
             "DB_PORT": str(args.server.port),
             "DB_NAME": declared.name,
-            "DB_USER": declared.user,
+            "DB_USER": database.user,
             "DB_PASS": database.password,
         }
     return variables

@@ -21,6 +21,7 @@ _STEP_OF = {
     "schema-grant": "database",
     "closed": "database",
     "account": "database",
+    "revoke": "database",
     "env": "secrets",
     "stage": "stage",
     "switch": "switch",

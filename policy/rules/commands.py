@@ -16,7 +16,7 @@ from rules.values import UNKNOWN, holds_unknown
 
 COMMAND = "command:local:Command"
 REMOTE = ("command:remote:Command", "command:remote:CopyFile", "command:remote:CopyToRemote")
-SECRET_STEPS = ("env", "account")
+SECRET_STEPS = ("env", "account", "revoke")
 _CALL = re.compile(r"components/remote/run ([a-z]+)")
 _SECRET_KEYS = re.compile(r"password|passwd|secret|token|private_?key|variables", re.IGNORECASE)
 

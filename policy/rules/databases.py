@@ -83,7 +83,7 @@ def _own(database: Any, account: Any) -> bool:
 def _grants(resource: Resource, config: dict[str, Any]) -> Sentences:
     props, name = resource.props, resource.name
     if resource.type == COMMAND:
-        if step(props) == "account":
+        if step(props) in ("account", "revoke"):
             yield from _account(name, request(props))
         return
     if resource.type == COMPONENT:

@@ -1,25 +1,27 @@
-"""``run account``: a MariaDB account with rights on its own database alone, by one idempotent SQL program.
+"""``run account``: the account of a service's database, by one idempotent program; the part that both kinds of server share.
 
-An existing account is taken over: its password is set, rights outside its database are taken away, nothing is dropped. Rights that stay
-are never revoked in between, so connections that are open lose nothing.
+An existing account is taken over: a password is added, rights outside its database are taken away, nothing is dropped. Passwords that were
+valid stay so until ``revoke`` takes them away, so no login is refused in between (``mariadb_account``, ``postgresql_account``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pymysql.cursors
 
 from . import connection as connections
+from . import mariadb_account, postgresql_account
 from .channel import Host
 from .failure import Failure
 from .request import one_of, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from .connection import Connection
 
@@ -28,15 +30,51 @@ NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 PRIVILEGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 
 
+@dataclass(frozen=True)
+class Account:
+    """What a request asks for. ``server``: its name in the settings; ``hosts``, ``privileges``: MariaDB only."""
+
+    server: str
+    engine: str
+    user: str
+    database: str
+    password: str
+    hosts: tuple[str, ...]
+    privileges: tuple[str, ...]
+
+
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: docs/host-protocol.md. Result: ``created``, ``granted``, ``revoked`` (statements without secrets), ``version``."""
+    """Request and result: docs/host-protocol.md; the result holds no secret."""
     connection = connections.load(str(request["stack"]))
+    account = asked(request, connection)
+    with opened(connection, account) as link:
+        done = admit(link, account)
+    return {"server": account.server, "user": account.user, "database": account.database, **done}
+
+
+def admit(link: Any, account: Account) -> dict[str, Any]:
+    """Makes the account with its password besides those that are valid."""
+    return mariadb_account.admit(link, account) if account.engine == "mariadb" else postgresql_account.admit(link, account)
+
+
+def former(link: Any, account: Account) -> int:
+    """How many former passwords are valid."""
+    return mariadb_account.former(link, account) if account.engine == "mariadb" else postgresql_account.former(link, account)
+
+
+def retire(link: Any, account: Account) -> list[str]:
+    """Revokes every password but the account's own; gives whose they were."""
+    return mariadb_account.retire(link, account) if account.engine == "mariadb" else postgresql_account.retire(link, account)
+
+
+def asked(request: dict[str, Any], connection: Connection) -> Account:
+    """The request, checked."""
     name = text(request, "server")
     server = connection.servers.get(name)
     if server is None:
         known = ", ".join(sorted(connection.servers)) or "none"
         raise Failure(f"The stack has no database server {name!r}; expected one of {known} (mo:servers).")
-    one_of(server.get("engine"), f"servers.{name}.engine", ("mariadb",))
+    engine = one_of(server.get("engine"), f"servers.{name}.engine", ("mariadb", "postgresql"))
     user, database = text(request, "user"), text(request, "database")
     if not user or not database or not NAME.issuperset(user + database):
         raise Failure("The request's user and database must be lower-case letters, digits and underscores.")
@@ -47,26 +85,69 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     privileges = request.get("privileges") or ["ALL PRIVILEGES"]
     if not all(isinstance(p, str) and p and PRIVILEGE.issuperset(p) for p in privileges):
         raise Failure("The request's privileges must be names of privileges in capitals.")
-    link = _connect(connection, name, server)
+    return Account(name, engine, user, database, password, tuple(str(host) for host in hosts), tuple(privileges))
+
+
+@contextmanager
+def opened(connection: Connection, account: Account) -> Iterator[Any]:
+    """The server as its administrator: a cursor on MariaDB, a connection on PostgreSQL. Raises ``Failure`` for whatever goes wrong there."""
+    server = connection.servers[account.server]
+    errors: tuple[type[Exception], ...]
+    if account.engine == "mariadb":
+        errors, expected, link = (pymysql.MySQLError,), "GRANT OPTION", _connect(connection, account.server, server)
+    else:
+        import psycopg
+
+        errors, expected, link = (psycopg.Error,), "CREATEROLE", _postgresql(account.server, server)
     try:
-        with link.cursor() as cursor:
-            return _apply(cursor, name, user, database, password, [str(host) for host in hosts], privileges)
-    except pymysql.MySQLError as error:
+        if account.engine == "mariadb":
+            with link.cursor() as cursor:
+                yield cursor
+        else:
+            yield link
+    except errors as error:
         raise Failure(
-            f"The account {user} on {name} could not be set up: {_told(error, password)}; expected an administrator with GRANT OPTION."
+            f"The account {account.user} on {account.server} could not be set up: {_told(error, account.password)}; "
+            f"expected an administrator with {expected}."
         ) from None
     finally:
         link.close()
 
 
+def _postgresql(name: str, server: dict[str, Any]) -> Any:
+    import psycopg
+
+    _has_administrator(name, server)
+    if server.get("reach") == "host":
+        raise Failure(f"The server {name} is PostgreSQL with reach: host, which is not supported; give it reach: direct and TLS.")
+    tls = (
+        {"sslmode": "verify-full", "sslrootcert": server.get("ca_file") or "system"}
+        if server.get("tls")
+        else {"sslmode": "disable"}
+    )
+    try:
+        return psycopg.connect(
+            host=server["host"], port=int(server["port"]), user=server["admin_user"], password=server["admin_password"],
+            dbname="postgres", autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="mo-deploy", **tls,
+        )  # fmt: skip
+    except psycopg.Error as error:
+        raise Failure(
+            f"The database server {name} ({server['host']}:{server['port']}) cannot be used: {_told(error, server['admin_password'])}."
+        ) from None
+
+
+def _has_administrator(name: str, server: dict[str, Any]) -> None:
+    if not server.get("admin_user") or not server.get("admin_password"):
+        raise Failure(
+            f"The administrator of the database server {name} is not known; set its adminUser in mo:servers and its password: "
+            "bin/pulumi config set --secret mo:<server>AdminPassword."
+        )
+
+
 def _connect(connection: Connection, name: str, server: dict[str, Any]) -> pymysql.Connection[Any]:
     import socket
 
-    if not server.get("admin_user") or not server.get("admin_password"):
-        raise Failure(
-            f"The administrator of the database server {name} is not known; set "
-            f"mo:servers {name} adminUser and its password (bin/mo secrets)."
-        )
+    _has_administrator(name, server)
     tls: ssl.SSLContext | None = None
     if server.get("tls"):
         tls = ssl.create_default_context(cafile=server.get("ca_file"))
@@ -112,103 +193,8 @@ def _through_host(connection: Connection, server: dict[str, Any]) -> Any:
     )
 
 
-def _apply(
-    cursor: pymysql.cursors.Cursor,
-    server: str,
-    user: str,
-    database: str,
-    password: str,
-    hosts: Sequence[str],
-    privileges: Sequence[str],
-) -> dict[str, Any]:
-    cursor.execute("SELECT VERSION()")
-    version = str((cursor.fetchone() or ("",))[0])
-    cursor.execute("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = %s", (database,))
-    if not (cursor.fetchone() or (0,))[0]:
-        raise Failure(
-            f"The database {database} does not exist on {server}; make it in the hoster's panel, or set the server's provision to managed."
-        )
-    created, granted, revoked = [], [], []
-    scope = "`" + database.replace("_", "\\_") + "`.*"
-    for host in hosts:
-        cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE user = %s AND host = %s", (user, host))
-        if not (cursor.fetchone() or (0,))[0]:
-            created.append(f"{user}@{host}")
-        cursor.execute(
-            "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED VIA mysql_native_password USING %s", (user, host, hashed(password))
-        )
-        if f"{user}@{host}" not in created:
-            cursor.execute("ALTER USER %s@%s IDENTIFIED VIA mysql_native_password USING %s", (user, host, hashed(password)))
-        wanted = "ALL PRIVILEGES" if "ALL PRIVILEGES" in privileges else ", ".join(sorted(privileges))
-        cursor.execute(f"GRANT {wanted} ON {scope} TO %s@%s", (user, host))
-        granted.append(f"{wanted} ON {scope} TO {user}@{host}")
-        cursor.execute("SHOW GRANTS FOR %s@%s", (user, host))
-        for statement in excess([str(row[0]) for row in cursor.fetchall()], scope, wanted):
-            cursor.execute(f"REVOKE {statement} FROM %s@%s", (user, host))
-            revoked.append(f"{statement} FROM {user}@{host}")
-    return {
-        "server": server,
-        "user": user,
-        "database": database,
-        "created": created,
-        "granted": granted,
-        "revoked": revoked,
-        "version": version,
-    }
-
-
-def hashed(password: str) -> str:
-    """What the server keeps of a password. The statement holds this and not the password, so that no log of the server shows it."""
-    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
-
-
-def excess(grants: Sequence[str], scope: str, wanted: str) -> list[str]:
-    """What to revoke (``PRIVILEGES ON scope``) of these ``SHOW GRANTS`` lines, so that ``wanted`` on ``scope`` alone stays."""
-    found = []
-    allowed = {privilege.strip() for privilege in wanted.split(",")}
-    for line in grants:
-        if not line.startswith("GRANT ") or " ON " not in line:
-            if line.startswith("GRANT ") and " TO " in line:
-                found.append(line[len("GRANT ") :].split(" TO ")[0])  # a role
-            continue
-        privileges, _, rest = line[len("GRANT ") :].partition(" ON ")
-        place = rest.split(" TO ")[0]
-        names = _split(privileges)
-        options = ["GRANT OPTION"] if rest.endswith("WITH GRANT OPTION") else []
-        if place == scope:
-            surplus = options + ([] if wanted == "ALL PRIVILEGES" else [name for name in names if name not in allowed])
-            if surplus and "ALL PRIVILEGES" in surplus:
-                # ALL stands for each of these; those that are not wanted go by name, so that the others stay throughout.
-                surplus = [name for name in surplus if name != "ALL PRIVILEGES"]
-                surplus += [name for name in DATABASE_PRIVILEGES if name not in allowed]
-        else:
-            surplus = options + [name for name in names if name != "USAGE"]
-        if surplus:
-            found.append(f"{', '.join(surplus)} ON {place}")
-    return found
-
-
-DATABASE_PRIVILEGES = (
-    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER", "CREATE TEMPORARY TABLES", "LOCK TABLES",
-    "EXECUTE", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER", "DELETE HISTORY",
-)  # fmt: skip
-"""What ALL PRIVILEGES stands for on a database."""
-
-
-def _split(privileges: str) -> list[str]:
-    """Splits ``SELECT (a, b), INSERT`` at the commas outside parentheses."""
-    parts, depth, word = [], 0, ""
-    for c in privileges:
-        depth += (c == "(") - (c == ")")
-        if c == "," and depth == 0:
-            parts.append(word.strip())
-            word = ""
-        else:
-            word += c
-    return [*parts, word.strip()]
-
-
-def _told(error: pymysql.MySQLError, secret: str) -> str:
+def _told(error: Exception, secret: str) -> str:
     """The server's message on one line, without the password should it quote it."""
-    message = str(error.args[1] if len(error.args) > 1 else error)
+    message = str(error.args[1] if len(error.args) > 1 else error).strip()
+    message = message.splitlines()[0] if message else type(error).__name__
     return message.replace(secret, "…")[:200] if secret else message[:200]

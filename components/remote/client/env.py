@@ -1,11 +1,14 @@
-"""``run env``: writes a service's ``secrets.env`` on the host."""
+"""``run env``: writes a service's ``secrets.env`` on the host, and has its running process take it."""
 
 from __future__ import annotations
 
+import time
+
 from . import connection as connections
-from .channel import Host
+from .channel import Host, Reply, words
 from .failure import Failure
-from .request import service
+from .probe import Probe
+from .request import arguments, number, one_of, relative, service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``variables``; ``ca``: PEM text that is written beside and named by ``DB_SSL_CA``. Result: ``changed``."""
+    """Request: ``variables``; ``ca``: PEM text that is written beside and named by ``DB_SSL_CA``; of the release that may be live
+    ``target``, ``strategy``, ``runtime``, ``restart``, ``probe``. Result: ``changed``, ``restarted``, ``checked`` (whether the service was
+    asked afterwards), ``notes``."""
     key = service(request)
     host = Host(connections.load(str(request["stack"])))
     variables, ca = request["variables"], request.get("ca")
@@ -23,9 +28,32 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         variables = {**variables, "DB_SSL_CA": f"{host.connection.root}/.deploy/{key}/db-ca.pem"}
     text = render(variables, key)
     certificates = (ca or "").encode()
-    fields = {"action": "write", "service": key, "bytes": str(len(text)), "ca_bytes": str(len(certificates))}
-    reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text)
-    return {"changed": reply.first("changed") == "true"}
+    restart: dict[str, Any] = request.get("restart") or {}
+    probe = Probe(request["probe"], host.connection.edge, None) if request.get("probe") else None
+    fields = {
+        "action": "write", "service": key, "bytes": str(len(text)), "ca_bytes": str(len(certificates)),
+        "target": relative(request["target"], "target") if request.get("target") else "",
+        "strategy": one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place")),
+        "runtime": one_of(request.get("runtime", "files"), "runtime", ("files", "php", "process", "external")),
+        "restart": words(arguments(restart["command"], "restart.command")) if restart else "",
+        "budget": str(number(restart.get("budget", 10), "restart.budget", 1, 3600)) if restart else "0",
+        "probe": "1" if probe else "",
+    }  # fmt: skip
+
+    def answer(said: str, values: list[str], _: Reply) -> str | None:
+        if said != "probe" or probe is None:
+            return None
+        what, live = values
+        probe.expected = live if live not in ("adopted", "-") else None
+        extra = int(fields["budget"])
+        wrong = probe.once(time.monotonic() + probe.timeout) if what == "before" else probe.live(extra)
+        return "ok" if wrong is None else f"fail {wrong}"
+
+    reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text, answer=answer)
+    return {
+        "changed": reply.first("changed") == "true", "restarted": reply.first("restarted") == "true",
+        "checked": reply.first("checked") == "true", "notes": [values[0] for values in reply.all("note")],
+    }  # fmt: skip
 
 
 def render(variables: object, service_key: str) -> bytes:

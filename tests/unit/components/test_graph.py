@@ -39,6 +39,27 @@ def test_a_switch_waits_for_everything_of_its_service_and_for_the_services_befor
     assert not {name for name in whole["docs-switch"].after if name not in ("gate-seal", "docs-stage")}
 
 
+def test_a_former_password_is_revoked_after_the_service_and_github_have_the_new_one(whole: Run) -> None:
+    assert whole["votes-revoke"].after >= {"votes-account", "votes-env", "github-mo-votes-db-user", "github-mo-votes-db-pass"}
+    assert whole["votes-revoke"].request["hold"] is False
+    assert "votes-revoke" not in whole["votes-switch"].after
+    # n8n's daemon is somebody else's: what it logs in with goes when its owner says so.
+    assert whole["n8n-revoke"].request["hold"] is True
+    assert list(whole["n8n-revoke"].options.ignoreChanges) == ["stdin"]
+
+
+def test_a_rotation_makes_its_secret_anew_and_no_other_run_does(whole: Run, tmp_path: Path) -> None:
+    rotated = run(tmp_path, rotate={"votes": "r1", "JWT_SECRET": "r2"}, revoke=["n8n"])
+    assert rotated["votes-db-password"].inputs["keepers"] == {"rotation": "r1"}
+    assert rotated["secret-jwt-secret"].inputs["keepers"] == {"rotation": "r2"}
+    assert [list(rotated[name].options.ignoreChanges) for name in ("votes-db-password", "secret-jwt-secret")] == [[], []]
+    assert rotated["votes-revoke"].request["rotation"] == "r1"
+    assert rotated["n8n-revoke"].request["hold"] is False
+    for name in ("votes-db-password", "secret-jwt-secret"):
+        assert "keepers" not in whole[name].inputs
+        assert list(whole[name].options.ignoreChanges) == ["keepers"]
+
+
 def test_independent_services_do_not_wait_for_each_other(whole: Run) -> None:
     for name in ("docs-stage", "forum-stage", "crm-env", "games-account"):
         service = name.split("-", 1)[0]
@@ -50,6 +71,7 @@ def test_names_are_the_service_and_what_it_is(whole: Run) -> None:
         "api_stg-db-password",
         "api_stg-database",
         "api_stg-account",
+        "api_stg-revoke",
         "api_stg-env",
         "api_stg-stage",
         "api_stg-switch",

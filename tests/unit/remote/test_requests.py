@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.remote.client import account, connection, env, request
+from components.remote.client import connection, env, mariadb_account, request
 from components.remote.client.artefact import Artefact, compare, find
 from components.remote.client.channel import Reply, encode, words
 from components.remote.client.failure import Failure
@@ -179,13 +179,13 @@ def test_rights_beyond_the_own_database_are_found() -> None:
         "GRANT PROCESS, FILE ON *.* TO `u`@`h` WITH GRANT OPTION",
         "GRANT `role` TO `u`@`h`",
     ]
-    assert account.excess(grants, "`mo\\_votes`.*", "ALL PRIVILEGES") == [
+    assert mariadb_account.excess(grants, "`mo\\_votes`.*", "ALL PRIVILEGES") == [
         "GRANT OPTION ON `mo\\_votes`.*",
         "SELECT (a, b), INSERT ON `other`.`t`",
         "GRANT OPTION, PROCESS, FILE ON *.*",
         "`role`",
     ]
-    narrow = account.excess(grants[1:2], "`mo\\_votes`.*", "INSERT, SELECT")[0]
+    narrow = mariadb_account.excess(grants[1:2], "`mo\\_votes`.*", "INSERT, SELECT")[0]
     assert "SELECT" not in narrow.replace("GRANT OPTION, ", "").split(", ")
     assert "DROP" in narrow
 
