@@ -17,7 +17,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from catalog import mistakes, yaml_source
 from catalog.settings import OwnerSecrets, StackSettings
 
-_SECRET_KEYS = tuple(field.alias or name for name, field in OwnerSecrets.model_fields.items())
+SECRET_KEYS = tuple(field.alias or name for name, field in OwnerSecrets.model_fields.items())
+"""The settings that must be encrypted."""
 _HINTS = {
     "host.hostKeys": "the host's public keys as `ssh-keyscan` prints them, compared with what the hoster publishes",
     "servers.external-mariadb.host": "MYSQL_HOST",
@@ -30,10 +31,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class SettingsError(ValueError):
-    """The stack's settings cannot be used. ``problems``: one sentence for each; secrets stand in none."""
+    """The stack's settings cannot be used. ``problems``: one sentence for each; secrets stand in none. ``missing``: of those, the settings
+    that are not there, each with the command that sets it."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], missing: Mapping[str, str] | None = None) -> None:
         self.problems = problems
+        self.missing = dict(missing or {})
         super().__init__("\n".join(problems))
 
 
@@ -66,13 +69,13 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
         wrong.append(f"The stack {stack} lacks {len(missing)} setting{'s' if len(missing) > 1 else ''} that only its owner has:")
         wrong += [f"  {key}: {command}{_hint(key)}" for key, command in missing.items()]
     if wrong or settings is None or owner is None:
-        raise SettingsError(wrong)
+        raise SettingsError(wrong, {key: command + _hint(key) for key, command in missing.items()})
     return Loaded(settings, owner)
 
 
 def _parsed(key: str, text: str) -> Any:
     """Pulumi hands an object or list as JSON and everything else as text."""
-    if key in _SECRET_KEYS or not text.startswith(("{", "[")):
+    if key in SECRET_KEYS or not text.startswith(("{", "[")):
         return text
     try:
         return json.loads(text)
@@ -82,8 +85,8 @@ def _parsed(key: str, text: str) -> Any:
 
 def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return (
-        {k: v for k, v in values.items() if k not in _SECRET_KEYS},
-        {k: v for k, v in values.items() if k in _SECRET_KEYS and v not in ("", None)},
+        {k: v for k, v in values.items() if k not in SECRET_KEYS},
+        {k: v for k, v in values.items() if k in SECRET_KEYS and v not in ("", None)},
     )
 
 
@@ -141,7 +144,7 @@ def _camel(dashed: str) -> str:
 
 
 def _command(key: str, stack: str, listed: bool = False) -> str:
-    if key in _SECRET_KEYS:
+    if key in SECRET_KEYS:
         return f"bin/pulumi config set --stack {stack} --secret mo:{key}"
     if "." in key or listed:
         return f"bin/pulumi config set --stack {stack} --path 'mo:{key}{'[0]' if listed else ''}' VALUE"

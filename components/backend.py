@@ -11,8 +11,13 @@ import yaml
 
 def kind(environment: Mapping[str, str], project: Path) -> str:
     """The scheme of the backend's address, ``file``, ``https``, ``s3`` …, by Pulumi's own order: environment, project file, login."""
-    address = environment.get("PULUMI_BACKEND_URL") or _project_backend(project) or _login(environment)
-    return address.split("://", 1)[0] if "://" in address else "https"
+    found = address(environment, project)
+    return found.split("://", 1)[0] if "://" in found else "https"
+
+
+def address(environment: Mapping[str, str], project: Path) -> str:
+    """The backend's address; empty where none was chosen."""
+    return environment.get("PULUMI_BACKEND_URL") or _project_backend(project) or _login(environment)
 
 
 def _project_backend(project: Path) -> str:

@@ -212,7 +212,7 @@ def _reason(connection: Connection, log: str) -> str:
         key = connection.key_file or "the SSH agent's keys"
         return (
             f"The host {where} refused the login with {key}; expected a key that "
-            f"its authorized_keys holds (bin/mo secrets, mo:sshPrivateKey)."
+            f"its authorized_keys holds (mo:host keyFile, mo:sshPrivateKey or the agent)."
         )
     if "invalid format" in log or "error in libcrypto" in log or "bad permissions" in log:
         return (

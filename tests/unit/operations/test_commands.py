@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -218,16 +220,42 @@ def test_drift_is_found_and_has_its_own_exit_code(stack: type[FakeEngine], monke
 def test_the_doctor_names_what_is_missing_and_goes_on(
     stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _host(monkeypatch, tmp_path, Facts.model_validate({"free_bytes": 1000, "services": {"api_stg": {"lacks": ["python3"]}}}))
-    monkeypatch.setattr("httpx.get", lambda *_a, **_k: type("Answer", (), {"status_code": 401, "headers": {}})())
+    _host(monkeypatch, tmp_path, Facts())
+    told = {
+        "facts": {"free_bytes": 1000, "programs": {}, "services": {"api_stg": {"lacks": ["python3"], "maintenance": True}}},
+        "permissions": {"wrong": [{"path": "x/index.html", "mode": "644"}], "count": 1, "skew": 90},
+    }
+    monkeypatch.setattr(remote, "run", lambda _root, _stack, step, _request, timeout=0: told[step])
+    monkeypatch.setattr("operations.doctor.databases.look", lambda *_: [])
+    refusing = httpx.MockTransport(lambda _request: httpx.Response(401))
+    monkeypatch.setattr("httpx.Client", functools.partial(httpx.Client, transport=refusing))
     code, text = _mo("doctor", "--stack", "staging")
     assert code == 1
-    assert "✗ space: 1000 B free" in text
-    assert "✗ api_stg: the host lacks python3" in text
-    assert "✗ GitHub: https://api.github.com/repos/acme/site answers 401" in text
+    assert "✗ space: 1000 B free, at least 500.0 MB are needed" in text
+    assert "✗ program: the host lacks python3, which api_stg needs" in text
+    assert "✗ api_stg: answers 503" in text
+    assert "✗ permissions: on the host: x/index.html must be 644; bin/mo doctor --fix" in text
+    assert "✗ host's clock: 90 s ahead" in text
+    assert "✗ GitHub: acme/site: the token is refused" in text
     assert "canary" not in text
-    code, text = _mo("doctor", "--stack", "staging", "--offline")
-    assert (code, "host:" in text) == (0, False)
+    code, text = _mo("doctor", "--stack", "staging", "--offline", "--json")
+    assert not {"login", "GitHub", "permissions on the host"} & {finding["what"] for finding in json.loads(text)}
+
+
+def test_a_host_that_nobody_can_log_in_to_is_one_finding_of_several(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _host(monkeypatch, tmp_path, Facts())
+
+    def refuse(*_: object, **__: object) -> dict[str, Any]:
+        raise Problem("The host web1 refused the login.")
+
+    monkeypatch.setattr(remote, "run", refuse)
+    monkeypatch.setattr("operations.doctor.databases.look", lambda *_: [])
+    monkeypatch.setattr("operations.doctor.github.look", lambda *_: [])
+    code, text = _mo("doctor", "--stack", "staging")
+    assert code == 1
+    assert text.count("The host web1 refused the login.") == 1
 
 
 def test_there_is_no_report_before_the_first_deployment(stack: type[FakeEngine]) -> None:

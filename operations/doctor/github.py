@@ -1,0 +1,103 @@
+"""GitHub: whether the token is accepted, may do what deploys do, and for how long; each right is tried by reading what it guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from catalog.settings import GitHubSettings
+from catalog.settings_file import Loaded, reveal
+from operations.doctor.finding import Finding, clock
+from operations.problem import Problem
+
+SECONDS = 15
+EXPIRES_SOON = 14
+"""Days before a token's end at which to make a new one."""
+NEW_TOKEN = "a new one: https://github.com/settings/personal-access-tokens, then bin/pulumi config set --secret mo:githubToken"
+
+Get = Callable[[str], Any]
+"""An address below the repository's to GitHub's answer (``httpx.Response``)."""
+
+
+def look(loaded: Loaded) -> list[Finding]:
+    """Asks GitHub. Raises ``Problem`` where it cannot be asked."""
+    import httpx
+
+    github = loaded.settings.github
+    base = f"{(github.base_url or 'https://api.github.com/').rstrip('/')}/repos/{github.owner}/{github.repository}"
+    headers = {
+        "Authorization": f"Bearer {reveal(loaded.secrets.github_token)}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+
+    with httpx.Client(headers=headers, timeout=SECONDS) as client:
+
+        def get(path: str) -> Any:
+            try:
+                return client.get(base + path)
+            except httpx.HTTPError as error:
+                raise Problem(f"{base} cannot be reached ({type(error).__name__}); check the network and mo:github.") from None
+
+        return list(findings(get, github, loaded.settings.gates.required))
+
+
+def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterator[Finding]:
+    """What the answers tell. ``gates``: those that the stack requires; two of them ask GitHub."""
+    name = f"{github.owner}/{github.repository}"
+    answer = get("")
+    if answer.status_code != 200:
+        why = (
+            "the token is refused"
+            if answer.status_code == 401
+            else f"answers {answer.status_code}: is the name right, may the token see it?"
+        )
+        yield Finding("GitHub", False, f"{name}: {why}; {NEW_TOKEN}")
+        return
+    scopes = answer.headers.get("x-oauth-scopes")
+    yield Finding("GitHub", True, f"{name} is readable" + (f"; scopes {scopes}" if scopes else ""))
+    yield from _moments(answer.headers)
+    rights: list[tuple[str, str, str]] = [
+        ("Environments: write", f"/environments/{github.environment}", "the deployment environment"),
+        ("Secrets: write", f"/environments/{github.environment}/secrets/public-key", "the environment's secrets"),
+        ("Issues: write", "/issues?per_page=1", "the deployment's issue"),
+    ]
+    if "dependabot" in gates:
+        rights.append(("Dependabot alerts: read", "/dependabot/alerts?per_page=1", "the gate dependabot"))
+    if "code-scanning" in gates:
+        rights.append(("Code scanning alerts: read", "/code-scanning/alerts?per_page=1", "the gate code-scanning"))
+    lacking = [_lacks(get(path), right, purpose) for right, path, purpose in rights]
+    yield from (finding for finding in lacking if finding is not None)
+    if not any(finding is not None and finding.good is False for finding in lacking):
+        yield Finding("token", True, f"may reach {', '.join(purpose for _, _, purpose in rights)}")
+
+
+def _lacks(answer: Any, right: str, purpose: str) -> Finding | None:
+    """A right that the token has not. 404 is said of what is not there yet, and of what may not be seen: the repository itself was."""
+    if answer.status_code in (200, 404):
+        return None
+    if answer.status_code in (401, 403):
+        wanted = answer.headers.get("x-accepted-github-permissions")
+        return Finding("token", False, f"lacks {right}{f' ({wanted})' if wanted else ''}, for {purpose}; {NEW_TOKEN}")
+    return Finding("token", None, f"{right}: GitHub answers {answer.status_code} just now; try again")
+
+
+def _moments(headers: Mapping[str, str]) -> Iterator[Finding]:
+    """The token's end, and GitHub's clock."""
+    if told := headers.get("github-authentication-token-expiration"):
+        try:
+            end = datetime.strptime(told[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        except ValueError:
+            yield Finding("token", None, "its end cannot be read from GitHub's answer")
+        else:
+            days = (end - datetime.now(UTC)).days
+            yield Finding(
+                "token", days > EXPIRES_SOON or None, f"ends {end:%Y-%m-%d}" + ("" if days > EXPIRES_SOON else f"; {NEW_TOKEN}")
+            )
+    try:
+        there = parsedate_to_datetime(headers["date"])
+    except (KeyError, TypeError, ValueError):
+        return
+    yield clock("GitHub's clock", (there - datetime.now(UTC)).total_seconds())

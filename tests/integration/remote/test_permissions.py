@@ -1,0 +1,65 @@
+"""``permissions`` names wrong modes, mends them only where asked, and leaves alone what belongs to the running site."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .conftest import Service
+
+pytestmark = pytest.mark.sandbox
+
+
+def asked(service: Service, fix: bool) -> dict[str, object]:
+    entry = {"service": service.key, "target": service.target, "persistent": ["uploads", "in place"]}
+    return {"services": [entry], "fix": fix}
+
+
+def test_wrong_modes_are_named_and_mended_where_asked_alone(service: Service) -> None:
+    service.deploy({"index.html": "one", "bin/tool": "x", "in place/own.txt": "theirs"})
+    service.remote.run("env", service=service.key, variables={"A": "1"})
+    live = (service.remote.root / service.target).resolve()
+    good = service.remote.run("permissions", **asked(service, False))
+    assert (good["wrong"], good["count"]) == ([], 0)
+    assert abs(good["skew"]) <= 5
+    (live / "index.html").chmod(0o666)
+    (live / "bin").chmod(0o777)
+    (live / "bin/tool").chmod(0o775)
+    (live / "in place/own.txt").chmod(0o600)
+    (service.base / "secrets.env").chmod(0o644)
+    (service.base / "log").chmod(0o755)
+    (service.base / "log/x.log").touch(0o644)
+    os.chown(service.base / "log/x.log", service.base.stat().st_uid, service.base.stat().st_gid)
+    expected = {
+        (f"{service.target}/index.html", "644"),
+        (f"{service.target}/bin", "755"),
+        (f"{service.target}/bin/tool", "755"),
+        (".deploy/votes/secrets.env", "600"),
+        (".deploy/votes/log", "700"),
+        (".deploy/votes/log/x.log", "600"),
+    }
+    for fix in (False, True):
+        told = service.remote.run("permissions", **asked(service, fix))
+        assert {(one["path"], one["mode"]) for one in told["wrong"]} == expected
+    assert service.remote.run("permissions", **asked(service, False))["wrong"] == []
+    assert (live / "index.html").stat().st_mode & 0o777 == 0o644
+    assert (live / "in place/own.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_host_has_nothing_wrong_and_stays_empty(service: Service) -> None:
+    assert service.remote.run("permissions", **asked(service, True))["wrong"] == []
+    assert not (service.remote.root / ".deploy").exists()
+
+
+def test_a_name_with_a_line_break_names_no_other_file(service: Service) -> None:
+    service.deploy({"index.html": "one"})
+    live = (service.remote.root / service.target).resolve()
+    innocent = service.remote.root / "innocent"
+    innocent.touch(0o600)
+    folder = live / f"x\n{service.remote.root}"
+    folder.mkdir(parents=True)
+    (folder / "innocent").touch()
+    (folder / "innocent").chmod(0o666)
+    service.remote.run("permissions", **asked(service, True))
+    assert innocent.stat().st_mode & 0o777 == 0o600
