@@ -121,8 +121,10 @@ FLOWS: tuple[Flow, ...] = get_args(Flow)
 
 
 class ValidationSettings(Settings):
-    """What is asked after an update. Folders are relative to the project."""
+    """What is asked after an update, besides the smoke tests, which always are. Folders are relative to the project."""
 
+    parts: tuple[Literal["end-to-end", "visual", "lighthouse"], ...] = ("end-to-end", "visual", "lighthouse")
+    """What is asked at all."""
     flows: tuple[Flow, ...] = FLOWS
     """The flows that are tried, where their services are deployed."""
     flow_mode: Literal["write", "look"] = "look"

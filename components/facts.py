@@ -27,6 +27,14 @@ class _Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class HalfApplied(_Read):
+    """A migration that an earlier run began and did not end. ``sha256``: of its file then; ``resumes``: the next run goes on by itself."""
+
+    name: str
+    sha256: str = ""
+    resumes: bool = False
+
+
 class ServiceFacts(_Read):
     """One service on the host. ``None`` means that the host could not tell."""
 
@@ -45,6 +53,13 @@ class ServiceFacts(_Read):
     schema_version: str | None = None
     database: bool | None = None
     """Whether the database is there."""
+    database_bytes: int | None = None
+    """What the database holds, with its indexes."""
+    snapshot_bytes: int | None = None
+    """Of the newest snapshot."""
+    snapshot_of: int | None = None
+    """What the database held when that one was made."""
+    half_applied: HalfApplied | None = None
     reachable: bool | None = None
     """Whether the database takes the service's own account now; ``None`` where that could not be tried (no secrets yet, no client)."""
     lacks: tuple[str, ...] = ()

@@ -55,6 +55,7 @@ def connection(args: HostArgs, key_file: str | None) -> dict[str, Any]:
         "host_keys": list(host.host_keys),
         "key_file": key_file,
         "socks_port": host.socks_port,
+        "snapshots": {"keep": args.settings.snapshots.keep, "megabytes": args.settings.snapshots.megabytes},
         "edge": {
             "scheme": edge.scheme,
             "port": edge.port,

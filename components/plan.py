@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,16 @@ class FileChange:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The snapshot before the switch, in bytes. ``database``: what the database holds; ``expected``: what the snapshot will take, from the
+    newest one's ratio (``None`` without one); ``room``: what must be free for it."""
+
+    database: int
+    expected: int | None
+    room: int
+
+
+@dataclass(frozen=True)
 class ServicePlan:
     """What would happen to one service. ``files`` and ``migrations`` are ``None`` where they cannot be known before."""
 
@@ -39,6 +49,9 @@ class ServicePlan:
     restart: str | None
     accounts: tuple[str, ...]
     lacks: tuple[str, ...]
+    snapshot: Snapshot | None = None
+    half_applied: str | None = None
+    """A migration that an earlier run left half done, and what follows from it, as a sentence."""
 
     @property
     def upload_bytes(self) -> int:
@@ -67,6 +80,55 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         restart=" ".join(entry.steps.restart.command) if entry.steps.restart else None,
         accounts=_accounts(entry, known),
         lacks=_lacks(entry, facts, known),
+        snapshot=snapshot(entry, known),
+        half_applied=_half_applied(entry, known, manifest),
+    )
+
+
+SNAPSHOT_RESERVE = 4 << 20
+"""Bytes that must stay free besides a snapshot's own (as the host program asks, dump: snapshot_need)."""
+
+
+def snapshot(entry: Service, known: ServiceFacts) -> Snapshot | None:
+    """The snapshot that the switch will make first; ``None`` where the database is empty or not known."""
+    if entry.database is None or not known.database or not known.database_bytes:
+        return None
+    held = known.database_bytes
+    if known.snapshot_bytes and known.snapshot_of:
+        expected = held * known.snapshot_bytes // known.snapshot_of
+        return Snapshot(held, expected, expected * 3 // 2 + SNAPSHOT_RESERVE)
+    return Snapshot(held, None, held + SNAPSHOT_RESERVE)
+
+
+def _half_applied(entry: Service, known: ServiceFacts, manifest: Manifest) -> str | None:
+    half, migrate = known.half_applied, entry.steps.migrate
+    if half is None or migrate is None:
+        return None
+    if half.resumes:
+        return f"{half.name} was cut and goes on at the statement where it stopped"
+    if half.name.endswith(".down"):
+        return f"the step back of {half.name.removesuffix('.down')} is half done, and the switch refuses"
+    if migrate.kind == "prisma":
+        return f"{half.name} failed half-way and is marked so in _prisma_migrations, and the switch refuses"
+    now = next((f.sha256 for f in manifest.files if f.path == f"{migrate.directory}/{half.name}.sql"), None)
+    if now is not None and now != half.sha256:
+        return f"{half.name} failed half-way in an earlier run; its file has changed since, so it is taken again as it is now"
+    return f"{half.name} failed half-way in an earlier run, and the switch refuses until that is settled"
+
+
+def room(plans: Iterable[ServicePlan], facts: Facts) -> str | None:
+    """What is wrong with the space on the host for all of these, or ``None``: uploads of releases that are not there yet and snapshots."""
+    free = min((n for n in (facts.free_bytes, facts.quota_bytes) if n is not None), default=None)
+    uploads = snapshots = 0
+    for plan in plans:
+        uploads += 0 if plan.new in facts.of(plan.service).releases else plan.upload_bytes
+        snapshots += plan.snapshot.room if plan.snapshot else 0
+    if free is None or free > uploads + snapshots:
+        return None
+    return (
+        f"Only {size(free)} are free on the host; expected {size(uploads + snapshots)}: {size(uploads)} of releases and "
+        f"{size(snapshots)} for snapshots of the databases. Nothing was changed. Make room (bin/mo snapshots list SERVICE, mo:snapshots, "
+        "mo:keepReleases), or deploy fewer services at a time (--only)."
     )
 
 
@@ -128,6 +190,13 @@ def lines(plan: ServicePlan) -> Iterator[str]:
     if plan.migrates:
         pending = "unknown before they run" if plan.migrations is None else ", ".join(plan.migrations) or "none pending"
         yield f"  migrations ({plan.migrates}): {pending}"
+    if plan.half_applied:
+        yield f"  half applied: {plan.half_applied} (docs/runbook.md, A migration is half applied)"
+    if plan.snapshot:
+        told = (
+            f"about {size(plan.snapshot.expected)}" if plan.snapshot.expected is not None else "size unknown before the first one"
+        )
+        yield f"  snapshot: {told}, of a database of {size(plan.snapshot.database)}; {size(plan.snapshot.room)} must be free"
     if plan.restart:
         yield f"  restart: {plan.restart}"
     if plan.accounts:

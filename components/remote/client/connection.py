@@ -34,7 +34,10 @@ class Edge:
 class Connection:
     """The host as the ``Host`` component wrote it. ``folder``: the state folder ``.mo/<stack>``."""
 
-    __slots__ = ("address", "edge", "folder", "host_keys", "key_file", "name", "port", "root", "servers", "socks_port", "user")
+    __slots__ = (
+        "address", "edge", "folder", "host_keys", "keep_snapshots", "key_file", "name", "port", "root", "servers", "snapshot_megabytes",
+        "socks_port", "user",
+    )  # fmt: skip
 
     def __init__(self, raw: dict[str, Any], folder: str) -> None:
         self.folder = folder
@@ -48,6 +51,9 @@ class Connection:
         self.socks_port: int | None = raw.get("socks_port")
         self.edge = Edge(raw.get("edge") or {})
         self.servers: dict[str, dict[str, Any]] = raw.get("servers") or {}
+        kept: dict[str, Any] = raw.get("snapshots") or {}
+        self.keep_snapshots = max(1, int(kept.get("keep") or 10))
+        self.snapshot_megabytes = max(1, int(kept.get("megabytes") or 2000))
 
 
 def load(stack: str) -> Connection:

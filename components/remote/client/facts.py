@@ -150,6 +150,18 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
         known["unmanaged_count"] = int(values[0])
     elif key == "lacks":
         known["lacks"].append(values[0])
+    else:
+        _take_data(known, key, values)
+
+
+def _take_data(known: dict[str, Any], key: str, values: list[str]) -> None:
+    """One line about a service's database and snapshots."""
+    if key == "snapshot":
+        _take_snapshot(known, values[0])
+    elif key == "half":
+        known["half_applied"] = {"name": values[0], "sha256": values[1], "resumes": values[2:] == ["steps"]}
+    elif key == "applied-of" and values[2:] == ["failed"]:
+        known["half_applied"] = {"name": values[0], "sha256": values[1], "resumes": False}
     elif key == "database":
         known["database"] = known["reachable"] = True if values[0] == "yes" else None
         known["problem"] = values[1] if len(values) > 1 else known["problem"]
@@ -164,6 +176,15 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
     elif key == "dberror-of":
         known["problem"], known["reachable"] = values[0], False
         known["database"] = False if "Unknown database" in values[0] or "does not exist" in values[0] else None
+
+
+def _take_snapshot(known: dict[str, Any], line: str) -> None:
+    """The newest snapshot's manifest; a damaged one tells nothing."""
+    try:
+        manifest = json.loads(line)
+        known["snapshot_bytes"], known["snapshot_of"] = int(manifest["bytes"]), int(manifest["database_bytes"])
+    except (ValueError, KeyError, TypeError):
+        pass
 
 
 def _servers(host: Host, reply: Reply) -> dict[str, dict[str, str]]:

@@ -114,6 +114,26 @@ class Probe:
                 return f"{self.url()[: -len(self.path)]}{path} is served to everybody; the web server must refuse it"
         return None
 
+    def closed(self, bypass: dict[str, str]) -> str | None:
+        """While the window's marker is there: what is wrong with how the server honours it, or ``None``. ``bypass``: the probe's header."""
+        deadline = time.monotonic() + 10
+        try:
+            for _ in range(20):
+                shut = self.site.get(self.path, deadline)
+                if shut.status == 503:
+                    break
+                time.sleep(PAUSE_SECONDS)
+            if shut.status != 503:
+                return f"{self.url()} answers {shut.status} instead of 503 while the file maintenance is there"
+            if "retry-after" not in shut.headers:
+                return f"{self.url()} answers 503 without Retry-After"
+            opened = self.site.get(self.path, deadline, bypass)
+            if opened.status == 503 and "retry-after" in opened.headers:
+                return f"{self.url()} answers 503 to the probe's header X-Mo-Probe too"
+        except Unanswered as error:
+            return f"{self.url()} gives no answer: {error}"
+        return None
+
     def url(self) -> str:
         """The URL that a person would ask."""
         return f"{self.site.edge.scheme}://{self.site.authority}{self.path}"

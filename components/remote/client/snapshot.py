@@ -1,4 +1,4 @@
-"""``run snapshot``: lists, makes, pins and restores snapshots of a service's database, for an operator."""
+"""``run snapshot``: lists, makes, pins, verifies and restores snapshots of a service's database, for an operator."""
 
 from __future__ import annotations
 
@@ -7,26 +7,77 @@ import json
 from . import connection as connections
 from .channel import Host
 from .failure import Failure
-from .request import one_of, relative, service
+from .request import one_of, relative, service, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .channel import Reply
+    from .connection import Connection
+
+ACTIONS = ("list", "make", "pin", "unpin", "verify", "restore")
+
+
+def retention(connection: Connection) -> dict[str, str]:
+    """How many snapshots of a service stay, and how many megabytes of them."""
+    return {"keep_snapshots": str(connection.keep_snapshots), "snapshot_mb": str(connection.snapshot_megabytes)}
+
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``action`` (``list``, ``make``, ``pin``, ``unpin``, ``restore``), ``name`` (of a snapshot), ``target``, ``schema`` (query).
-    Result: ``snapshots`` of ``list``; ``made``: the snapshot that ``make`` made, or the fresh one before ``restore``."""
+    """Request: ``action``, ``name`` (of a snapshot), ``target``, ``schema`` (query); for ``verify`` and ``restore`` also ``server``,
+    ``database``, ``user`` (where the test restore may be made) and ``unverified`` (bool: restore without one).
+
+    Result: ``snapshots`` of ``list``; ``made``: the snapshot that ``make`` made, or the fresh one before ``restore``; ``verified``: the
+    rows of each table as the test restore counted them, or ``null``; ``notes``."""
     key = service(request)
-    action = one_of(request.get("action", "list"), "action", ("list", "make", "pin", "unpin", "restore"))
-    name = relative(request["name"], "name") if action in ("pin", "unpin", "restore") else ""
+    action = one_of(request.get("action", "list"), "action", ACTIONS)
+    name = relative(request["name"], "name") if action in ("pin", "unpin", "verify", "restore") else ""
     if "/" in name:
         raise Failure(f"The request's name {name!r} is not a snapshot's name.")
     schema = request.get("schema")
+    connection = connections.load(str(request["stack"]))
     fields = {
         "service": key, "action": action, "name": name, "target": relative(request.get("target") or "none", "target"),
-        "schema": str((schema.get("query") if isinstance(schema, dict) else schema) or ""),
+        "schema": str((schema.get("query") if isinstance(schema, dict) else schema) or ""), "scratch": "", **retention(connection),
     }  # fmt: skip
-    reply = Host(connections.load(str(request["stack"]))).call("snapshot", fields, f"{key}: snapshot {action}")
-    snapshots = [{**json.loads(text), "pinned": pinned == "true"} for pinned, text in reply.all("snapshot")]
-    return {"action": action, "snapshots": snapshots, "made": reply.first("made") or None, "steps": reply.steps}
+    host = Host(connection)
+    tested: Reply | None = None
+    if action == "verify" or (action == "restore" and not request.get("unverified")):
+        tested = verify(host, request, fields)
+    reply = tested if action == "verify" and tested else host.call("snapshot", fields, f"{key}: snapshot {action}")
+    snapshots = [
+        {**json.loads(line), "pinned": pinned == "true", "verified": at or None} for pinned, at, line in reply.all("snapshot")
+    ]
+    said = [*(tested.all("note") if tested and tested is not reply else []), *reply.all("note")]
+    return {
+        "action": action, "snapshots": snapshots, "made": reply.first("made") or None, "verified": rows(tested),
+        "notes": [values[0] for values in said], "steps": reply.steps,
+    }  # fmt: skip
+
+
+def verify(host: Host, request: dict[str, Any], fields: dict[str, str]) -> Reply:
+    """Restores the snapshot ``fields["name"]`` into a scratch database and compares it with its manifest. Raises ``Failure``."""
+    from .servers import may_administer, scratch
+
+    server, database, user = request.get("server"), text(request, "database"), text(request, "user")
+    what = f"{fields['service']}: snapshot verify"
+    try:
+        with scratch(host.connection, server, database, user) as name:
+            return host.call("snapshot", {**fields, "action": "verify", "scratch": name}, what)
+    except Failure as failure:
+        if "cannot be used by" in str(failure) and not may_administer(host.connection, server):
+            raise Failure(
+                f"{failure}; make the database {database}_verify in the hoster's panel, with all rights for {user}, "
+                "so that snapshots can be tested there, or go on without the test (--unverified)"
+            ) from None
+        raise
+
+
+def rows(reply: Reply | None) -> dict[str, int] | None:
+    """Table → rows, as a test restore counted them."""
+    found = reply.all("verified") if reply else []
+    if not found:
+        return None
+    counted: dict[str, int] = json.loads("{" + found[-1][1] + "}")
+    return counted

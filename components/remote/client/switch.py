@@ -11,6 +11,7 @@ from .decide import Plan, plan
 from .probe import Probe
 from .programs import quote
 from .request import arguments, number, one_of, relative, release, service, text
+from .snapshot import retention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class _Switch:
             "strategy": one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place")), "runtime": self.runtime,
             "adopt": one_of(request.get("adopt", "refuse"), "adopt", ("refuse", "replace")),
             "persistent": words([relative(path, "persistent") for path in request.get("persistent") or []]),
-            "keep": str(number(request.get("keep", 5), "keep", 2, 1000)),
+            "keep": str(number(request.get("keep", 5), "keep", 2, 1000)), **retention(self.host.connection),
             "kind": kind, "mode": one_of(self.migrate.get("mode", "online"), "migrate.mode", ("online", "offline")),
             "directory": relative(directory, "migrate.directory"),
             "migrations": words([relative(name, "migrations") for name in self.wanted]),
@@ -66,7 +67,11 @@ class _Switch:
             return self._decide(reply)
         if key == "probe":
             wrong = self._look(values)
-            return wrong if wrong in ("ok", "inconclusive") else "fail " + "".join(c if c.isprintable() else " " for c in wrong)
+            if wrong in ("ok", "inconclusive"):
+                return wrong
+            # These words are how a deployment knows that the release itself is bad (operations/deployment/update.py).
+            what = "" if values[0] == "down" else "the smoke test failed: "
+            return f"fail {what}" + "".join(c if c.isprintable() else " " for c in wrong)
         return None
 
     def _decide(self, reply: Reply) -> str:
@@ -93,7 +98,7 @@ class _Switch:
             headers = bypass if argument else {}
             return self.probe.live(self.budget, headers) or (None if argument else self.probe.served_secrets()) or "ok"
         if what == "down":
-            return self._look_down(bypass)
+            return self.probe.closed(bypass) or "ok"
         deadline = time.monotonic() + self.probe.timeout
         if what == "candidate":
             wrong = self.probe.once(deadline, "/" + argument)
@@ -104,25 +109,6 @@ class _Switch:
             return self.probe.once(deadline, "/" + argument) or "ok"
         finally:
             self.probe.expected = expected
-
-    def _look_down(self, bypass: dict[str, str]) -> str:
-        deadline = time.monotonic() + 10
-        try:
-            for _ in range(20):
-                closed = self.probe.site.get(self.probe.path, deadline)
-                if closed.status == 503:
-                    break
-                time.sleep(0.1)
-            if closed.status != 503:
-                return f"{self.probe.url()} answers {closed.status} instead of 503 while the file maintenance is there"
-            if "retry-after" not in closed.headers:
-                return f"{self.probe.url()} answers 503 without Retry-After"
-            opened = self.probe.site.get(self.probe.path, deadline, bypass)
-            if opened.status == 503 and "retry-after" in opened.headers:
-                return f"{self.probe.url()} answers 503 to the probe's header X-Mo-Probe too"
-        except Exception as error:
-            return f"{self.probe.url()} gives no answer: {error}"
-        return "ok"
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

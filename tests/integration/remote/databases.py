@@ -149,6 +149,13 @@ class PostgreSQL:
         if done.returncode:
             raise RuntimeError(done.stderr.decode())
 
+    @property
+    def server(self) -> dict[str, Any]:
+        return {
+            "engine": "postgresql", "host": "127.0.0.1", "port": self.port, "reach": "direct", "tls": False, "ca_file": None,
+            "admin_user": "admin", "admin_password": ADMIN,
+        }  # fmt: skip
+
     def query(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         import psycopg
 

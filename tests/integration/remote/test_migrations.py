@@ -34,6 +34,18 @@ class Data:
             {"query": "SELECT version FROM schema_version ORDER BY version DESC LIMIT 1", "expect": None} if kind == "sql" else None
         )
         self.engine = variables["DB_ENGINE"]
+        service.remote.servers = {"server": server.server}
+        service.remote.write()
+
+    def snapshot(self, action: str, name: str | None = None, **more: object) -> dict[str, Any]:
+        """An operator's action on the service's snapshots."""
+        return self.service.remote.run("snapshot", **self.asked(action, name), **more)
+
+    def asked(self, action: str, name: str | None = None) -> dict[str, Any]:
+        """The request of ``snapshot``."""
+        where = {"target": self.service.target, "server": "server", "database": self.name, "user": "svc_" + self.service.key}
+        named = {} if name is None else {"name": name}
+        return {"service": self.service.key, "action": action, "schema": self.schema, **where, **named}
 
     def fields(self, names: list[str]) -> dict[str, Any]:
         return {
@@ -86,6 +98,8 @@ def test_sql_migrations_are_applied_once_recorded_and_verified(service: Service,
     ]
     manifest = json.loads((service.base / "snapshots" / f"{second['snapshot']}.json").read_text())
     assert manifest["rows"] == {"schema_version": 1, "votes": 1}
+    assert manifest["exact"] is isinstance(server, PostgreSQL)
+    assert manifest["database_bytes"] > 0
     assert manifest["release"] == first["live"]
     assert manifest["schema"] == "0001_init"
     for path in (service.base / "snapshots").iterdir():
@@ -327,9 +341,12 @@ def test_no_secret_is_seen_anywhere_but_in_its_file(service: Service, server: Ma
 def test_a_database_that_is_down_or_refuses_is_a_sentence(service: Service, server: MariaDB | PostgreSQL) -> None:
     data = Data(service, server)
     one = data.deploy("one", M1)["live"]
-    variables = {"DB_ENGINE": data.engine, "DB_HOST": "127.0.0.1", "DB_NAME": data.name, "DB_USER": "svc_votes"}
-    for port, password in ((1, PASSWORD), (server.port, "wrong")):
-        service.remote.run("env", service="votes", variables=variables | {"DB_PORT": str(port), "DB_PASS": password})
+    # As it was when it worked: env itself writes no credentials that do not log in.
+    written = (service.base / "secrets.env").read_text()
+    wrong = {f"DB_PORT='{server.port}'": "DB_PORT='1'", "DB_PASS='": "DB_PASS='wrong"}
+    for there, put in wrong.items():
+        assert there in written
+        (service.base / "secrets.env").write_text(written.replace(there, put))
         assert "cannot be used from the host" in data.refused("two", M2)
     assert service.live == one
 

@@ -29,31 +29,27 @@ def test_a_command_runs_in_the_live_release(service: Service) -> None:
 def test_snapshots_are_made_listed_pinned_restored_and_pruned(service: Service, server: MariaDB | PostgreSQL) -> None:
     data = Data(service, server)
     data.deploy("one", M1)
-    made = service.remote.run("snapshot", service="votes", action="make", target=service.target, schema=data.schema)["made"]
+    made = data.snapshot("make")["made"]
     second = data.deploy("two", M2)
     assert second["schema"] == "migrated"
-    service.remote.run("snapshot", service="votes", action="pin", name=made, target=service.target)
-    restored = service.remote.run(
-        "snapshot", service="votes", action="restore", name=made, target=service.target, schema=data.schema
-    )
+    data.snapshot("pin", made)
+    restored = data.snapshot("restore", made)
     assert restored["made"] not in (None, made)
     assert data.query("SELECT id, what FROM votes") == [(1, "semi;colon -- no comment")]
     assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
     assert not (service.base / "maintenance").exists()
-    listed = service.remote.run("snapshot", service="votes", target=service.target)["snapshots"]
+    listed = data.snapshot("list")["snapshots"]
     assert {s["name"] for s in listed} == {made, second["snapshot"], restored["made"]}
     assert [s["pinned"] for s in listed if s["name"] == made] == [True]
+    assert {s["name"] for s in listed if s["verified"]} == {made}
     pruned = service.remote.run("prune", service="votes", target=service.target, keep=1, pinned=[], keep_snapshots=1)
     assert pruned["removed_snapshots"] == [second["snapshot"]]
     dump = service.base / "snapshots" / f"{made}.dump"
     dump.chmod(0o600)
     dump.write_bytes(dump.read_bytes()[:-10])
-    sentence = service.remote.refused("snapshot", service="votes", action="restore", name=made, target=service.target)
-    assert "checksum" in sentence
+    assert "checksum" in service.remote.refused("snapshot", **data.asked("restore", made))
     assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
-    assert "no snapshot nowhere" in service.remote.refused(
-        "snapshot", service="votes", action="restore", name="nowhere", target=service.target
-    )
+    assert "no snapshot nowhere" in service.remote.refused("snapshot", **data.asked("restore", "nowhere"))
 
 
 def test_a_switch_keeps_ten_snapshots(service: Service, mariadb: MariaDB) -> None:
@@ -86,8 +82,7 @@ def test_prune_keeps_the_live_one_the_one_before_and_pinned_ones(service: Servic
 def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service: Service, server: MariaDB | PostgreSQL) -> None:
     data = Data(service, server)
     data.deploy("one", M1)
-    asked = {"service": "votes", "target": service.target, "schema": data.schema}
-    made = service.remote.run("snapshot", action="make", **asked)["made"]
+    made = data.snapshot("make")["made"]
     # What a killed restore leaves: the window, the name of the snapshot that it made first, and half a database.
     (service.base / "restoring").write_text(made + "\n")
     (service.base / "maintenance").touch()
@@ -95,8 +90,8 @@ def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service
     data.query("DROP TABLE votes")
     assert "restore of a snapshot was cut" in data.refused("two", M2)
     assert (service.base / "maintenance").exists()
-    assert "half empty" in service.remote.refused("snapshot", action="make", **asked)
-    assert service.remote.run("snapshot", action="restore", name=made, **asked)["made"] == made
+    assert "half empty" in service.remote.refused("snapshot", **data.asked("make"))
+    assert data.snapshot("restore", made)["made"] == made
     assert data.query("SELECT id FROM votes") == [(1,)]
     assert not (service.base / "maintenance").exists()
     assert data.deploy("two", M2)["schema"] == "migrated"
