@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
 
-.PHONY: help setup demo sandbox-up sandbox-down sandbox-status test test-fast check format docs gates bench clean
+.PHONY: help setup demo sandbox-up sandbox-down sandbox-status monitoring-up monitoring-down test test-fast check format docs gates bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ sandbox-down: ## stop the sandbox host and remove everything it left
 
 sandbox-status: ## what of the sandbox runs, and on which ports
 	@$(PY) -m sandbox status
+
+monitoring-up: setup ## start Prometheus, Alertmanager and exporters for the deployed sandbox
+	@$(PY) -m sandbox monitoring up
+
+monitoring-down: setup ## stop them
+	@$(PY) -m sandbox monitoring down
 
 test: setup ## set up and pass all tests
 	@$(PY) -m pytest -q -n 2 --dist loadfile

@@ -30,15 +30,18 @@ def alertmanager(exports: MonitoringExport, settings: MonitoringSettings) -> dic
             ],
         }
         if settings.smtp and settings.mail_to:
-            result["email_configs"] = [
-                {
-                    "to": settings.mail_to,
-                    "from": settings.mail_from,
-                    "smarthost": settings.smtp,
-                    "require_tls": not settings.smtp.startswith("127."),
-                    "send_resolved": True,
-                }
-            ]
+            mail: dict[str, Any] = {
+                "to": settings.mail_to,
+                "from": settings.mail_from,
+                "smarthost": settings.smtp,
+                "require_tls": settings.smtp_tls,
+                "send_resolved": True,
+            }
+            if settings.smtp_user:
+                mail |= {"auth_username": settings.smtp_user, "auth_password_file": f"{settings.secrets_directory}/smtp-password"}
+            if settings.smtp_ca_file:
+                mail["tls_config"] = {"ca_file": settings.smtp_ca_file}
+            result["email_configs"] = [mail]
         return result
 
     configuration = {

@@ -29,8 +29,9 @@ def _alert(name: str, expr: str, held: str, severity: str, summary: str, descrip
 
 def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
     # 30 minutes of probes, so that one lost answer in a hundred is below the warning and two are above it.
-    window = _time(30 * MINUTE, settings)
-    short = _time(5 * MINUTE, settings)
+    # At least four looks, however short the times are made: a rate needs two samples.
+    least = 4 * settings.scrape_interval
+    window, short = (f"{max(least, round(minutes * MINUTE * settings.time_scale))}s" for minutes in (30, 5))
     return {
         "name": "mo-recorded",
         "rules": [

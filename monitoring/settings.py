@@ -12,7 +12,8 @@ class MonitoringSettings(BaseModel):
     """Addresses are ``host:port``; durations are in seconds.
 
     ``time_scale`` multiplies every time of an alert: 1 in production, less where the alerts are tried for real.
-    ``n8n_webhook``: the URL that Alertmanager posts to; ``smtp`` and ``mail_to``: e-mail beside it, left out where ``None``.
+    ``n8n_webhook``: the URL that Alertmanager posts to; ``smtp`` and ``mail_to``: e-mail beside it, left out where ``None``;
+    ``smtp_user``: logs in with the password in ``<secrets_directory>/smtp-password``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,7 +29,12 @@ class MonitoringSettings(BaseModel):
     time_scale: float = Field(default=1.0, gt=0, le=1)
     n8n_webhook: str = "http://127.0.0.1:5678/webhook/alert"
     smtp: str | None = None
+    smtp_user: str | None = None
+    smtp_tls: bool = True
+    """Whether the mail server must offer STARTTLS."""
+    smtp_ca_file: str | None = None
+    """Whom to trust for it; ``None``: the system's authorities."""
     mail_from: str = "alerts@localhost"
     mail_to: str | None = None
     secrets_directory: str = "/etc/mo-monitoring"
-    """Where the monitoring machine keeps credentials that no file of ours may hold (``webhook-token``)."""
+    """Where the monitoring machine keeps credentials that no file of ours may hold (``webhook-token``, ``smtp-password``)."""

@@ -13,6 +13,13 @@ OFFSETS = {
     "ssh": 22,
     "ssh-bare": 23,
     "smtp": 25,
+    "prometheus": 60,
+    "alertmanager": 61,
+    "blackbox": 62,
+    "mysqld-plesk": 63,
+    "mysqld-external-mariadb": 64,
+    "postgres-exporter": 65,
+    "node-exporter": 66,
     "http": 80,
     "github": 88,
     "hooks": 90,
@@ -103,6 +110,11 @@ class Layout:
     def hooks(self) -> Path:
         """The webhook calls that came, one file each."""
         return self.directory / "hooks"
+
+    @property
+    def monitoring(self) -> Path:
+        """What the monitoring machine has: settings, exported files, credentials, the tools' data."""
+        return self.directory / "monitoring"
 
     @property
     def ca(self) -> Path:

@@ -52,7 +52,7 @@ def up(layout: Layout, link: bool = True, say: Callable[[str], None] = lambda _:
         _check_ports(made)
         parts = _prepare(made)
         with ThreadPoolExecutor(len(parts)) as pool:
-            for started in pool.map(lambda part: _bring_up(layout, part), parts):
+            for started in pool.map(lambda part: bring_up(layout, part), parts):
                 if started:
                     say(started)
         settings.write(made)
@@ -143,8 +143,8 @@ def _check_ports(made: Site) -> None:
         raise SandboxError("; ".join(taken) + ". Stop it, or choose another base with MO_SANDBOX_PORT")
 
 
-def _bring_up(layout: Layout, part: Part) -> str | None:
-    """Starts or reloads one part where needed; says what was done."""
+def bring_up(layout: Layout, part: Part) -> str | None:
+    """Starts or reloads one part where needed; says what was done. Raises ``SandboxError`` where it does not start."""
     name = part.daemon.name
     pid = processes.running(layout, name)
     done = None

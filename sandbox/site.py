@@ -23,6 +23,7 @@ _SECRETS = (
     "github-token",
     "smtp-password",
     "webhook-secret",
+    "monitor",
 )
 
 
