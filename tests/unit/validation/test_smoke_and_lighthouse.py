@@ -1,0 +1,94 @@
+"""Smoke tests take an update back, Lighthouse never does; neither passes where nobody looked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations import remote
+from operations.gates import browser
+from operations.gates.context import StepError
+from operations.problem import Problem
+from operations.validation import lighthouse, smoke
+from operations.validation.lighthouse import Result
+from operations.validation.smoke import Answer
+from tests.unit.evidence.folder import the_report
+from tests.unit.validation.site import validation
+
+
+def test_any_failed_smoke_test_is_a_reason_to_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def run(root: Path, stack: str, step: str, request: dict[str, Any], timeout: int) -> dict[str, Any]:
+        asked.append(request)
+        if request["service"] == "votes":
+            raise Problem("votes: https://votes.site.example/ still serves release r0 instead of r1")
+        return {"status": 200, "ms": 5}
+
+    monkeypatch.setattr(remote, "run", run)
+    found = smoke.run(validation(tmp_path, ("votes", "docs")))
+    assert not found.ok
+    assert found.rollback == "the smoke test of votes failed"
+    assert "1 of 2 services" in found.summary
+    assert "still serves release r0" in found.summary
+    assert {request["release"] for request in asked} == {"r1"}, "the release served is asked for"
+    assert [a["service"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == ["votes", "docs"]
+
+
+def test_no_service_is_no_pass() -> None:
+    assert (smoke.outcome({}).ok, smoke.outcome({}).rollback) == (False, None)
+    assert smoke.outcome({"docs": Answer("docs", 200, 1, None)}).ok
+
+
+def test_a_page_below_its_scores_is_told_and_never_a_reason_to_go_back() -> None:
+    found = lighthouse.outcome(
+        [
+            Result("main", "u", {"seo": 95.0}),
+            Result("docs", "u", {"seo": 80.0}, ("seo 80 of 90",)),
+            Result("api", "u", problem="no report"),
+        ]
+    )
+    assert (found.ok, found.rollback) == (False, None)
+    assert found.summary == "1 of 3 pages reach their scores; docs: seo 80 of 90; api: no report"
+
+
+def test_the_better_of_two_runs_counts_and_the_figures_are_lighthouses_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [the_report("lighthouse", "fail"), the_report("lighthouse", "pass")]
+    monkeypatch.setattr(browser, "ready", lambda here: None)
+    monkeypatch.setattr(browser, "measure", lambda here, url, target: target.write_bytes(runs.pop(0).read_bytes()))
+    found = lighthouse.run(validation(tmp_path, ("main",), lighthouse=["main"]))
+    assert found.ok, found.summary
+    assert runs == []
+
+
+def test_a_page_that_falls_short_twice_falls_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "ready", lambda here: None)
+    monkeypatch.setattr(
+        browser, "measure", lambda here, url, target: target.write_bytes(the_report("lighthouse", "fail").read_bytes())
+    )
+    found = lighthouse.run(validation(tmp_path, ("main",)))
+    assert not found.ok
+    assert found.details["pages"][0]["shortfalls"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"lighthouseVersion": "1"}'])
+def test_a_broken_report_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(browser, "ready", lambda here: None)
+    monkeypatch.setattr(browser, "measure", lambda here, url, target: target.write_bytes(content))
+    assert "its report" in lighthouse.run(validation(tmp_path, ("main",))).summary
+
+
+def test_without_node_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(here: object) -> None:
+        raise StepError("npm is not installed")
+
+    monkeypatch.setattr(browser, "ready", fails)
+    found = lighthouse.run(validation(tmp_path, ("main",)))
+    assert (found.ok, found.rollback, found.summary) == (False, None, "no page was measured: npm is not installed")
+
+
+def test_only_the_pages_that_the_stack_names_are_measured(tmp_path: Path) -> None:
+    assert lighthouse.run(validation(tmp_path, ("main",), lighthouse=[])).summary == "no page is to be measured on this stack"
