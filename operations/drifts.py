@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from catalog.models import Service
 from components.facts import Facts
+from operations.integrity import Difference
+from operations.validation.smoke import Answer
+
+Kind = Literal["release", "files", "database", "permissions", "answer"]
+MENDED: tuple[Kind, ...] = ("release", "files", "permissions")
+"""What ``bin/mo drift --mend`` replaces; the rest needs a person."""
+NAMED = 3
+"""How many files are named."""
 
 
 @dataclass(frozen=True)
@@ -14,19 +23,57 @@ class Drift:
     """One difference, as a sentence without its service."""
 
     service: str
+    kind: Kind
     what: str
 
 
-def of(services: Mapping[str, Service], live: Mapping[str, str], facts: Facts) -> list[Drift]:
-    """The differences; none for a service that was never deployed."""
-    return [drift for key, entry in services.items() if key in live for drift in _of_service(key, entry, live[key], facts)]
+def of(
+    services: Mapping[str, Service],
+    live: Mapping[str, str],
+    facts: Facts,
+    files: Mapping[str, Difference] | None = None,
+    wrong: Sequence[Mapping[str, Any]] = (),
+    answers: Mapping[str, Answer] | None = None,
+) -> list[Drift]:
+    """The differences; none for a service that was never deployed. ``files``: of the step ``files``; ``wrong``: of ``permissions``;
+    ``answers``: what the public URLs said."""
+    found: list[Drift] = []
+    for key, entry in services.items():
+        if key not in live:
+            continue
+        found += _of_service(key, entry, live[key], facts)
+        found += _of_files(files.get(key) if files else None)
+        modes = [f"{_line(one['path'])} ({one['mode']})" for one in wrong if one.get("service") == key]
+        if modes:
+            found.append(Drift(key, "permissions", f"{len(modes)} with other permissions than they must have: {_some(modes)}"))
+        answer = answers.get(key) if answers else None
+        if answer is not None and answer.problem:
+            found.append(Drift(key, "answer", _line(answer.problem)))
+    return found
 
 
 def _of_service(key: str, entry: Service, release: str, facts: Facts) -> Iterator[Drift]:
     known = facts.of(key)
     if known.live != release:
-        yield Drift(key, f"{known.live or 'nothing'} is live, where the last update left {release}")
+        yield Drift(key, "release", f"{known.live or 'nothing'} is live, where the last update left {release}")
     elif known.releases and release not in known.releases:
-        yield Drift(key, f"the live release {release} is no finished release any more; build it again and deploy")
+        yield Drift(key, "files", f"the live release {release} is no finished release any more")
     if entry.database is not None and known.database is False:
-        yield Drift(key, f"its database {entry.database.name} is gone; restore it from a snapshot")
+        yield Drift(key, "database", f"its database {entry.database.name} is gone; bin/mo snapshots restore {key} brings it back")
+
+
+def _of_files(difference: Difference | None) -> Iterator[Drift]:
+    if difference is None or not difference.count:
+        return
+    kinds = {"changed": difference.changed, "added": difference.added, "missing": difference.missing}
+    names = [f"{_line(name)} ({kind})" for kind, paths in kinds.items() for name in paths]
+    yield Drift(difference.service, "files", f"{difference.count} files differ from the release: {_some(names)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+
+
+def _line(text: object) -> str:
+    """What a host said, on one line and without what drives a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(text))[:300]

@@ -3,41 +3,93 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from operations.options import DEFAULT_STACK, AsJson, Stack
+from operations.exit_codes import DRIFT, FAILED, STOPPED
+from operations.options import DEFAULT_STACK, AsJson, Stack, Yes
 
-DRIFT_FOUND = 7
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from catalog.models import Service
+    from operations.drifts import Drift
 
 
-def drift(stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
-    """Compares what is live on the host with the state: releases, databases. Changes nothing; `bin/pulumi refresh` does the same for
-    accounts and GitHub secrets.
+def drift(
+    stack: Stack = DEFAULT_STACK,
+    as_json: AsJson = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Replace what drifted (releases, files, permissions), after a question.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Compares the host with what the last update left: live releases, every file of them, permissions, databases, public answers.
 
-    Examples: `bin/mo drift`; `bin/mo drift --stack production --json`. Exit code 7 where something drifted.
+    Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only`.
+
+    Examples: `bin/mo drift`; `bin/mo drift --stack production --json`; `bin/mo drift --mend`.
+    Exit code 7 where something drifted (with `--mend`: still).
     """
-    from components import facts
-    from components.facts import FactsError, RunFacts
-    from operations import display, drifts, project, release_set, remote
+    from operations import display, mending, project, release_set, remote
+    from operations.deployment.lock import HostLock, asker
     from operations.engine import Engine
-    from operations.problem import Problem
 
+    out = display.console()
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
-    live = release_set.live(Engine(stack).resources()).releases
+    resources = Engine(stack).resources()
+    live = release_set.live(resources).releases
     host = remote.connect(project.ROOT, stack)
+    domain = str(file.settings.get("domain"))
+    found = _found(stack, host, domain, services, live)
+    wrong: list[str] = []
+    if mend and found:
+        if not as_json:
+            _show(out, found, services)
+        if not yes and not typer.confirm(f"Replace this on {stack}?", err=as_json):
+            out.print("Nothing was changed.")
+            raise typer.Exit(STOPPED)
+        with HostLock(asker(project.ROOT, stack), "mend drift"):
+            wrong = mending.mend(project.ROOT, stack, services, live, found, resources, lambda text: typer.echo(text, err=as_json))
+        found = _found(stack, host, domain, services, live)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1))
+    else:
+        _show(out, found, services)
+    for problem in wrong:
+        typer.echo(f"mo: {problem}", err=True)
+    if found or wrong:
+        raise typer.Exit(DRIFT if found else FAILED)
+
+
+def _found(stack: str, host: str, domain: str, services: Mapping[str, Service], live: Mapping[str, str]) -> list[Drift]:
+    from components import facts
+    from components.facts import FactsError, RunFacts
+    from operations import drifts, integrity, project, remote
+    from operations.problem import Problem
+    from operations.validation import smoke
+
+    root = project.ROOT
     try:
-        known = RunFacts(project.ROOT)(facts.request(stack, host, services, dict.fromkeys(services)))
+        known = RunFacts(root)(facts.request(stack, host, services, dict.fromkeys(services)))
     except FactsError as error:
         raise Problem(str(error)) from None
-    found = drifts.of(services, live, known)
-    if as_json:
-        typer.echo(json.dumps([{"service": one.service, "what": one.what} for one in found], indent=1))
-    else:
-        out = display.console()
-        for one in found:
-            out.print(f"✗ {one.service}: {one.what}", style="red", markup=False)
-        out.print(f"{len(found)} of {len(services)} services drifted." if found else "The host is what the last update left.")
-    if found:
-        raise typer.Exit(DRIFT_FOUND)
+    # What is no longer live is compared with nothing: its release is the drift.
+    same = {key: release for key, release in live.items() if key in services and known.of(key).live == release}
+    files = integrity.compare(root, stack, services, same)
+    places = [{"service": key, "target": services[key].path, "persistent": list(services[key].persistent)} for key in same]
+    wrong: Sequence[Mapping[str, Any]] = remote.run(root, stack, "permissions", {"services": places, "fix": False}, timeout=300)[
+        "wrong"
+    ]
+    answers = smoke.ask(root, stack, domain, {key: services[key] for key in same}, live)
+    return drifts.of(services, live, known, files, wrong, answers)
+
+
+def _show(out: Any, found: Sequence[Drift], services: Mapping[str, Service]) -> None:
+    for one in found:
+        out.print(f"✗ {one.service}: {one.what}", style="red", markup=False)
+    drifted = len({one.service for one in found})
+    out.print(f"{drifted} of {len(services)} services drifted." if found else "The host is what the last update left.")

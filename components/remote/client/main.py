@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STEPS = (
-    "stage", "env", "account", "switch", "health", "facts", "files", "permissions", "prune",
+    "stage", "env", "account", "switch", "health", "facts", "files", "permissions", "mend", "prune",
     "connect", "exec", "gate", "lock", "snapshot", "down", "remove", "revoke",
 )  # fmt: skip
 MAX_REQUEST_BYTES = 16 << 20

@@ -37,7 +37,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "hard_links": "1" if request.get("hard_links", True) else "0", "dependencies": dependencies or "none",
         "files": str(len(artefact.files)), "links": str(len(artefact.links)), "bytes": str(artefact.bytes),
     }  # fmt: skip
-    reply, sent = _transfer(host, artefact, fields, f"{key}: staging {wanted}")
+    reply, sent = transfer(host, artefact, fields, f"{key}: staging {wanted}")
     uploaded = not reply.all("already")
     return {
         "release": wanted, "files": len(artefact.files), "bytes": artefact.bytes, "uploaded": uploaded,
@@ -45,7 +45,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _transfer(host: Host, artefact: artefacts.Artefact, fields: dict[str, str], what: str) -> tuple[Reply, int]:
+def transfer(
+    host: Host, artefact: artefacts.Artefact, fields: dict[str, str], what: str, program: str = "stage", kept: tuple[str, ...] = ()
+) -> tuple[Reply, int]:
+    """One rsync to the host's ``program``; what it said, and the bytes sent. ``kept``: paths below the release that are not touched."""
     lists = f"{host.master.base}.stage.{os.getpid()}"
     texts = artefacts.lists(artefact)
     try:
@@ -55,7 +58,7 @@ def _transfer(host: Host, artefact: artefacts.Artefact, fields: dict[str, str], 
                 file.write(text)
         for _ in range(ATTEMPTS):
             host.master.ensure()
-            reply, code, sent = _rsync(host, artefact.tree, lists, fields)
+            reply, code, sent = _rsync(host, artefact.tree, lists, fields, program, kept)
             if reply.failure is not None:
                 raise Failure(f"{what} on {host.connection.name}: {reply.failure}")
             if reply.all("already") or (code == 0 and reply.all("staged")):
@@ -76,12 +79,19 @@ def _transfer(host: Host, artefact: artefacts.Artefact, fields: dict[str, str], 
         os.rmdir(lists)
 
 
-def _rsync(host: Host, tree: str, lists: str, fields: dict[str, str]) -> tuple[Reply, int, int]:
+def kept_filters(paths: tuple[str, ...]) -> list[str]:
+    """rsync's options that leave these paths of the far end alone."""
+    return ["--exclude=/" + "".join("\\" + c if c in "*?[\\" else c for c in path) for path in paths]
+
+
+def _rsync(
+    host: Host, tree: str, lists: str, fields: dict[str, str], program: str, kept: tuple[str, ...]
+) -> tuple[Reply, int, int]:
     """One rsync; gives what the far end said, the exit code and the bytes of file data sent."""
-    far = boot(host.tool, "stage") + " " + quote(encode(fields).decode("utf-8", "surrogateescape"))
+    far = boot(host.tool, program) + " " + quote(encode(fields).decode("utf-8", "surrogateescape"))
     # Contents are compared (-c), times are not kept: an unchanged file is a hard link to the live one, whenever it was built.
     command = [
-        "rsync", "-rlpc", "--delete", MODES, "--stats", "-e", " ".join(quote(word) for word in host.master.command()),
+        "rsync", "-rlpc", "--delete", *kept_filters(kept), MODES, "--stats", "-e", " ".join(quote(word) for word in host.master.command()),
         f"--rsync-path={far}", f"{tree}/", f"{lists}/.mo-stage", f"{host.master.destination}:./",
     ]  # fmt: skip
     reply = Reply()

@@ -63,3 +63,22 @@ def test_a_name_with_a_line_break_names_no_other_file(service: Service) -> None:
     (folder / "innocent").chmod(0o666)
     service.remote.run("permissions", **asked(service, True))
     assert innocent.stat().st_mode & 0o777 == 0o600
+
+
+def test_changed_files_of_a_live_release_are_put_back_and_the_site_s_own_stay(service: Service) -> None:
+    first = service.stage({"index.html": "one", "a/b.txt": "b"})
+    service.switch(first, persistent=["uploads"])
+    live = (service.remote.root / service.target).resolve()
+    (live / "uploads").joinpath("mine.txt").write_text("mine")
+    (live / "index.html").write_text("defaced")
+    (live / "a/b.txt").unlink()
+    (live / "shell.php").write_text("<?php")
+    asked = {"service": service.key, "release": first, "target": service.target, "persistent": ["uploads"]}
+    service.remote.run("mend", **asked)
+    assert (live / "index.html").read_text() == "one"
+    assert (live / "a/b.txt").read_text() == "b"
+    assert not (live / "shell.php").exists()
+    assert (live / "uploads/mine.txt").read_text() == "mine"
+    told = service.remote.run("files", services=[{**asked}])["services"][service.key]
+    assert (told["count"], told["live"]) == (0, first)
+    assert "is live and not" in service.remote.refused("mend", **{**asked, "release": service.remote.artefact("votes", {"x": "y"})})

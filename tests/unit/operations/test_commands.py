@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from components.facts import Facts, FactsError, RunFacts
 from operations import engine, project, remote, settings
 from operations.app import app, register
+from operations.commands import logs
 from operations.engine import Outcome
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded, put
@@ -203,18 +204,68 @@ def _host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, facts: Facts | FactsE
     monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path))
 
 
+def _checks(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, int], wrong: list[dict[str, str]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """A host that answers drift's checks; ``changed``: service → number of changed files. Gives the steps that change something."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(_root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "files":
+            told = {n: ["index.html"] * changed.get(n, 0) for n in ("api_stg", "admin_stg")}
+            return {"services": {n: {"manifest": "here", "changed": names, "count": len(names)} for n, names in told.items()}}
+        if step == "permissions" and not request["fix"]:
+            return {"wrong": wrong}
+        if step == "health":
+            return {"status": 200, "ms": 4}
+        if step != "lock":
+            asked.append((step, dict(request)))
+        if step == "mend":
+            changed.clear()
+        return {"done": True, "count": 1, "exit": 0}
+
+    monkeypatch.setattr(remote, "run", answer)
+    return asked
+
+
 def test_drift_is_found_and_has_its_own_exit_code(stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stack.live = {"api_stg": "ra", "admin_stg": "rb"}
     good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
     _host(monkeypatch, tmp_path, Facts.model_validate({"services": good}))
+    _checks(monkeypatch, {}, [])
     assert _mo("drift", "--stack", "staging") == (0, "The host is what the last update left.\n")
+    _checks(monkeypatch, {"admin_stg": 5}, [{"service": "api_stg", "mode": "644", "path": "x/\x1b[2J.html"}])
+    code, text = _mo("drift", "--stack", "staging")
+    assert code == 7
+    assert "✗ api_stg: 1 with other permissions than they must have: x/ [2J.html (644)" in text
+    assert (
+        "✗ admin_stg: 5 files differ from the release: index.html (changed), index.html (changed), index.html (changed), …" in text
+    )
+    _checks(monkeypatch, {}, [])
     bad = {"api_stg": {"live": "rx", "database": False}, "admin_stg": {"live": "rb", "releases": ["ra"]}}
     _host(monkeypatch, tmp_path, Facts.model_validate({"services": bad}))
     code, text = _mo("drift", "--stack", "staging", "--json")
     assert code == 7
-    assert [one["service"] for one in json.loads(text)] == ["api_stg", "api_stg", "admin_stg"]
+    assert [(one["service"], one["kind"]) for one in json.loads(text)] == [
+        ("api_stg", "release"),
+        ("api_stg", "database"),
+        ("admin_stg", "files"),
+    ]
     _host(monkeypatch, tmp_path, FactsError("The host web1 cannot be reached."))
     assert _mo("drift", "--stack", "staging") == (1, "mo: The host web1 cannot be reached.")
+
+
+def test_mending_asks_first_and_puts_files_back(stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+    good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": good}))
+    asked = _checks(monkeypatch, {"admin_stg": 1}, [])
+    assert _mo("drift", "--stack", "staging", "--mend", answer="n\n")[0] == 3
+    assert asked == []
+    code, text = _mo("drift", "--stack", "staging", "--mend", "--yes")
+    assert (code, text.splitlines()[-1]) == (0, "The host is what the last update left.")
+    ((step, request),) = asked
+    assert (step, request["service"], request["release"]) == ("mend", "admin_stg", "rb")
 
 
 def test_the_doctor_names_what_is_missing_and_goes_on(
@@ -318,3 +369,35 @@ def test_a_deploy_does_not_take_back_what_another_has_deployed_since_it_was_plan
     assert code == 1
     assert "Another update has changed admin_stg since this one was planned" in text
     assert [message for message, _ in stack.asked] == ["preview"]
+
+
+def test_logs_show_both_logs_and_let_no_visitor_drive_the_terminal(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _host(monkeypatch, tmp_path, Facts())
+
+    def answer(_root: Path, _stack: str, _step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        errors = "error.log" in request["command"][2]
+        return {"output": "GET /\x1b[2J" if errors else "20261121-switch.log\nfirst\nsecond"}
+
+    monkeypatch.setattr(remote, "run", answer)
+    text = _mo("logs", "api_stg", "--stack", "staging")[1]
+    assert text.splitlines() == ["== deployment log 20261121-switch.log", "first", "second", "== host error log", "GET /�[2J"]
+    told = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
+    assert (told["log"], told["deployment"], told["errors"]) == ("20261121-switch.log", ["first", "second"], ["GET /�[2J"])
+    assert _mo("logs", "api_stg", "--stack", "staging", "--json", "--follow")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "new"),
+    [
+        ([], ["a"], ["a"]),
+        (["a", "b"], ["a", "b"], []),
+        (["a", "a"], ["a", "a", "a"], ["a"]),
+        (["a", "b"], ["b", "c"], ["c"]),
+        (["a"], ["x", "y"], ["x", "y"]),
+        (["a"], [], []),
+    ],
+)
+def test_following_a_log_shows_each_line_once(before: list[str], now: list[str], new: list[str]) -> None:
+    assert logs.added(before, now) == new

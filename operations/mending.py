@@ -1,0 +1,69 @@
+"""Replaces what drifted on the host by what the last update left there: no new release, no new entry in the history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from catalog.models import Service
+from operations import remote
+from operations.drifts import Drift
+from operations.problem import Problem
+
+TIMEOUT = 3600
+"""Seconds for one step."""
+
+
+def mend(
+    root: Path,
+    stack: str,
+    services: Mapping[str, Service],
+    live: Mapping[str, str],
+    drifts: Sequence[Drift],
+    resources: Sequence[Mapping[str, Any]],
+    say: Callable[[str], None],
+) -> list[str]:
+    """Mends releases, files and permissions, in this order; gives what could not be mended. The caller holds the host's lock."""
+    wrong: list[str] = []
+    for drift in sorted(drifts, key=lambda one: one.kind != "release"):
+        entry = services[drift.service]
+        try:
+            if drift.kind == "release":
+                remote.run(root, stack, "switch", switch_request(resources, drift.service), timeout=TIMEOUT)
+                say(f"{drift.service}: {live[drift.service]} is live again")
+            elif drift.kind == "files":
+                _files(root, stack, drift.service, entry, live[drift.service])
+                say(f"{drift.service}: its files are those of {live[drift.service]} again")
+        except Problem as problem:
+            wrong.append(str(problem))
+    if any(drift.kind == "permissions" for drift in drifts):
+        places = [{"service": key, "target": entry.path, "persistent": list(entry.persistent)} for key, entry in services.items()]
+        done = remote.run(root, stack, "permissions", {"services": places, "fix": True}, timeout=TIMEOUT)
+        say(f"permissions: {done.get('count')} set right")
+    return wrong
+
+
+def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> None:
+    request = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
+    remote.run(root, stack, "mend", request, timeout=TIMEOUT)
+    if entry.steps.restart is not None and entry.runtime == "process":
+        command = {"service": key, "target": entry.path, "command": list(entry.steps.restart.command), "secrets": False}
+        done = remote.run(root, stack, "exec", command, timeout=TIMEOUT)
+        if done.get("exit") != 0:
+            raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
+
+
+def switch_request(resources: Sequence[Mapping[str, Any]], service: str) -> dict[str, Any]:
+    """The request by which the last update made the service's release live, as the state keeps it. Raises ``Problem``."""
+    for resource in resources:
+        if str(resource.get("urn")).endswith(f"::{service}-switch"):
+            text = (resource.get("inputs") or {}).get("stdin")
+            try:
+                found = json.loads(str(text))
+            except (TypeError, ValueError):
+                break
+            if isinstance(found, dict):
+                return {key: value for key, value in found.items() if key not in ("protocol", "stack")}
+    raise Problem(f"The state does not tell how {service} was made live; deploy it anew: bin/mo deploy --only {service}.")
