@@ -80,6 +80,8 @@ class Platform(Component):
         uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
         if uploads and judged.bypassed:
             raise GateClosed(_no_way_back(uploads, judged.bypassed))
+        if settings.rollback is None and (foreign := _unjudged(uploads, wished, args.project, commit)):
+            raise GateClosed(foreign)
         args.verify(args.project, settings, wished, uploads, commit)
 
         used = {s.database.server for s in services.values() if s.database}
@@ -250,6 +252,24 @@ def _no_way_back(uploads: Sequence[str], red: Sequence[str]) -> str:
         f"A rollback passes the gates for releases that the host still holds; those of {', '.join(sorted(uploads))} would be uploaded, "
         "and nothing was changed. Mend the gates and deploy them, or go back without those services (--only):\n"
         + "\n".join(f"  {sentence}" for sentence in red)
+    )
+
+
+def _unjudged(uploads: Sequence[str], wished: artefacts.Wishes, project: Path, commit: str | None) -> str | None:
+    """What of the store would be uploaded though the gates have judged another commit; ``None`` where nothing would. What the host holds
+    has passed the gates when it was uploaded."""
+    stored = [key for key in uploads if key in wished.folders and wished.folders[key].parent != project / "dist"]
+    lines = [
+        f"  {key}: {wished.manifests[key].release} is of commit {(wished.manifests[key].commit or 'unknown')[:12]}"
+        for key in stored
+        if commit is None or wished.manifests[key].commit != commit
+    ]
+    if not lines:
+        return None
+    return (
+        f"The gates have judged commit {(commit or 'unknown')[:12]}, and mo:releases names releases of other commits that the host does "
+        "not hold; nothing was changed. Build and judge that commit (bin/mo build, bin/mo gates), or go back with bin/mo rollback:\n"
+        + "\n".join(lines)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from components import trust
 from components.artefacts import ArtefactError
 from components.facts import Facts
 from components.judgement import Judgement
+from components.quality_gate import QualityGateArgs, closed
 from tests.unit.components.program import COMMIT, artefact, put, run
 
 FIGURES = {"commit": COMMIT, "required": [], "gates": []}
@@ -183,3 +185,52 @@ def test_a_rollback_passes_red_gates_for_releases_on_the_host_alone(tmp_path: Pa
         run(tmp_path, **asked)
     done = run(tmp_path, _live("votes", live="adopted", releases=[votes.release]), **asked)
     assert done["votes-switch"].request["release"] == votes.release
+
+
+def _stored(project: Path, commit: str) -> Any:
+    """A release of votes in the store, another one in ``dist/``."""
+    put(project, artefact("votes", content="2"))
+    old = artefact("votes").model_copy(update={"commit": commit})
+    place = project / "dist" / ".store" / "votes" / old.release
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_text(old.model_dump_json())
+    (project / "dist" / "manifest.json").write_text(json.dumps({"commit": COMMIT}))
+    return old
+
+
+def test_a_stored_release_of_a_commit_that_no_gate_judged_is_refused(tmp_path: Path) -> None:
+    old = _stored(tmp_path, "a" * 40)
+    with pytest.raises(
+        pulumi.RunError, match=f"The gates have judged commit {COMMIT[:12]}, .*\n  votes: {old.release} is of commit aaaaaaaaaaaa"
+    ):
+        run(tmp_path, releases={"votes": old.release})
+    with pytest.raises(pulumi.RunError, match="The gates have judged commit"):
+        run(tmp_path, _live("votes", live="adopted"), releases={"votes": old.release})
+
+
+def test_a_stored_release_passes_where_its_commit_was_judged_the_host_holds_it_or_it_is_a_rollback(tmp_path: Path) -> None:
+    old = _stored(tmp_path, "a" * 40)
+    held = _live("votes", live="adopted", releases=[old.release])
+    assert run(tmp_path, held, releases={"votes": old.release})["votes-switch"].request["release"] == old.release
+    back = run(tmp_path, releases={"votes": old.release}, rollback=NOTE)
+    assert back["votes-switch"].request["release"] == old.release
+    judged = _stored(tmp_path / "other", COMMIT)
+    assert run(tmp_path / "other", releases={"votes": judged.release})["votes-switch"].request["release"] == judged.release
+
+
+@pytest.mark.parametrize(
+    ("stack", "figures", "shut"),
+    [
+        ("production", FIGURES, True),
+        ("staging", FIGURES, True),
+        ("another", {**FIGURES, "required": None}, True),
+        ("production", {}, True),
+        ("sandbox", FIGURES, False),
+        ("production", {**FIGURES, "required": ["eslint"]}, False),
+        ("production", {**FIGURES, "rollback": NOTE}, False),
+    ],
+)
+def test_a_stack_without_required_gates_is_refused_without_any_policy_pack(stack: str, figures: dict[str, Any], shut: bool) -> None:
+    why = closed(QualityGateArgs(stack, figures, ()))
+    assert (why is not None) == shut
+    assert not shut or f"The stack {stack} requires no quality gate" in str(why)
