@@ -43,8 +43,11 @@ def register() -> None:
         logs,
         report,
         rollback,
+        rotate,
         snapshots,
         status,
+        unlock,
+        validate,
     )
 
     commands = (
@@ -56,6 +59,9 @@ def register() -> None:
         drift.drift,
         history.history,
         rollback.rollback,
+        unlock.unlock,
+        validate.validate,
+        rotate.rotate,
         report.report,
         export.export,
         logs.logs,
