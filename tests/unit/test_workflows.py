@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
+
+from operations.app import app, register
 
 PROJECT = Path(__file__).parents[2]
 WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
@@ -59,3 +62,98 @@ def test_a_deploy_is_never_cancelled_in_the_middle(workflow: Path) -> None:
     document = yaml.safe_load(workflow.read_text())
     group = document["concurrency"]
     assert group["cancel-in-progress"] is not group["group"].startswith("deploy-")
+
+
+STUB = """#!/bin/sh
+{ printf '%s' "$0"; for argument; do printf '\\t%s' "$argument"; done; printf '\\n'; } >> "$RECORD"
+case "$0 $*" in */gh*--paginate*) printf '%s' "${FOUND:-}" ;; */ssh-add*) cat > /dev/null ;; esac
+"""
+PROGRAMS = ("bin/mo", "bin/setup", "bin/pulumi", "path/make", "path/gh", "path/ssh-agent", "path/ssh-add")
+
+
+def performed(step: dict[str, Any], folder: Path, **environment: str) -> list[list[str]]:
+    """Runs a shell step as the runner does, where every program of ours only records how it was called."""
+    record = folder / "record"
+    record.unlink(missing_ok=True)
+    for name in PROGRAMS:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(STUB)
+        (folder / name).chmod(0o755)
+    named = {name: environment.get(name, "") for name in step.get("env", {})}
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env={
+            "PATH": f"{folder}/path:/usr/bin:/bin",
+            "RECORD": str(record),
+            "RUNNER_TEMP": str(folder),
+            "GITHUB_ENV": str(folder / "environment"),
+            "SSH_AUTH_SOCK": "/agent",
+            **named,
+            **{key: value for key, value in environment.items() if key == "FOUND"},
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = record.read_text().splitlines() if record.exists() else []
+    return [[Path(words[0]).name, *words[1:]] for words in (line.split("\t") for line in lines)]
+
+
+def _parsed(arguments: list[str]) -> dict[str, Any]:
+    """The parameters that ``bin/mo`` reads from a command line; fails where it would refuse them."""
+    register()
+    group: Any = typer.main.get_command(app)
+    with group.make_context("bin/mo", list(arguments)) as context:
+        name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+        inner = command.make_context(name, rest, parent=context)
+        return {"command": name, **inner.params}
+
+
+SHELL = [
+    pytest.param(workflow, step, id=f"{workflow.stem}-{n}")
+    for workflow in WORKFLOWS
+    if workflow.stem != "ci"
+    for n, step in enumerate(steps(workflow))
+    if "bin/mo" in step.get("run", "")
+]
+
+
+@pytest.mark.parametrize(("workflow", "step"), SHELL)
+def test_a_step_calls_a_command_that_there_is_with_options_that_it_has(
+    workflow: Path, step: dict[str, Any], tmp_path: Path
+) -> None:
+    known = {"STACK": "staging", "REASON": "the login is broken; 'quoted' $HOME", "TO": "7", "SIGNING_KEY": "key"}
+    calls = [call for call in performed(step, tmp_path, **known) if call[0] == "mo"]
+    assert calls
+    for call in calls:
+        parsed = _parsed(call[1:])
+        assert parsed["stack"] in ("staging", "production", "sandbox")
+        if workflow.stem == "rollback":
+            assert (parsed["reason"], parsed["to"], parsed["yes"]) == (known["REASON"], "7", True)
+
+
+def test_a_rollback_without_a_goal_goes_to_the_one_before(tmp_path: Path) -> None:
+    (step,) = [step for step in steps(PROJECT / ".github/workflows/rollback.yml") if step.get("name") == "Roll back"]
+    ((_, *call),) = performed(step, tmp_path, STACK="staging", REASON="the login is broken")
+    assert _parsed(call)["to"] is None
+
+
+def test_the_plan_s_comment_is_edited_in_place(tmp_path: Path) -> None:
+    (step,) = [step for step in steps(PROJECT / ".github/workflows/preview.yml") if "comment.md" in step.get("run", "")]
+    (tmp_path / "plan.txt").write_text("22 to create\n")
+    first = performed(step, tmp_path, REPOSITORY="acme/site", NUMBER="5")
+    assert first[-1][:5] == ["gh", "api", "--method", "POST", "repos/acme/site/issues/5/comments"]
+    again = performed(step, tmp_path, REPOSITORY="acme/site", NUMBER="5", FOUND="77")
+    assert again[-1][:5] == ["gh", "api", "--method", "PATCH", "repos/acme/site/issues/comments/77"]
+    assert (tmp_path / "comment.md").read_text().startswith("<!-- mo-deploy plan -->\n```\n22 to create\n")
+
+
+def test_the_signing_key_is_gone_after_the_build(tmp_path: Path) -> None:
+    (step,) = [step for step in steps(PROJECT / ".github/workflows/deploy.yml") if step.get("name") == "Build and sign"]
+    ((_, *call),) = performed(step, tmp_path, STACK="staging", SIGNING_KEY="canary")
+    key = _parsed(call)["key"]
+    assert key.parent == tmp_path
+    assert not key.exists()
+    assert "canary" not in " ".join(call)
