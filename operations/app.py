@@ -46,7 +46,6 @@ def register() -> None:
         rotate,
         snapshots,
         status,
-        unlock,
         validate,
     )
 
@@ -59,7 +58,6 @@ def register() -> None:
         drift.drift,
         history.history,
         rollback.rollback,
-        unlock.unlock,
         validate.validate,
         rotate.rotate,
         report.report,
