@@ -1,8 +1,8 @@
 """n8n: the two workflows that pass on deployments and alerts (Slack, e-mail), in n8n's import format.
 
 The deploy posts to ``/webhook/deployment`` with an HMAC-SHA256 signature over the raw body in ``X-Mo-Signature: sha256=<hex>``; the
-workflow checks it with the secret in n8n's own environment (``MO_WEBHOOK_SECRET``) before anything else, and
-answers 401 where it does not fit.
+workflow checks it, in constant time, with the secret in n8n's own environment (``MO_WEBHOOK_SECRET``) before anything else, and answers
+401 where it does not fit or the body's ``timestamp`` is more than ten minutes off.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ const expected = 'sha256=' + crypto.createHmac('sha256', $env.MO_WEBHOOK_SECRET 
 const given = String(item.json.headers['x-mo-signature'] || '');
 const valid = Boolean($env.MO_WEBHOOK_SECRET) && given.length === expected.length
   && crypto.timingSafeEqual(Buffer.from(given), Buffer.from(expected));
-return [{json: {valid, body: valid ? JSON.parse(raw.toString('utf8')) : {}}}];
+const body = valid ? JSON.parse(raw.toString('utf8')) : {};
+// What was heard on the way is of no use to anybody ten minutes later.
+const fresh = Math.abs(Date.now() - Date.parse(body.timestamp)) <= 10 * 60 * 1000;
+return [{json: {valid: valid && fresh, body: valid && fresh ? body : {}}}];
 """
 
 _CHECK_TOKEN = """\
@@ -158,6 +161,8 @@ def _workflow(exports: MonitoringExport, path: str, check: str, text: str, *, ra
     ]
     nodes[4]["parameters"]["subject"] = "=" + nodes[4]["parameters"]["subject"]
     return {
+        # With an id, a second import replaces the workflow instead of adding one.
+        "id": hashlib.sha256(f"{exports.stack}/{path}".encode()).hexdigest()[:16],
         "name": f"mo-deploy {path} ({exports.stack})",
         "nodes": nodes,
         "connections": {

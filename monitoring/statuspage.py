@@ -87,7 +87,8 @@ def _headline(exports: MonitoringExport, shown: Mapping[str, State]) -> str:
     for state, text in (("unknown", "nicht bekannt, ob sie antworten"), ("absent", "noch nicht ausgeliefert")):
         if count := sum(found == state for found in shown.values()):
             return f"{count} von {everything} Diensten: {text}"
-    return f"Alle {everything} Dienste antworten"
+    files = sum(found == "files only" for found in shown.values())
+    return f"Alle {everything} Dienste antworten" + (f", bei {files} davon sind nur die Dateien geprüft" if files else "")
 
 
 def _moment(moment: datetime) -> str:

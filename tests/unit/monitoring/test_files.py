@@ -6,9 +6,10 @@ import base64
 import json
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -21,6 +22,8 @@ from monitoring.settings import MonitoringSettings
 from monitoring.statuspage import statuspage
 from monitoring.textfile import DeploymentMetrics, textfile
 from monitoring.write import write
+from operations.notify import Event, notify
+from tests.unit.components import program
 from tests.unit.monitoring.example import exports, service
 
 SETTINGS = MonitoringSettings(
@@ -156,12 +159,24 @@ def test_workflows_check_the_signature_first_and_keep_their_ids() -> None:
 
 @pytest.mark.skipif(not shutil.which("node"), reason="the workflow's check is JavaScript; bin/setup installs nodejs")
 @pytest.mark.parametrize(
-    ("secret", "tampered", "valid"), [("key", False, True), ("key", True, False), ("", False, False), ("other", False, False)]
+    ("secret", "tampered", "age", "valid"),
+    [
+        ("key", False, 0, True),
+        ("key", False, 540, True),
+        ("key", False, 660, False),
+        ("key", False, -660, False),
+        ("key", False, None, False),
+        ("key", True, 0, False),
+        ("", False, 0, False),
+        ("other", False, 0, False),
+    ],
 )
-def test_the_workflow_s_check_accepts_the_deploy_s_signature_alone(secret: str, tampered: bool, valid: bool) -> None:
+def test_the_workflow_s_check_accepts_the_deploy_s_fresh_signed_body_alone(
+    tmp_path: Path, secret: str, tampered: bool, age: int | None, valid: bool
+) -> None:
     workflow = json.loads(n8n(exports())["n8n/workflows/deployment.json"])
     code = next(n["parameters"]["jsCode"] for n in workflow["nodes"] if n["name"] == "Check")
-    body = b'{"service":"votes","status":"succeeded"}'
+    body = b'{"service":"votes"}' if age is None else _sent(tmp_path, datetime.now(UTC) - timedelta(seconds=age))
     harness = (
         "const input = JSON.parse(require('fs').readFileSync(0));"
         "const $env = {MO_WEBHOOK_SECRET: input.secret};"
@@ -173,6 +188,19 @@ def test_the_workflow_s_check_accepts_the_deploy_s_signature_alone(secret: str, 
     given = json.dumps({"secret": secret, "signature": signature(b"key", body), "body": base64.b64encode(sent).decode()})
     done = subprocess.run(["node", "-e", harness], input=given, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["valid"] is valid
+
+
+def _sent(project: Path, now: datetime) -> bytes:
+    """The body that the deploy sends at ``now``."""
+    bodies: list[bytes] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.content)
+        return httpx.Response(200)
+
+    loaded = program.loaded(project, notify={"url": "https://n8n.test/"}, webhookSecret="a-secret-of-the-test")
+    notify(loaded, Event("sandbox", "success", ("votes",), "main", "c" * 40), now=lambda: now, transport=httpx.MockTransport(take))
+    return bodies[0]
 
 
 def test_the_status_page_never_calls_unknown_external_or_absent_healthy() -> None:
