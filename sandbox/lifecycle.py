@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -139,6 +140,13 @@ def _check_ports(made: Site) -> None:
         for label, port in its_ports.items():
             if not ports.free(port):
                 taken.append(f"Port {port} (for {label}) is taken by {ports.owner(port)}")
+    # Command lines are shortened, so that a name may have come in parts.
+    names = set(re.findall(r"(?<=[ =])/\S*/mo-sandbox-[\w-]+", "; ".join(taken)))
+    if others := sorted(name for name in names if not any(other != name and other.startswith(name) for other in names)):
+        raise SandboxError(
+            f"Another sandbox ({', '.join(others)}) has the ports from {layout.base}. Stop it (make sandbox-down in its clone), or choose "
+            f"another base, e.g. MO_SANDBOX_PORT={layout.base + 1000 if layout.base < 60000 else 20000} make sandbox-up"
+        )
     if taken:
         raise SandboxError("; ".join(taken) + ". Stop it, or choose another base with MO_SANDBOX_PORT")
 

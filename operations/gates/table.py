@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evidence.judge import Verdict
@@ -32,22 +33,23 @@ def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 def show(console: Console, verdicts: Sequence[Verdict]) -> None:
     """Prints the table, and below it why each gate that does not pass does not."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, justify in (
-        ("gate", "left"),
-        ("group", "left"),
-        ("verdict", "left"),
-        ("figure", "right"),
-        ("threshold", "right"),
-        ("report", "left"),
-    ):
-        table.add_column(column, justify="right" if justify == "right" else "left", no_wrap=column != "report")
+    if not console.is_terminal:
+        console.width = 160  # a log is no narrower than its reader's window
+    # On a narrow terminal the groups give way; a path is broken rather than cut.
+    wide = console.width >= 100
+    for column in ("gate", *(["group"] if wide else []), "verdict", "figure", "threshold", "report"):
+        justify: Literal["left", "right"] = "right" if column in ("figure", "threshold") else "left"
+        table.add_column(column, justify=justify, no_wrap=column != "report", overflow="fold")
     for verdict in verdicts:
         figure = "–" if verdict.figure is None else f"{verdict.figure:g}"
         style = _STYLE[verdict.verdict]
-        table.add_row(verdict.name, verdict.group, f"[{style}]{verdict.verdict}[/]", figure, verdict.threshold, verdict.report)
-    if not console.is_terminal:
-        console.width = 160  # a log is no narrower than its reader's window
+        group = [verdict.group] if wide else []
+        table.add_row(
+            verdict.name, *group, f"[{style}]{verdict.verdict}[/]", figure, verdict.threshold, escape(verdict.report or "")
+        )
     console.print(table)
     for verdict in verdicts:
         if verdict.reason:
-            console.print(verdict.reason, style=_STYLE[verdict.verdict], markup=False, highlight=False, soft_wrap=True)
+            console.print(
+                verdict.reason, style=_STYLE[verdict.verdict], markup=False, highlight=False, soft_wrap=not console.is_terminal
+            )

@@ -147,7 +147,7 @@ class Master:
             if done.returncode != 0:
                 raise Failure(
                     f"The SOCKS forward to {self.connection.name} cannot listen on 127.0.0.1:{port}"
-                    " (another program has the port?); free it or set another mo:host socksPort."
+                    " (another program or sandbox has the port?); free it or set another mo:host socksPort (sandbox: MO_SANDBOX_PORT)."
                 )
             _replace(marker, wanted)
 
