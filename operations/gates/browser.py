@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evidence import lighthouse as lighthouse_reader
+from evidence.gates import GATES
+from evidence.model import ReportError
 from operations.gates.context import Context, StepError
 from operations.gates.node import installed, version
 from operations.gates.own_checks import stack_settings
@@ -15,6 +18,7 @@ from operations.validation.browser import BrowserError, Site, chromium
 PAGES = ("main", "frontend", "games")
 """Services whose first page is looked at before a deploy; after it, every service is."""
 _FLAGS = "--headless=new --no-sandbox --ignore-certificate-errors --disable-dev-shm-usage"
+_MORE_RUNS = 2
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -43,7 +47,32 @@ def ready(context: Context) -> None:
 
 
 def measure(context: Context, url: str, target: Path) -> None:
-    """Lighthouse's report on one page, as JSON in ``target``. Raises ``StepError``."""
+    """Lighthouse's report on one page, as JSON in ``target``: one run, or three where the first falls short of a threshold (their median
+    counts, for a busy machine makes a page look slow). Raises ``StepError``."""
+    _once(context, url, target)
+    if not _short(target):
+        return
+    try:
+        runs = [json.loads(target.read_bytes())]
+        for _ in range(_MORE_RUNS):
+            _once(context, url, target)
+            runs.append(json.loads(target.read_bytes()))
+        target.write_text(json.dumps(runs))
+    except (OSError, ValueError, RecursionError):
+        raise StepError(f"Lighthouse left no whole report on {url}") from None
+
+
+def _short(report: Path) -> bool:
+    """Whether a score is below its threshold. A report that cannot be read is not: the gate's own reader says what is wrong with it."""
+    try:
+        with report.open("rb") as stream:
+            figures = lighthouse_reader.read(report.name, stream).figures
+    except (OSError, ReportError):
+        return False
+    return any(not GATES[f"lighthouse-{category}"].passes(figures[category].value) for category in lighthouse_reader.CATEGORIES)
+
+
+def _once(context: Context, url: str, target: Path) -> None:
     settings, flags = stack_settings(context), _FLAGS
     if to := settings.edge.connect:
         flags += f' --host-resolver-rules="MAP {settings.domain} {to}, MAP *.{settings.domain} {to}"'

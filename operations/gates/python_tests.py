@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 from catalog.settings import FLOWS
@@ -40,17 +41,21 @@ def run(context: Context) -> None:
 
 
 def integration(context: Context) -> None:
-    """Leaves ``integration.xml``: the tests below ``tests/integration`` of the monorepo."""
-    _suite(context, context.source / "tests" / "integration", "integration.xml", sys.executable)
-
-
-def _suite(context: Context, folder: Path, name: str, python: str) -> None:
+    """Leaves ``integration.xml``: the tests below ``tests/integration`` of the monorepo, with the API's requirements at hand."""
+    name, folder = "integration.xml", context.source / "tests" / "integration"
     context.forget(name)
     if not any(folder.rglob("test_*.py")):
         raise StepError(f"there are no tests in {folder}")
+    python = _environment(context, context.source / _API / "requirements.txt")
     with context.scratch() as scratch:
-        options = ["-q", "-p", "no:cacheprovider", f"--junitxml={scratch / name}", "-o", "junit_logging=no"]
-        done = context.run([python, "-m", "pytest", str(folder), *options], folder.parents[1], accept=(0, 1), timeout=900)
+        options = ["-q", "-p", "no:cacheprovider", "--timeout=120", f"--junitxml={scratch / name}", "-o", "junit_logging=no"]
+        done = context.run(
+            [str(python), "-m", "pytest", *options, str(folder)],
+            context.source,
+            accept=(0, 1),
+            timeout=900,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+        )
         context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode)
 
 
@@ -81,16 +86,24 @@ def _version(package: str) -> str:
     return next(tool.split("==")[1] for tool in TOOLS if tool.startswith(package + "=="))
 
 
+_MAKING = threading.Lock()
+"""Two steps need the same environment and run side by side."""
+
+
 def _environment(context: Context, requirements: Path) -> Path:
     """A virtual environment with the API's requirements and the test tools; made once for each set of them."""
-    wanted = requirements.read_bytes() + "\n".join(TOOLS).encode()
+    try:
+        wanted = requirements.read_bytes() + "\n".join(TOOLS).encode()
+    except OSError as error:
+        raise StepError(f"{requirements} cannot be read: {error.strerror}") from None
     folder = context.tools / f"python-{hashlib.sha256(wanted).hexdigest()[:12]}"
     python = folder / "bin" / "python"
-    if (folder / "complete").is_file():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    context.run([sys.executable, "-m", "venv", str(folder)], context.source)
-    context.run([str(python), "-m", "pip", "install", "-q", "-r", str(requirements), *TOOLS], context.source, timeout=900)
-    (folder / "complete").touch()
+    with _MAKING:
+        if not (folder / "complete").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            context.run([sys.executable, "-m", "venv", str(folder)], context.source)
+            packages = ["-r", str(requirements), *TOOLS]
+            context.run([str(python), "-m", "pip", "install", "-q", *packages], context.source, timeout=900)
+            (folder / "complete").touch()
     return python

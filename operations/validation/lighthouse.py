@@ -49,7 +49,7 @@ def run(validation: Validation) -> Outcome:
         browser.ready(here)
     except StepError as error:
         return Outcome(NAME, False, f"no page was measured: {error}")
-    results = [_best(here, site, key, validation.folder / NAME) for key in chosen]
+    results = [_measured(here, site, key, validation.folder / NAME) for key in chosen]
     (validation.folder / "lighthouse.json").write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     return outcome(results)
 
@@ -71,15 +71,6 @@ def outcome(results: list[Result]) -> Outcome:
 def thresholds() -> dict[str, float]:
     """The least score of each category, 0 to 100."""
     return {category: GATES[f"lighthouse-{category}"].threshold for category in reader.CATEGORIES}
-
-
-def _best(here: Context, site: Site, service: str, folder: Path) -> Result:
-    """The better of two runs where the first falls short: a busy machine makes a page look slow, never fast."""
-    first = _measured(here, site, service, folder)
-    if not first.shortfalls and not first.problem:
-        return first
-    second = _measured(here, site, service, folder)
-    return min((first, second), key=lambda result: (bool(result.problem), len(result.shortfalls), -sum(result.scores.values())))
 
 
 def _measured(here: Context, site: Site, service: str, folder: Path) -> Result:
