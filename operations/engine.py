@@ -17,6 +17,11 @@ from operations import locks
 from operations.problem import Problem
 from operations.project import ROOT
 
+
+class Busy(Problem):
+    """Another update of the stack runs."""
+
+
 OnEvent = Callable[[Mapping[str, Any]], None]
 
 
@@ -65,7 +70,7 @@ class Engine:
         except errors.ConcurrentUpdateError as error:
             refusal = str(error)
         if not locks.are_stale(refusal):
-            raise Problem(
+            raise Busy(
                 f"Another update of the stack {self.name} is running ({'; '.join(locks.owners(refusal)) or 'its owner is unknown'}). "
                 f"Wait for it; where you know that it was killed: bin/pulumi cancel --stack {self.name} --yes."
             )
@@ -73,7 +78,7 @@ class Engine:
         try:
             return self._up(config_file, message, on_event)
         except errors.ConcurrentUpdateError:
-            raise Problem(f"Another update of the stack {self.name} has just begun; wait for it.") from None
+            raise Busy(f"Another update of the stack {self.name} has just begun; wait for it.") from None
 
     def _up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
         try:

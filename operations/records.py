@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from operations.problem import Problem
+
+_BUILD = re.compile(r"b\d{8}T\d{6}-[0-9a-f]{6}")
+_WAIVED = re.compile(r" \[waived: (.+)\]")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,12 @@ class Record:
     releases: Mapping[str, str] | None
     rollback: Mapping[str, Any] | None
     changes: Mapping[str, int]
+
+    @property
+    def waived(self) -> tuple[str, ...]:
+        """The quality gates that were waived for it, each with who, until when and why, as its message says."""
+        found = _WAIVED.search(self.message)
+        return tuple(found[1].split("; ")) if found else ()
 
     @property
     def target(self) -> int:
@@ -79,9 +90,17 @@ def _time(moment: Any) -> str:
     return str(moment)
 
 
-def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str | None) -> Record:
-    """The update that a rollback goes to: the one that ``wish`` names (its number, or a time: the last before it), else the last one before
-    the present position whose releases differ from the live ones. Raises ``Problem``."""
+def number_of(records: Sequence[Record], releases: Mapping[str, str]) -> int:
+    """The number of the last update that had made ``releases`` live; of the last one before the newest where the history has none such."""
+    deployed = [record for record in records if record.deployed]
+    same = next((r.target for r in deployed if all((r.releases or {}).get(k) == v for k, v in releases.items())), None)
+    return same if same is not None else max(1, len(records) - 1)
+
+
+def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str | None, root: Path = Path()) -> Record:
+    """The update that a rollback goes to: the one that ``wish`` names (its number, a build, or a time: the last before it), else the last
+    one before the present position whose releases differ from the live ones. ``root``: the project, whose ``dist/`` knows builds.
+    Raises ``Problem``."""
     deployed = [record for record in records if record.deployed]
     if not deployed:
         raise Problem("No update of this stack has succeeded yet; there is nothing to go back to.")
@@ -101,12 +120,39 @@ def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str 
         if not chosen.deployed:
             raise Problem(f"Update {wish} ({chosen.kind}) {chosen.result}; going back needs a succeeded update with releases.")
         return chosen
+    if _BUILD.fullmatch(wish):
+        return _of_build(deployed, wish, root)
     try:
         moment = datetime.fromisoformat(wish)
     except ValueError:
-        raise Problem(f"{wish!r} is neither the number of an update nor a time like 2026-11-21T09:30.", 2) from None
+        raise Problem(f"{wish!r} is neither the number of an update, nor a build, nor a time like 2026-11-21T09:30.", 2) from None
     text = _time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     found = next((record for record in deployed if (record.ended or record.started) <= text), None)
     if found is None:
         raise Problem(f"No update had succeeded by {text}; `bin/mo history` shows all.")
     return found
+
+
+def _of_build(deployed: Sequence[Record], build: str, root: Path) -> Record:
+    """The last update that deployed a build: by its message, else by the releases that the build has made, as ``dist/`` knows them."""
+    found = next((record for record in deployed if f"(build {build}" in record.message and not record.rollback), None)
+    if found is not None:
+        return found
+    made = {
+        (path.parent.parent.name, path.parent.name)
+        for path in (root / "dist" / ".store").glob("*/*/manifest.json")
+        if _is_of(path, build)
+    }
+    for record in deployed:
+        pairs = {(service, release) for service, release in (record.releases or {}).items() if service in {key for key, _ in made}}
+        if pairs and pairs <= made:
+            return record
+    raise Problem(f"No update is known to have deployed the build {build}; `bin/mo history` shows all, each with its number.")
+
+
+def _is_of(path: Path, build: str) -> bool:
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("build") == build

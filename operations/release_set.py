@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalog.manifest import Manifest
 from components import artefacts
 from components.artefacts import ArtefactError
 from operations.problem import Problem
@@ -63,6 +65,58 @@ def of_artefacts(project: Path, services: Collection[str], only: Collection[str]
         raise Problem(f"There is no artefact of {', '.join(absent)} in dist/: build it first: bin/mo build {' '.join(absent)}.")
     chosen = {service: (built[service] if service in only else None) or before.get(service) for service in services}
     return {service: release for service, release in chosen.items() if release}
+
+
+def deployable(
+    project: Path, services: Mapping[str, Any], only: Sequence[str] | None, before: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """The set of a deploy as ``of_artefacts`` gives it, and what to know of ``dist/``: services without an artefact, services whose last
+    build failed, so that an older artefact lies there. Raises ``Problem``, also where there is nothing to deploy at all."""
+    chosen = list(only or services)
+    found = of_artefacts(project, services, chosen, before)
+    built = {service for service in chosen if (project / "dist" / service / "manifest.json").is_file()}
+    if not built:
+        raise Problem("dist/ holds no artefact to deploy; build them first: bin/mo build.")
+    words = []
+    if absent := [service for service in chosen if service not in built]:
+        never = [service for service in absent if service not in before]
+        words.append(
+            f"dist/ holds no artefact of {', '.join(absent)}: left as {'it is' if len(absent) == 1 else 'they are'}"
+            + (f", never deployed: {', '.join(never)}" if never else "")
+            + f" (bin/mo build {' '.join(absent[:3])}{' …' if len(absent) > 3 else ''})."
+        )
+    if failed := [service for service in chosen if service in built and failed_since(project, service)]:
+        words.append(
+            f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, and that is deployed."
+        )
+    return found, words
+
+
+def failed_since(project: Path, service: str) -> bool:
+    """Whether the last build of a service failed, so that its artefact is an older one's."""
+    return (project / "dist" / ".failed" / service).exists()
+
+
+def build_of(project: Path) -> str | None:
+    """The id of the build that ``dist/`` comes from."""
+    try:
+        built = json.loads((project / "dist" / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    found = built.get("build") if isinstance(built, dict) else None
+    return found if isinstance(found, str) and re.fullmatch(r"b[\w-]{1,40}", found) else None
+
+
+def manifest_of(project: Path, service: str, release: str) -> Manifest | None:
+    """The manifest of a release whose artefact is on this machine."""
+    for folder in (project / "dist" / service, project / "dist" / ".store" / service / release):
+        try:
+            found = artefacts.read(folder / "manifest.json", service)
+        except ArtefactError:
+            continue
+        if found is not None and found.release == release:
+            return found
+    return None
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:

@@ -17,20 +17,39 @@ TIMEOUT = 3600
 
 @dataclass(frozen=True)
 class Snapshot:
-    """``before``: the release that was about to be switched to; ``bytes``: of the compressed dump; ``schema``: the schema's version."""
+    """``release``: what was live; ``at``: when (UTC, the host's clock); ``before``: the release that was about to be switched to;
+    ``bytes``: of the compressed dump; ``schema``: the schema's version."""
 
     name: str
     before: str | None
     pinned: bool
     bytes: int | None
     schema: str | None
+    release: str = ""
+    at: str = ""
+    verified: str | None = None
+    """When a test restore of it succeeded (UTC)."""
+    rows: int | None = None
+    """In all tables together."""
 
 
-def ask(root: Path, stack: str, service: str, entry: Service, action: str, name: str | None = None) -> dict[str, Any]:
-    """One action of ``run snapshot``. Raises ``Problem``."""
-    if entry.database is None:
+def ask(
+    root: Path, stack: str, service: str, entry: Service, action: str, name: str | None = None, *, unverified: bool = False
+) -> dict[str, Any]:
+    """One action of ``run snapshot``; ``restore`` restores into a scratch database first, unless ``unverified``. Raises ``Problem``."""
+    database = entry.database
+    if database is None:
         raise Problem(f"Service {service} has no database.")
-    request = {"service": service, "target": entry.path, "schema": entry.schema_query, "action": action}
+    request = {
+        "service": service,
+        "target": entry.path,
+        "schema": entry.schema_query,
+        "action": action,
+        "server": database.server,
+        "database": database.name,
+        "user": database.user,
+        "unverified": unverified,
+    }
     return remote.run(root, stack, "snapshot", request if name is None else {**request, "name": name}, timeout=TIMEOUT)
 
 
@@ -38,7 +57,17 @@ def listed(root: Path, stack: str, service: str, entry: Service) -> list[Snapsho
     """The snapshots of a service, oldest first. Raises ``Problem``."""
     found = ask(root, stack, service, entry, "list").get("snapshots") or []
     snapshots = [
-        Snapshot(str(one.get("name")), one.get("for"), bool(one.get("pinned")), one.get("bytes"), one.get("schema"))
+        Snapshot(
+            str(one.get("name")),
+            one.get("for"),
+            bool(one.get("pinned")),
+            one.get("bytes"),
+            one.get("schema"),
+            str(one.get("release") or ""),
+            str(one.get("at") or ""),
+            one.get("verified"),
+            sum(one["rows"].values()) if isinstance(one.get("rows"), dict) else None,
+        )
         for one in found
         if isinstance(one, dict)
     ]

@@ -120,6 +120,7 @@ def _one(context: Context, key: str, service: Service, tell: Callable[[Event], N
         place = f" ({error.filename})" if error.filename else ""
         text = f"{key}: its artefact could not be made: {error.strerror or error}{place}"
         outcome = Outcome(key, "failed", time.monotonic() - started, context.store.current(key), text)
+    context.store.mark(key, failed=outcome.error is not None)
     tell(Event(key, outcome.state, outcome))
     return outcome
 

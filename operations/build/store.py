@@ -89,6 +89,16 @@ class Store:
         write(self.out / service / "SBOM.json", materials)
         write(self.out / service / ".key", key.encode())
 
+    def mark(self, service: str, *, failed: bool) -> None:
+        """Remembers whether the last build of a service failed (``.failed/<service>``): its artefact is then an older one's."""
+        place = self.out / ".failed" / service
+        with contextlib.suppress(OSError):  # a full disk has failed the build already, and says so
+            if failed:
+                place.parent.mkdir(exist_ok=True)
+                place.touch()
+            else:
+                place.unlink(missing_ok=True)
+
     def recover(self) -> None:
         """Undoes what a killed build left half done: a current artefact that was just being replaced comes back, the rest goes."""
         for old in self.out.glob(".*.old"):

@@ -15,15 +15,15 @@ def demo() -> None:
 
     Exit code 0 only where every service answers HTTP 200. Example: `bin/mo demo`.
     """
-    from operations import build, display, project, release_set
+    from operations import build, display, project
     from operations.commands import build as building
-    from operations.engine import Engine
+    from operations.deployment import checks, forward
+    from operations.deployment.here import opened
     from operations.problem import Problem
-    from operations.update import Update
+    from operations.validation import smoke
 
     out = display.console()
-    file = project.stack_file(STACK)
-    services = project.services_of(STACK, file)
+    services = project.services_of(STACK, project.stack_file(STACK))
     wanted = building.read(STACK)
     signer = build.load_or_make(project.ROOT / building.KEY, wanted.builder)
     with out.status("Building …"):
@@ -44,18 +44,17 @@ def demo() -> None:
         )
     if judged.returncode != 0:
         raise Problem(f"The gates' tools failed, and nothing was deployed:\n{judged.stdout.strip()}\n{judged.stderr.strip()}")
-    engine = Engine(STACK)
-    before = release_set.live(engine.resources()).releases
-    releases = release_set.of_artefacts(engine.root, services, services, before)
-    result = Update(engine, file, services, {"releases": releases}, out, before).up("demo")
-    good = sum(answer.ok for answer in result.answers.values())
+    here = opened(STACK, out)
+    ended = forward.deploy(here, forward.Wish(yes=True, message="demo", skip=checks.SLOW))
+    live = here.live().releases
+    deployed = {key: entry for key, entry in services.items() if key in live}
+    answers = ended.answers or smoke.ask(here.root, STACK, here.settings.domain, deployed, live)
     out.print()
     for key in services:
-        answer = result.answers.get(key)
-        out.print(
-            f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {result.live.get(key) or 'not deployed'}"
-        )
-    changed = any(entry.changed for entry in result.progress.services.values())
+        answer = answers.get(key)
+        out.print(f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {live.get(key) or 'not deployed'}")
+    good = sum(answer.ok for answer in answers.values())
+    changed = ended.progress is not None and any(entry.changed for entry in ended.progress.services.values())
     out.print(f"{good} of {len(services)} services answer HTTP 200; {'deployed' if changed else 'no change'}.")
-    if not result.good or good != len(services):
+    if ended.code or good != len(services):
         raise typer.Exit(1)

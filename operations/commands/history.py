@@ -16,19 +16,26 @@ def history(
     count: Annotated[int, typer.Option("--count", "-n", help="How many, newest first.", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Lists the updates of a stack, newest first; their numbers are what `bin/mo rollback --to` takes.
+    """Lists the updates of a stack, newest first; their numbers are what `bin/mo rollback --to` takes. Runs of this machine that were
+    interrupted stand among them; quality gates that were waived stand in the message.
 
     Examples: `bin/mo history`; `bin/mo history --stack production -n 5 --json`.
     """
     from rich.table import Table
 
     from operations import display, project, records, release_set
+    from operations.deployment import journal
     from operations.engine import Engine
 
     project.stack_file(stack)
-    found = records.read(Engine(stack).history())
+    engine = Engine(stack)
+    found = records.read(engine.history())
+    cut = [run for run in journal.runs(engine.root, stack) if run.state == "interrupted"]
     if as_json:
-        typer.echo(json.dumps([asdict(record) for record in found[:count]], indent=1, sort_keys=True))
+        rows = [{**asdict(record), "waived": list(record.waived)} for record in found]
+        rows += [{"number": None, "result": "interrupted", "started": run.began_at, **run.plain()} for run in cut]
+        rows.sort(key=lambda row: str(row["started"]), reverse=True)
+        typer.echo(json.dumps(rows[:count], indent=1, sort_keys=True))
         return
     out = display.console()
     table = Table(box=None, padding=(0, 1))
@@ -37,13 +44,17 @@ def history(
             heading, justify="right" if heading == "update" else "left", no_wrap=heading in ("update", "started (UTC)")
         )
     deployed = [record for record in found if record.deployed]
-    for record in found[:count]:
+    lines: list[tuple[str, list[str], str | None]] = []
+    for record in found:
         earlier = next((r.releases for r in deployed if r.number < record.number), None) or {}
         moved = release_set.changes(earlier, record.releases or {})
-        style = "red" if record.result == "failed" else None
-        table.add_row(
-            str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved), record.message, style=style
-        )
+        cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved), record.message]
+        lines.append((record.started, cells, "red" if record.result == "failed" else None))
+    for run in cut:
+        cells = ["", run.began_at, f"{run.kind} interrupted", run.where, f"{run.message} ({run.who})"]
+        lines.append((run.began_at, cells, "yellow"))
+    for _, cells, style in sorted(lines, key=lambda line: line[0], reverse=True)[:count]:
+        table.add_row(*cells, style=style)
     out.print(table)
 
 

@@ -1,4 +1,4 @@
-"""``bin/mo status``: what is live, since when, and whether it answers."""
+"""``bin/mo status``: what is live, since when and by whom, whether it answers, and what was left unfinished."""
 
 from __future__ import annotations
 
@@ -10,55 +10,37 @@ from operations.options import DEFAULT_STACK, AsJson, Only, Stack
 
 
 def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = False) -> None:
-    """Shows the release of each service, since when it is live, and what its public URL answers now.
+    """Shows the release of each service, since when and by whom it is live, what its public URL answers now, and where the host differs
+    from the stack; then who works on the stack just now, and any run that was interrupted.
 
-    Examples: `bin/mo status`; `bin/mo status --only api --json`. Exit code 1 where a service does not answer as it must.
+    Examples: `bin/mo status`; `bin/mo status --only api --json`. Exit code 1 where a service does not answer as it must, or a run was
+    interrupted.
     """
     from rich.table import Table
 
-    from operations import display, project, release_set
-    from operations.engine import Engine
+    from operations import display
+    from operations.deployment import standing
     from operations.problem import Problem
-    from operations.validation import smoke
 
-    file = project.stack_file(stack)
-    services = project.chosen(project.services_of(stack, file), only)
-    engine = Engine(stack)
-    state = release_set.live(engine.resources())
-    live, since = state.releases, state.since
-    if not live:
+    out = display.console()
+    found = standing.of(stack, only)
+    if not found.live.releases and found.unfinished is None and found.holder is None:
         raise Problem(f"The stack {stack} was never deployed: bin/mo deploy --stack {stack}.")
-    deployed = {key: entry for key, entry in services.items() if key in live}
-    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live)
     if as_json:
-        rows = [
-            {
-                "service": key,
-                "release": live.get(key),
-                "deployedAt": since.get(key),
-                "status": answers[key].status if key in answers else None,
-                "problem": answers[key].problem if key in answers else None,
-            }
-            for key in services
-        ]
-        typer.echo(json.dumps(rows, indent=1))
-    else:
-        out = display.console()
-        table = Table(box=None, padding=(0, 1))
-        for heading in ("service", "release", "live since (UTC)", "HTTP", "ms"):
-            table.add_column(heading)
-        for key in sorted(services, key=lambda k: k in answers and not answers[k].ok):
-            answer = answers.get(key)
-            shown = (
-                (str(answer.status or "none"), "" if answer.milliseconds is None else str(answer.milliseconds))
-                if answer
-                else ("", "")
-            )
-            style = "bold red" if answer and not answer.ok else None
-            table.add_row(key, live.get(key) or "never deployed", since.get(key) or "", *shown, style=style)
-        out.print(table)
-        for answer in answers.values():
-            if answer.problem:
-                out.print(f"✗ {answer.service}: {answer.problem}", style="red", markup=False)
-    if not all(answer.ok for answer in answers.values()):
+        typer.echo(json.dumps(found.plain(), indent=1))
+        raise typer.Exit(0 if found.good else 1)
+    table = Table(box=None, padding=(0, 1))
+    for heading in ("service", "release", "live since (UTC)", "by", "HTTP", "ms"):
+        table.add_column(heading)
+    for row in sorted(found.rows, key=lambda row: row.bad):
+        style = "bold red" if row.bad else None
+        shown = ("" if row.status is None and not row.asked else str(row.status or "none"), str(row.milliseconds or ""))
+        table.add_row(row.service, row.release or "never deployed", row.since, row.author, *shown, style=style)
+    out.print(table)
+    for row in found.rows:
+        for problem in row.problems:
+            out.print(f"✗ {row.service}: {problem}", style="red", markup=False)
+    for text in found.words():
+        out.print(text, style="yellow", markup=False)
+    if not found.good:
         raise typer.Exit(1)

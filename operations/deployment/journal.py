@@ -42,9 +42,9 @@ class Run:
     """One run as its journal tells it.
 
     ``kind``: ``deployment`` or ``rollback``; ``before``, ``releases``: the release sets live before and meant (empty until planned);
-    ``options``: how it was asked for; ``outcomes``: of the phases that ended; ``phase``: the one that began last without an end; ``began``:
-    every phase that began; ``ended``: ``None`` where the last line is missing; ``lock``: its id on the host; ``damaged``: lines that could
-    not be read.
+    ``target``: the update that a rollback goes to; ``options``: how it was asked for; ``outcomes``: of the phases that ended; ``phase``:
+    the one that began last without an end; ``began``: every phase that began; ``ended``: ``None`` where the last line is missing;
+    ``lock``: its id on the host; ``damaged``: lines that could not be read.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Run:
     before: Mapping[str, str] = field(default_factory=dict)
     releases: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    target: int | None = None
     resumes: str | None = None
     lock: str | None = None
     outcomes: Sequence[Outcome] = ()
@@ -128,9 +129,9 @@ class Journal:
         """The run's lock on the host."""
         self._write("lock", id=name)
 
-    def planned(self, before: Mapping[str, str], releases: Mapping[str, str], message: str) -> None:
-        """What the run is to make live, and over what."""
-        self._write("plan", before=dict(before), releases=dict(releases), message=message)
+    def planned(self, before: Mapping[str, str], releases: Mapping[str, str], message: str, target: int | None = None) -> None:
+        """What the run is to make live, and over what; ``target``: the update that a rollback goes to."""
+        self._write("plan", before=dict(before), releases=dict(releases), message=message, target=target)
 
     def start(self, phase: str) -> None:
         """A phase begins."""
@@ -148,7 +149,9 @@ class Journal:
 
     def close(self) -> None:
         """Lets go of the file."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
     def discard(self) -> None:
         """Takes the journal of a run away that had nothing to do."""
@@ -199,7 +202,9 @@ def _take(found: dict[str, Any], line: Any) -> None:
     elif event == "lock":
         found["lock"] = _text(line["id"])
     elif event == "plan":
+        target = line.get("target")
         found |= {"before": _set(line["before"]), "releases": _set(line["releases"]), "message": _text(line["message"])}
+        found["target"] = target if isinstance(target, int) and not isinstance(target, bool) else None
     elif event == "start":
         found["phase"] = _text(line["phase"])
         found["began"] = [*found["began"], found["phase"]]

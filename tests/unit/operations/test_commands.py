@@ -17,6 +17,8 @@ from components.facts import Facts, FactsError, RunFacts
 from operations import engine, project, remote, settings
 from operations.app import app, register
 from operations.commands import logs
+from operations.deployment import ending
+from operations.deployment.outcome import Outcome as Phase
 from operations.engine import Outcome
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded, put
@@ -35,6 +37,7 @@ class FakeEngine:
     events: ClassVar[list[dict[str, Any]]]
     asked: ClassVar[list[tuple[str, dict[str, Any]]]]
     snapshot_requests: ClassVar[list[tuple[str, str, str | None]]]
+    issues: ClassVar[list[str]]
 
     def __init__(self, stack: str, root: Path = Path()) -> None:
         self.name, self.root = stack, project.ROOT
@@ -61,6 +64,20 @@ class FakeEngine:
         return list(reversed(self.updates))
 
 
+class Issues:
+    """GitHub's issues, only written down."""
+
+    def __init__(self, fake: type[FakeEngine]) -> None:
+        self.fake = fake
+
+    def __getattr__(self, what: str) -> Callable[..., Phase]:
+        def told(*_: object) -> Phase:
+            self.fake.issues.append(what)
+            return Phase("issue", True, f"issue {what}", {"number": 1})
+
+        return told
+
+
 @pytest.fixture(autouse=True)
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     """A project with a stack ``staging`` of two services, a fake engine and a site that answers."""
@@ -68,19 +85,23 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     monkeypatch.setattr(project, "ROOT", tmp_path)
     monkeypatch.setattr(project.stack_file, "__defaults__", (tmp_path,))
     fake: type[FakeEngine] = type(
-        "Fake", (FakeEngine,), {"live": {}, "updates": [], "events": [], "asked": [], "snapshot_requests": []}
+        "Fake", (FakeEngine,), {"live": {}, "updates": [], "events": [], "asked": [], "snapshot_requests": [], "issues": []}
     )
     monkeypatch.setattr(engine, "Engine", fake)
+    _host(monkeypatch, tmp_path, Facts())
+    monkeypatch.setattr(ending, "issues_of", lambda _loaded, _stack: Issues(fake))
 
     def answer(_root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
         if step == "snapshot":
             fake.snapshot_requests.append((request["service"], request["action"], request.get("name")))
             made = [
-                {"name": "2026-old", "for": "rb", "bytes": 1500},
-                {"name": "2026-new", "for": "rb", "pinned": True},
+                {"name": "2026-old", "release": "ra", "at": "2026-11-21T09:02:00Z", "for": "rb", "bytes": 1500},
+                {"name": "2026-new", "release": "rb", "at": "2026-11-21T09:03:00Z", "for": "rb", "pinned": True},
                 {"name": "2027", "for": "rc"},
             ]
             return {"snapshots": made, "made": "2027-fresh"}
+        if step == "lock":
+            return {"done": True}
         assert step == "health"
         if request["service"] == "admin_stg" and fake.live.get("admin_stg") == "rbad":
             raise Problem("admin_stg: answers 500 instead of 200")
@@ -107,12 +128,14 @@ def test_deploy_hands_the_release_set_to_the_engine_and_leaves_the_stacks_file(s
     ((message, config),) = stack.asked
     assert (message, config["mo:releases"]) == ("deploy api_stg", {"api_stg": api.release, "admin_stg": "r" + "1" * 16})
     assert (tmp_path / "Pulumi.staging.yaml").read_text() == before
-    assert list((tmp_path / ".mo" / "staging").iterdir()) == []
+    assert not list((tmp_path / ".mo" / "staging").glob("update-*"))
+    assert stack.issues == ["begin", "end"]
     assert len(list((tmp_path / "quality-reports").glob("deployment-*.md"))) == 1
 
 
 def test_a_plan_changes_nothing_and_a_no_stops(stack: type[FakeEngine], tmp_path: Path) -> None:
     put(tmp_path, artefact("api_stg"))
+    put(tmp_path, artefact("admin_stg"))
     stack.events = [
         {"diagnostic": {"urn": URN + "api_stg", "severity": "info", "message": "api_stg: r1 → r2", "ephemeral": False}},
         {"summary": {"update": 3, "same": 5}},
@@ -124,7 +147,8 @@ def test_a_plan_changes_nothing_and_a_no_stops(stack: type[FakeEngine], tmp_path
     assert [what for what, _ in stack.asked] == ["preview", "preview"]
 
 
-def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine]) -> None:
+def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine], tmp_path: Path) -> None:
+    put(tmp_path, artefact("api_stg"))
     stack.events = [
         {"diagnostic": {"urn": "", "severity": "error", "message": "error: coverage: 70, 80 needed", "ephemeral": False}}
     ]
@@ -145,7 +169,8 @@ def test_a_failed_service_makes_the_command_fail_and_is_named_last(stack: type[F
     assert text.splitlines()[-2] == "✗ api_stg: no space"
 
 
-def test_a_site_that_does_not_answer_makes_the_command_fail(stack: type[FakeEngine]) -> None:
+def test_a_site_that_does_not_answer_makes_the_command_fail(stack: type[FakeEngine], tmp_path: Path) -> None:
+    put(tmp_path, artefact("api_stg"))
     stack.live = {"admin_stg": "rbad"}
     code, text = _mo("deploy", "--stack", "staging", "--yes")
     assert code == 1
@@ -178,12 +203,12 @@ def test_status_tells_each_service_and_fails_where_one_does_not_answer(stack: ty
     stack.live = {"api_stg": "ra", "admin_stg": "rbad"}
     code, text = _mo("status", "--stack", "staging", "--json")
     assert code == 1
-    assert [(row["service"], row["release"], row["status"]) for row in json.loads(text)] == [
+    assert [(row["service"], row["release"], row["status"]) for row in json.loads(text)["services"]] == [
         ("api_stg", "ra", 200),
         ("admin_stg", "rbad", None),
     ]
     code, text = _mo("status", "--stack", "staging")
-    assert text.splitlines()[-1] == "✗ admin_stg: answers 500 instead of 200"
+    assert "✗ admin_stg: answers 500 instead of 200" in text.splitlines()
 
 
 def test_history_is_newest_first(stack: type[FakeEngine]) -> None:
@@ -201,7 +226,8 @@ def _host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, facts: Facts | FactsE
         return facts
 
     monkeypatch.setattr(RunFacts, "__call__", ask)
-    monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path))
+    quiet = {"gates": {"required": []}, "validation": {"parts": []}, "window": {"outside": "allow"}}
+    monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path, **quiet))
 
 
 def _checks(
@@ -309,7 +335,8 @@ def test_a_host_that_nobody_can_log_in_to_is_one_finding_of_several(
     assert text.count("The host web1 refused the login.") == 1
 
 
-def test_there_is_no_report_before_the_first_deployment(stack: type[FakeEngine]) -> None:
+def test_there_is_no_report_before_the_first_deployment(stack: type[FakeEngine], tmp_path: Path) -> None:
+    put(tmp_path, artefact("api_stg"))
     code, text = _mo("report")
     assert code == 1
     assert "There is no report" in text
@@ -332,7 +359,7 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
     assert code == 0, text
     assert stack.snapshot_requests == [("api_stg", "list", None), ("api_stg", "restore", "2026-old")]
-    assert text.splitlines()[-1] == "api_stg: database of 2026-old; what it was before is in 2027-fresh"
+    assert "✓ restore api_stg: database of 2026-old; what it was before is in 2027-fresh" in text
     code, text = _mo(
         "rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "admin_stg"
     )

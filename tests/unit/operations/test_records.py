@@ -82,7 +82,7 @@ def test_a_time_means_the_last_update_that_had_ended_by_then() -> None:
         ("7", "There is no update 7"),
         ("2", r"Update 2 \(update\) failed"),
         ("3", r"Update 3 \(refresh\) succeeded"),
-        ("yesterday", "neither the number of an update nor a time"),
+        ("yesterday", "neither the number of an update, nor a build"),
         ("2026-11-21T08:00", "No update had succeeded by 2026-11-21T08:00:00Z"),
     ],
 )

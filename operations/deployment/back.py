@@ -1,0 +1,205 @@
+"""The way back: to the releases of an earlier update, by an ordinary update; asked for by a person, or by a deployment's own validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import typer
+
+from operations import display, records, release_set
+from operations.deployment import checks, ending, engine_busy, restoring
+from operations.deployment import owner as owners
+from operations.deployment.here import Here
+from operations.deployment.journal import Run
+from operations.deployment.outcome import Outcome
+from operations.deployment.restoring import Restore
+from operations.deployment.session import Session
+from operations.deployment.update import Applied, Update, progress_of
+from operations.records import Record
+
+PHASE = "rollback"
+Moves = Mapping[str, tuple[str | None, str]]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asked for. ``to``: an update's number, a build, a time; ``databases``: services, or ``all``."""
+
+    reason: str
+    to: str | None = None
+    only: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    yes: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"reason": self.reason, "to": self.to, "only": list(self.only), "databases": list(self.databases)}
+
+
+def wish_of(run: Run) -> Wish:
+    """The wish of an interrupted rollback, which the operator has confirmed."""
+    told = run.options
+    texts = {key: tuple(map(str, told[key])) if isinstance(told.get(key), list) else () for key in ("only", "databases")}
+    to = told.get("to")
+    return Wish(str(told.get("reason") or "interrupted"), to if isinstance(to, str) else None, **texts, yes=run.changed)
+
+
+def rollback(here: Here, wish: Wish, resumes: Run | None = None) -> int:
+    """Carries a rollback out, or goes on with one that was interrupted. The exit code. Raises ``Problem``."""
+    with Session(here, "rollback", wish.reason, wish.plain(), resumes) as session:
+        return _Rollback(here, wish, session).run()
+
+
+class _Rollback:
+    def __init__(self, here: Here, wish: Wish, session: Session) -> None:
+        self.here, self.wish, self.session, self.phases = here, wish, session, session.phases
+        self._applied: Applied | None = None
+
+    def run(self) -> int:
+        here, out, old = self.here, self.here.out, self.session.resumes
+        self.session.lock(f"rollback: {self.wish.reason}")
+        live = here.live().releases
+        target = records.to_go_back_to(records.read(here.engine.history()), live, self._to(), here.root)
+        fresh = old is None or not old.releases
+        before = live if old is None or fresh else old.before
+        releases = self._releases(target, live) if old is None or fresh else old.releases
+        moves = release_set.changes(before, releases)
+        out.print(f"update {target.number} of {target.started}: {target.message}", markup=False)
+        for service, (former, new) in moves.items():
+            out.print(f"  {service}: {former or 'none'} → {new}", markup=False)
+        if not moves:
+            self.session.discard()
+            out.print("Its releases are live already; nothing was changed.")
+            return 0
+        names = restoring.wanted(here.services, moves, self.wish.databases)
+        known = Outcome("databases", True, "")
+        known = self.phases.carry("databases", lambda: self._databases(names, target), show=False) if names else known
+        restores = [Restore(*one) for one in known.details.get("restores", ())]
+        for one in restores:
+            out.print(
+                f"  {one.service}: its database goes back too, to {one.at}; whatever was written since is lost",
+                style="yellow",
+                markup=False,
+            )
+        if not self.wish.yes:
+            self._tell_ahead(moves, names)
+            if not typer.confirm(f"Go back to update {target.number} on {here.stack}?"):
+                self.session.finish(False, "the operator said no; nothing was changed")
+                out.print("Nothing was changed.")
+                return 3
+        message = f"rollback to update {target.number}: {self.wish.reason}"
+        self.session.planned(before, releases, message, target.number)
+        done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, message), show=False)
+        return self._validated(done, before, moves, restores, message)
+
+    def _to(self) -> str | None:
+        """The update's number that an interrupted rollback went to: its wish may mean another one by now."""
+        old = self.session.resumes
+        return str(old.target) if old is not None and old.target is not None else self.wish.to
+
+    def _releases(self, target: Record, live: Mapping[str, str]) -> dict[str, str]:
+        wanted = {key for key in self.here.services if not self.wish.only or key in self.wish.only}
+        return {**live, **{key: release for key, release in (target.releases or {}).items() if key in wanted}}
+
+    def _databases(self, names: Sequence[str], target: Record) -> Outcome:
+        found = restoring.planned(self.here, names, target)
+        return Outcome("", True, f"{len(found)} snapshots", {"restores": [[r.service, r.name, r.at] for r in found]})
+
+    def _tell_ahead(self, moves: Moves, restored: Sequence[str]) -> None:
+        for service, names in restoring.ahead(self.here, moves, restored).items():
+            self.here.out.print(
+                f"  {service}: its database stays ahead by {', '.join(names)} (--restore-databases {service} takes it back)",
+                style="yellow",
+                markup=False,
+            )
+
+    def _up(self, target: Record, before: Mapping[str, str], releases: Mapping[str, str], moves: Moves, message: str) -> Outcome:
+        update = Update(self.here, {"releases": releases, "rollback": note(target.target, self.wish.reason)}, before)
+        patient = self.session.resumes is not None
+        self._applied = engine_busy.waited_for(lambda: update.apply(message), self.here.out, patient=patient)
+        return told(self._applied, moves)
+
+    def _validated(self, done: Outcome, before: Mapping[str, str], moves: Moves, restores: Sequence[Restore], message: str) -> int:
+        here, phases = self.here, self.phases
+        live = here.live().releases
+        progress = self._applied.progress if self._applied else progress_of(done, here.services)
+        smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False)
+        display.summary(here.out, progress, moves, live, checks.answers(smoke))
+        if done.ok:
+            for one in restores:
+                phases.carry(f"restore {one.service}", partial(_restored, here, one))
+            if restores:
+                smoke = phases.carry(
+                    ending.AFTER_ROLLBACK, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False
+                )
+        phases.show(smoke)
+        for service in stays_ahead(progress.services.values()):
+            here.out.print(f"{service}: its database stays ahead of this release", style="yellow", markup=False)
+        good = done.ok and smoke.ok
+        kind = ending.Kind(message, before, progress, good, self.wish.reason, "rollback")
+        ending.end(here, self.session, kind, tuple(moves))
+        return 0 if good else 1
+
+
+def _restored(here: Here, what: Restore) -> Outcome:
+    return Outcome("", True, restoring.restored(here, what))
+
+
+def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:
+    """Takes a deployment back to the releases ``before`` it, and asks every service. Whether all is well. Databases stay."""
+    done = session.phases.carry(PHASE, lambda: _taken_back(here, session, before, reason))
+    live = here.live().releases
+    looked_at = checks.validation(here, live, session.id)
+    smoke = session.phases.carry(ending.AFTER_ROLLBACK, lambda: checks.smoked(looked_at))
+    if not (done.ok and smoke.ok):
+        here.out.print("NOT everything is back: see above, and docs/runbook.md.", style="bold red", markup=False)
+    return done.ok and smoke.ok
+
+
+def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason: str) -> Outcome:
+    live = here.live().releases
+    if not before:
+        return Outcome(
+            "", False, "there is no former release set: this was the first deployment, and it stays as it is", {"moves": {}}
+        )
+    releases = {**live, **before}
+    moves = release_set.changes(live, releases)
+    if not moves:
+        return Outcome("", True, "every service runs its former release already", {"moves": {}})
+    number = records.number_of(records.read(here.engine.history()), before)
+    update = Update(here, {"releases": releases, "rollback": note(number, reason)}, live)
+    patient = session.resumes is not None
+    applied = engine_busy.waited_for(
+        lambda: update.apply(f"automatic rollback to update {number}: {reason}"), here.out, patient=patient
+    )
+    return told(applied, moves)
+
+
+def note(update: int, reason: str) -> dict[str, Any]:
+    """What the history keeps of a rollback (``mo:rollback``)."""
+    return {
+        "update": update,
+        "reason": reason[:500],
+        "author": owners.here().user,
+        "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def told(applied: Applied, moves: Moves) -> Outcome:
+    """The outcome of an update that went back; it never asks for a further one."""
+    outcome = applied.outcome(PHASE)
+    ahead = stays_ahead(applied.progress.services.values())
+    said = f"{len(moves)} services went back ({', '.join(moves)})" if outcome.ok else outcome.summary
+    if ahead:
+        said += f"; the databases of {', '.join(ahead)} stay ahead"
+    details = {**outcome.details, "moves": {key: list(pair) for key, pair in moves.items()}, "ahead": ahead}
+    return replace(outcome, summary=said, details=details, rollback=None)
+
+
+def stays_ahead(entries: Any) -> list[str]:
+    """The services whose switch found the database ahead of the release."""
+    return [entry.service for entry in entries if entry.results.get("switch", {}).get("schema") == "ahead"]

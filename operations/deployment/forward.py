@@ -1,0 +1,235 @@
+"""A deployment: from the artefacts in ``dist/`` to a site that was asked, or back to what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import typer
+
+from operations import display, release_set, verdicts
+from operations.deployment import back, checks, ending, engine_busy
+from operations.deployment import journal as journals
+from operations.deployment.here import Here
+from operations.deployment.journal import Run
+from operations.deployment.outcome import Outcome
+from operations.deployment.session import Session
+from operations.deployment.update import Applied, Update, progress_of
+from operations.problem import Problem
+from operations.progress import Progress
+from operations.validation.smoke import Answer
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asked for. ``skip``: validating phases that are left out this once."""
+
+    only: tuple[str, ...] = ()
+    yes: bool = False
+    message: str | None = None
+    skip: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"only": list(self.only), "message": self.message, "skip": list(self.skip)}
+
+
+def wish_of(run: Run, *, yes: bool) -> Wish:
+    """The wish of an interrupted run."""
+    only, skip, message = run.options.get("only"), run.options.get("skip"), run.options.get("message")
+    return Wish(
+        tuple(map(str, only)) if isinstance(only, list) else (),
+        yes,
+        message if isinstance(message, str) else None,
+        tuple(map(str, skip)) if isinstance(skip, list) else (),
+    )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a deployment ended. ``deployed``: whether there was something to do, and the operator let it be done."""
+
+    code: int
+    deployed: bool
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    progress: Progress | None = None
+
+
+def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
+    """What a deployment would do, and changes nothing: service → old and new release, the preview, what to know of ``dist/``."""
+    before = here.live().releases
+    releases, words = release_set.deployable(here.root, here.services, only, before)
+    progress = Update(here, {"releases": releases}, before).preview()
+    return release_set.changes(before, releases), progress, words
+
+
+def deploy(here: Here, wish: Wish, resumes: Run | None = None) -> Ended:
+    """Carries a deployment out, or goes on with one that was interrupted. Raises ``Problem``."""
+    with Session(here, "deployment", wish.message or "", wish.plain(), resumes) as session:
+        return _Deployment(here, wish, session).run()
+
+
+class _Deployment:
+    def __init__(self, here: Here, wish: Wish, session: Session) -> None:
+        self.here, self.wish, self.session, self.phases = here, wish, session, session.phases
+        self.before: Mapping[str, str] = {}
+        self.releases: Mapping[str, str] = {}
+        self.moves: dict[str, tuple[str | None, str]] = {}
+        self.message = ""
+        self._applied: Applied | None = None
+
+    def run(self) -> Ended:
+        here, out = self.here, self.here.out
+        window = self.phases.carry("window", lambda: checks.when(here.settings.window), show=False)
+        if window.details.get("open") is False and here.settings.window.outside == "warn":
+            out.print(window.summary, style="yellow", markup=False)
+        self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
+        self._tell_of_interruption()
+        self._plan()
+        self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
+        self._note()
+        if not self.wish.yes or not self.moves:
+            progress: list[Progress] = []
+            self.phases.carry("preview", lambda: self._preview(progress), show=False)
+            if progress and is_nothing(progress[0]):
+                self.session.discard()
+                out.print(
+                    f"Nothing to change: {here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False
+                )
+                return Ended(0, False)
+            if progress and not self.wish.yes:
+                display.plan(out, progress[0])
+                if not typer.confirm(f"Deploy this to {here.stack}?"):
+                    self.session.finish(False, "the operator said no; nothing was changed")
+                    out.print("Nothing was changed.")
+                    return Ended(3, False)
+        ending.open_issue(here, self.session, self.moves)
+        up = self.phases.carry("up", self._up, show=False)
+        return self._validated(up)
+
+    def _tell_of_interruption(self) -> None:
+        if self.session.resumes is not None:
+            return
+        found = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
+        if found is not None:
+            way = " `bin/mo deploy --resume` goes on with it instead." if found.changed else ""
+            self.here.out.print(
+                f"The {found.kind} {found.id} of {found.who} was interrupted {found.where}; this one begins anew.{way}",
+                style="yellow",
+                markup=False,
+            )
+
+    def _plan(self) -> None:
+        here, old = self.here, self.session.resumes
+        live = here.live().releases
+        if old is not None and old.releases:
+            self.before, self.releases, self.message = old.before, old.releases, old.message
+        else:
+            self.before = live
+            self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live)
+            for text in words:
+                here.out.print(text, style="yellow", markup=False)
+            self.message = self.wish.message or default_message(release_set.changes(live, self.releases))
+        self.moves = release_set.changes(self.before, self.releases)
+
+    def _note(self) -> None:
+        """Puts the build and the waived gates into the message: the history, wherever it is kept, keeps the message."""
+        if self.session.resumes is None or not self.session.resumes.releases:
+            build = release_set.build_of(self.here.root)
+            message = self.message + (f" (build {build})" if build else "")
+            self.message = verdicts.noted(message, verdicts.now(self.here.root, self.here.settings.gates))
+        self.session.planned(self.before, self.releases, self.message)
+
+    def _preview(self, found: list[Progress]) -> Outcome:
+        progress = Update(self.here, {"releases": self.releases}, self.before).preview()
+        found.append(progress)
+        return Outcome("preview", True, "nothing to change" if is_nothing(progress) else _changes(progress))
+
+    def _up(self) -> Outcome:
+        update = Update(self.here, {"releases": self.releases}, self.before)
+        self._applied = engine_busy.waited_for(
+            lambda: update.apply(self.message), self.here.out, patient=self.session.resumes is not None
+        )
+        return self._applied.outcome("up")
+
+    def _validated(self, up: Outcome) -> Ended:
+        here, phases = self.here, self.phases
+        live = here.live()
+        progress = self._applied.progress if self._applied else progress_of(up, here.services)
+        begun = any(entry.changed or entry.failed for entry in progress.services.values())
+        reason, smoke = up.rollback, None
+        if reason is None and live.releases and (up.ok or begun):
+            looked_at = checks.validation(here, live.releases, self.session.id)
+            smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(looked_at), show=False)
+            reason = smoke.rollback
+        display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke))
+        if smoke is not None and reason is None:
+            phases.show(smoke)
+            reason = self._parts(up, live.releases)
+        if reason is not None:
+            self._back(reason)
+        good = up.ok and all(o.ok for o in phases.outcomes if o.name in checks.JUDGED) and reason is None
+        taken_back = phases.named("rollback")
+        kind = ending.Kind(self.message, self.before, progress, good, reason if taken_back else None)
+        ending.end(here, self.session, kind, tuple(self.moves))
+        return Ended(0 if good else 1, True, checks.answers(smoke), progress)
+
+    def _parts(self, up: Outcome, live: Mapping[str, str]) -> str | None:
+        """The validating phases; why everything must go back, if so. After a partly failed update only those that may say so."""
+        looked_at = checks.validation(self.here, live, self.session.id)
+        wanted, skipped = checks.parts(self.here, self.wish.skip)
+        for name in skipped:
+            self.phases.carry(name, lambda: Outcome("", True, "left out by --skip", {"skipped": True}))
+        for name in wanted:
+            if not up.ok and name not in checks.JUDGED:
+                continue
+            with self.here.out.status(f"{name} …"):
+                outcome = self.phases.carry(name, partial(checks.PARTS[name], looked_at))
+            if outcome.rollback is not None:
+                return outcome.rollback
+        return None
+
+    def _back(self, reason: str) -> None:
+        self.here.out.print(f"✗ {reason}: everything goes back to the former release set.", style="bold red", markup=False)
+        back.automatic(self.here, self.session, self.before, reason)
+
+
+def is_nothing(progress: Progress) -> bool:
+    """Whether a preview shows no change, but perhaps of what the gates' own resource remembers."""
+    gate = sum(state != "same" for name, state in progress.others.items() if name.partition("-")[0] == "gate")
+    changed = any(entry.changed for entry in progress.services.values())
+    return not changed and sum(progress.changes.values()) <= gate
+
+
+def _changes(progress: Progress) -> str:
+    return ", ".join(f"{count} to {op}" for op, count in sorted(progress.changes.items())) or "no change"
+
+
+def default_message(moves: Mapping[str, tuple[str | None, str]]) -> str:
+    """An update's message in the history: its services by name, or counted where they are many."""
+    return f"deploy {f'{len(moves)} services' if len(moves) > 5 else ', '.join(moves) or 'without a new release'}"
+
+
+def interrupted(here: Here) -> Run:
+    """The run that ``--resume`` goes on with. Raises ``Problem`` where there is none, or where it still runs."""
+    found = journals.runs(here.root, here.stack)
+    if (running := journals.running(found)) is not None:
+        raise Problem(f"The {running.kind} {running.id} of {running.who} still runs on this machine; wait for it.")
+    run = journals.unfinished(found)
+    if run is None:
+        raise Problem(f"No deployment of {here.stack} was interrupted on this machine; `bin/mo deploy` begins one.")
+    return run
+
+
+def plain(stack: str, moves: Mapping[str, tuple[str | None, str]], progress: Progress, words: Sequence[str]) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {
+        "stack": stack,
+        "nothing": is_nothing(progress),
+        "releases": {key: {"old": old, "new": new} for key, (old, new) in moves.items()},
+        "services": {key: entry.plan for key, entry in progress.services.items() if entry.plan},
+        "resources": progress.changes,
+        "notes": [*words, *progress.notes],
+    }

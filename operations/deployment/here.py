@@ -1,0 +1,59 @@
+"""A stack as a deployment sees it: opened once, handed to every phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from catalog.models import Service
+from catalog.settings import StackSettings
+from catalog.settings_file import Loaded, SettingsError
+from operations import project, release_set
+from operations.problem import Problem
+from operations.project import StackFile
+
+if TYPE_CHECKING:
+    from operations.engine import Engine
+
+
+@dataclass(frozen=True)
+class Here:
+    """``loaded``: the settings with the secrets; ``out``: where a person reads."""
+
+    root: Path
+    stack: str
+    file: StackFile
+    services: Mapping[str, Service]
+    loaded: Loaded
+    engine: Engine
+    out: Console
+
+    @property
+    def settings(self) -> StackSettings:
+        """The stack's settings without secrets."""
+        return self.loaded.settings
+
+    def live(self) -> release_set.Live:
+        """What is live by the stack's state, asked anew. Raises ``Problem``."""
+        return release_set.live(self.engine.resources())
+
+
+def opened(stack: str, out: Console) -> Here:
+    """Reads the settings, writes the connection for the host's steps, opens the stack. Raises ``Problem``."""
+    from components.host import HostArgs, write_connection
+    from operations import settings
+    from operations.engine import Engine
+
+    file = project.stack_file(stack)
+    services = project.services_of(stack, file)
+    engine = Engine(stack)
+    try:
+        loaded = settings.load(project.ROOT, stack)
+    except SettingsError as error:
+        raise Problem(str(error)) from None
+    write_connection(HostArgs(stack, project.ROOT, loaded.settings, loaded.secrets))
+    return Here(project.ROOT, stack, file, services, loaded, engine, out)

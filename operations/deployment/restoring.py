@@ -1,0 +1,104 @@
+"""Which snapshot brings a service's database back to what it was when a release was left, and where it would stay ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.models import Service
+from components import facts as host_facts
+from components.facts import FactsError, RunFacts, ServiceFacts
+from operations import release_set, snapshots
+from operations.deployment.here import Here
+from operations.problem import Problem
+from operations.records import Record
+from operations.snapshots import Snapshot
+
+
+@dataclass(frozen=True)
+class Restore:
+    """One database that goes back: to the snapshot ``name``."""
+
+    service: str
+    name: str
+    at: str
+
+
+def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequence[str]) -> list[str]:
+    """The services whose database goes back: those of ``names`` (or all) that go back themselves and have one. Raises ``Problem``."""
+    moving = list(moves)
+    wished = [key for key in moving if services[key].database] if "all" in names else list(dict.fromkeys(names))
+    wrong = sorted(key for key in wished if key not in moving or services[key].database is None)
+    if wrong:
+        raise Problem(f"{', '.join(wrong)}: no service with a database that this rollback moves.", 2)
+    return wished
+
+
+def planned(here: Here, services: Sequence[str], target: Record) -> list[Restore]:
+    """The snapshot of each of ``services`` for going back to ``target``. Raises ``Problem`` where one has none, before anything changes."""
+    found: list[Restore] = []
+    missing: list[str] = []
+    for service in services:
+        listed = snapshots.listed(here.root, here.stack, service, here.services[service])
+        release = (target.releases or {})[service]
+        snapshot = left(release, target.started, listed)
+        if snapshot is None:
+            missing.append(service)
+        else:
+            found.append(Restore(service, snapshot.name, snapshot.at))
+    if missing:
+        names = ", ".join(missing)
+        raise Problem(
+            f"There is no snapshot of {names} from when update {target.number} was left (bin/mo snapshots list {missing[0]}), and "
+            "nothing was changed. Go back without these databases, or restore another snapshot by bin/mo snapshots restore."
+        )
+    return found
+
+
+def left(release: str, since: str, listed: Sequence[Snapshot]) -> Snapshot | None:
+    """The state in which ``release`` was left: of the first unbroken run of snapshots that were made while it was live, from ``since``
+    (UTC) on, the last one. A deploy makes one before it switches, also where it fails then; so do a restore and an operator."""
+    last: Snapshot | None = None
+    for snapshot in sorted(listed, key=lambda one: (one.at, one.name)):
+        if snapshot.at < since:
+            continue
+        if snapshot.release == release:
+            last = snapshot
+        elif last is not None:
+            break
+    return last
+
+
+def restored(here: Here, what: Restore) -> str:
+    """Puts the database back; a fresh snapshot is made first. A sentence on it. Raises ``Problem``."""
+    made = snapshots.ask(here.root, here.stack, what.service, here.services[what.service], "restore", what.name).get("made")
+    return f"database of {what.name}; what it was before is in {made}"
+
+
+def ahead(here: Here, moves: Mapping[str, tuple[str | None, str]], without: Iterable[str]) -> dict[str, list[str]]:
+    """Service → the migrations that its database has and the release gone back to has not, for those not in ``without``. Asks the host."""
+    goes = {key: new for key, (_, new) in moves.items() if here.services[key].database and key not in set(without)}
+    if not goes:
+        return {}
+    chosen = {key: here.services[key] for key in goes}
+    try:
+        known = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, chosen, goes))
+    except FactsError as error:
+        raise Problem(str(error)) from None
+    found = {key: beyond(known.of(key), migrations(here.root, key, release, known.of(key))) for key, release in goes.items()}
+    return {key: names for key, names in found.items() if names}
+
+
+def migrations(root: Path, service: str, release: str, known: ServiceFacts) -> tuple[str, ...] | None:
+    """Those of a release, by its manifest here or on the host."""
+    manifest = known.wanted if known.wanted is not None and known.wanted.release == release else None
+    manifest = manifest or release_set.manifest_of(root, service, release)
+    return manifest.migrations if manifest else None
+
+
+def beyond(known: ServiceFacts, own: Sequence[str] | None) -> list[str]:
+    """What the database has beyond ``own``; nothing where either is not known."""
+    if own is None or known.applied is None:
+        return []
+    return [name for name in known.applied if name not in own]

@@ -1,0 +1,92 @@
+"""What every run that changes a stack is inside of: its journal from the first line to the last, and the lock on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from operations.deployment import journal as journals
+from operations.deployment import lock as locks
+from operations.deployment import owner as owners
+from operations.deployment.here import Here
+from operations.deployment.journal import Journal, Run
+from operations.deployment.outcome import Outcome
+from operations.deployment.phases import Phases
+from operations.problem import Problem
+
+NEVER_CARRIED = {"lock", "report", "notify", "issue closed"}
+"""Phases that every run has for itself."""
+
+
+class Session:
+    """Use as a context. ``resumes``: the interrupted run that this one goes on with; what that one had done is carried over.
+
+    Left by an error before anything changed, the run is over; left by one afterwards it counts as interrupted, unless the engine itself
+    refused (``Problem`` in the phase ``up`` or ``rollback``).
+    """
+
+    def __init__(self, here: Here, kind: str, message: str, options: Mapping[str, Any], resumes: Run | None = None) -> None:
+        self.here, self.resumes = here, resumes
+        self.who = owners.here()
+        self.begun = datetime.now(UTC)
+        carried = {o.name: o for o in resumes.outcomes if o.name not in NEVER_CARRIED} if resumes and resumes.changed else {}
+        self._journal = Journal(journals.folder_of(here.root, here.stack))
+        self._journal.begin(kind, message, self.who, options, resumes.id if resumes else None)
+        self.phases = Phases(self._journal, here.out, carried)
+        self._held = ExitStack()
+        self._over = False
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._journal.id
+
+    def lock(self, purpose: str) -> None:
+        """The phase ``lock``. Raises ``Problem`` where another has it."""
+
+        def take() -> Outcome:
+            held = locks.HostLock(locks.asker(self.here.root, self.here.stack), purpose, who=self.who)
+            # Written before it is taken: whatever holds it, the journal of its run names it.
+            self._journal.locked(held.id)
+            self._held.enter_context(held)
+            self.phases.lock = held
+            return Outcome("lock", True, held.words or "taken")
+
+        outcome = self.phases.carry("lock", take, show=False)
+        if outcome.summary != "taken":
+            self.here.out.print(outcome.summary, style="yellow", markup=False)
+
+    def planned(self, before: Mapping[str, str], releases: Mapping[str, str], message: str, target: int | None = None) -> None:
+        """Writes down what the run is to make live; ``target``: the update that a rollback goes to."""
+        self._journal.planned(before, releases, message, target)
+
+    def finish(self, ok: bool, summary: str) -> None:
+        """The run's last line."""
+        self._journal.done(ok, summary)
+        self._over = True
+
+    def discard(self) -> None:
+        """The run had nothing to do and leaves nothing behind."""
+        self._journal.discard()
+        self._over = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not self._over and error is not None:
+            started = self.phases.changed
+            if not started:
+                self._journal.done(False, f"nothing was changed: {_why(error)}")
+            elif isinstance(error, Problem) and self.phases.last in journals.CHANGING:
+                self._journal.done(False, str(error))
+        self._held.close()
+        self._journal.close()
+        journals.prune(self.here.root, self.here.stack)
+
+
+def _why(error: BaseException) -> str:
+    return str(error) if isinstance(error, Problem) else "stopped by the operator"

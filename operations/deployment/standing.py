@@ -1,0 +1,150 @@
+"""How a stack stands: what is live by the stack's state, what the host and the public URLs say, who works on it, what was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components import facts as host_facts
+from components.facts import FactsError, RunFacts
+from operations import drifts, project, records, release_set, remote
+from operations.deployment import journal as journals
+from operations.deployment import lock as locks
+from operations.deployment.journal import Run
+from operations.deployment.lock import Holder
+from operations.problem import Problem
+from operations.records import Record
+from operations.release_set import Live
+from operations.validation import smoke
+from operations.validation.smoke import Answer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift."""
+
+    service: str
+    release: str | None
+    since: str = ""
+    author: str = ""
+    asked: bool = False
+    status: int | None = None
+    milliseconds: int | None = None
+    bad: bool = False
+    problems: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "service": self.service,
+            "release": self.release,
+            "deployedAt": self.since or None,
+            "by": self.author or None,
+            "status": self.status,
+            "ms": self.milliseconds,
+            "problem": "; ".join(self.problems) or None,
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``unknown``: what could not be found out, and why."""
+
+    stack: str
+    live: Live
+    rows: Sequence[Row]
+    holder: Holder | None
+    running: Run | None
+    unfinished: Run | None
+    unknown: Sequence[str] = ()
+
+    @property
+    def good(self) -> bool:
+        """Every deployed service answers as it must, and nothing waits to be finished."""
+        return not any(row.bad for row in self.rows) and self.unfinished is None
+
+    def words(self) -> list[str]:
+        """What to know besides the services, a line each."""
+        told = list(self.unknown)
+        if self.running is not None:
+            told.append(f"A {self.running.kind} is running on this machine: {self.running.id}, {self.running.where}.")
+        if (run := self.unfinished) is not None:
+            way = (
+                "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback)"
+                if run.changed
+                else "nothing was changed by it"
+            )
+            told.append(
+                f"The {run.kind} {run.id} of {run.who} ({run.message or 'not planned yet'}) was interrupted {run.where}: {way}."
+            )
+        if self.holder is not None:
+            gone = "; who held it was interrupted" if self.holder.expired else ""
+            told.append(f"Lock: {self.holder}{gone}.")
+        return told
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "stack": self.stack,
+            "services": [row.plain() for row in self.rows],
+            "lock": self.holder.plain() if self.holder else None,
+            "running": self.running.plain() if self.running else None,
+            "interrupted": self.unfinished.plain() if self.unfinished else None,
+            "unknown": list(self.unknown),
+        }
+
+
+def of(stack: str, only: list[str] | None) -> Standing:
+    """Asks the state, the host and every URL. A host out of reach is told among ``unknown``. Raises ``Problem``."""
+    from operations.engine import Engine
+
+    file = project.stack_file(stack)
+    services = project.chosen(project.services_of(stack, file), only)
+    engine = Engine(stack)
+    live = release_set.live(engine.resources())
+    host = remote.connect(engine.root, stack)
+    deployed = {key: entry for key, entry in services.items() if key in live.releases}
+    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live.releases)
+    unknown: list[str] = []
+    drifted: dict[str, list[str]] = {}
+    holder = None
+    try:
+        asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
+        for drift in drifts.of(deployed, live.releases, RunFacts(engine.root)(asked)) if deployed else ():
+            drifted.setdefault(drift.service, []).append(drift.what)
+        holder = locks.holder(locks.asker(engine.root, stack))
+    except (FactsError, Problem) as error:
+        unknown.append(f"The host could not be asked: {error}")
+    made = authors(records.read(engine.history()))
+    found = journals.runs(engine.root, stack)
+    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made) for key in services]
+    return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown))
+
+
+def _row(key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str]) -> Row:
+    release = live.releases.get(key)
+    problems = [*([answer.problem] if answer and answer.problem else []), *drifted]
+    return Row(
+        key,
+        release,
+        live.since.get(key, ""),
+        made.get((key, release or ""), ""),
+        answer is not None,
+        answer.status if answer else None,
+        answer.milliseconds if answer else None,
+        answer is not None and not answer.ok,
+        tuple(problems),
+    )
+
+
+def authors(history: Sequence[Record]) -> dict[tuple[str, str], str]:
+    """Service and release → who made it live, in the last update that brought it."""
+    found: dict[tuple[str, str], str] = {}
+    before: Mapping[str, str] = {}
+    for record in reversed(history):
+        for key, release in (record.releases or {}).items():
+            if before.get(key) != release:
+                found[key, release] = str((record.rollback or {}).get("author") or record.author)
+        before = record.releases or before
+    return found

@@ -1,0 +1,133 @@
+"""One update of a stack through the engine: its temporary configuration, its progress, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from operations import display, project
+from operations.deployment.here import Here
+from operations.deployment.outcome import Outcome
+from operations.problem import Problem
+from operations.progress import Progress, ServiceProgress
+from operations.release_set import Live
+
+SMOKE_FAILED = "the smoke test failed: "
+"""What the host's step ``switch`` says before a failed probe's reason (components/remote/client/switch.py)."""
+
+
+@dataclass
+class Update:
+    """One update. ``changes``: what its configuration sets besides the stack's file (``releases``, ``rollback``); ``before``: what was live
+    when it was planned."""
+
+    here: Here
+    changes: Mapping[str, Any]
+    before: Mapping[str, str] = field(default_factory=dict)
+
+    def preview(self) -> Progress:
+        """Shows what would change. Raises ``Problem`` where the program or the gates refuse."""
+        progress = Progress.of(self.here.services)
+        with self._config() as config, self.here.out.status("Looking at the host and the gates …"):
+            outcome = self.here.engine.preview(config, progress)
+        if not outcome.ok:
+            raise Problem("\n".join(progress.errors) or outcome.error or "The preview failed.")
+        return progress
+
+    def apply(self, message: str) -> Applied:
+        """Makes it so and shows the progress.
+
+        Raises ``Problem`` where another update has changed what is live: the release set of this one would take it back.
+        """
+        self._refuse_outdated()
+        progress = Progress.of(self.here.services)
+        screen = display.Screen(self.here.out, progress, self.here.services)
+        with self._config() as config, screen.shown():
+            outcome = self.here.engine.up(config, message, screen)
+        if not outcome.ok and not any(entry.failed for entry in progress.services.values()) and not progress.errors:
+            progress.errors.append(outcome.error or "The update failed.")
+        return Applied(outcome.ok, progress, self.here.live())
+
+    def _refuse_outdated(self) -> None:
+        now, wanted = self.here.live().releases, self.changes.get("releases") or {}
+        # What is live as planned, or as meant already: an interrupted run may have come to it.
+        moved = sorted(k for k in {*now, *self.before} if now.get(k) not in (self.before.get(k), wanted.get(k)))
+        if moved:
+            raise Problem(
+                f"Another update has changed {', '.join(moved)} since this one was planned, and this one would take that back; "
+                "nothing was changed. Run the command again."
+            )
+
+    def _config(self) -> _Temporary:
+        folder = self.here.root / ".mo" / self.here.stack
+        return _Temporary(project.temporary_config(self.here.file, self.changes, folder))
+
+
+@dataclass(frozen=True)
+class Applied:
+    """How an update ended. ``ok``: what the engine says; ``live``: after it."""
+
+    ok: bool
+    progress: Progress
+    live: Live
+
+    @property
+    def changed(self) -> list[str]:
+        """The services of which something was made or changed, or tried."""
+        return [entry.service for entry in self.progress.services.values() if entry.changed or entry.failed]
+
+    def outcome(self, name: str) -> Outcome:
+        """For journal and report. A service whose smoke test failed, which the host has put back already, is a reason to take all back."""
+        entries = self.progress.services.values()
+        failed = [entry.service for entry in entries if entry.failed]
+        untested = [e.service for e in entries if e.steps.get("health") == "failed" or any(SMOKE_FAILED in x for x in e.errors)]
+        said = f"{len(self.changed)} services changed" if self.changed else "no service changed"
+        problems = [*(f"{e.service}: {x.removeprefix(e.service + ': ')}" for e in entries for x in e.errors), *self.progress.errors]
+        if not self.ok:
+            said = f"{len(failed)} of {len(self.changed)} services failed" if failed else "the update failed"
+        why = f"the smoke test of {', '.join(untested)} failed" if untested else None
+        return Outcome(name, self.ok, "; ".join([said, *(p.splitlines()[0] for p in problems if p)]), _plain(self.progress), why)
+
+
+def _plain(progress: Progress) -> dict[str, Any]:
+    """A progress as JSON, for the journal: with it an interrupted run's report can still be written."""
+    return {
+        "services": {
+            key: {"steps": entry.steps, "results": entry.results, "errors": entry.errors, "seconds": round(entry.seconds, 3)}
+            for key, entry in progress.services.items()
+            if entry.changed or entry.failed
+        },
+        "notes": progress.notes,
+        "errors": progress.errors,
+        "changes": progress.changes,
+    }
+
+
+def progress_of(outcome: Outcome | None, services: Mapping[str, Any]) -> Progress:
+    """The progress in an outcome's details; one of nothing where there is none, or where somebody has changed the journal."""
+    progress = Progress.of(services)
+    found = outcome.details if outcome else {}
+    try:
+        for key, told in found.get("services", {}).items():
+            if key in progress.services:
+                entry = ServiceProgress(key, dict(told["steps"]), dict(told["results"]), [str(one) for one in told["errors"]])
+                entry.started, entry.ended = 0.0, float(told["seconds"])
+                progress.services[key] = entry
+        progress.notes = [str(one) for one in found.get("notes", ())]
+        progress.errors = [str(one) for one in found.get("errors", ())]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Progress.of(services)
+    return progress
+
+
+@dataclass(frozen=True)
+class _Temporary:
+    path: Path
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
