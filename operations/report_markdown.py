@@ -42,7 +42,7 @@ def markdown(report: Report) -> str:
     text += ["", "## Problems", "", *(problems or ["None."])]
     gates = [(g.name, g.verdict, "" if g.figure is None else f"{g.figure:g}", g.threshold, g.reason) for g in report.gates]
     text += ["", "## Quality gates", "", *table(("gate", "verdict", "figure", "threshold", "reason"), gates)]
-    waived = [f"- {g.name}: waived by {g.reason.rpartition(_WAIVED)[2]}" for g in report.gates if g.verdict == "waived"]
+    waived = [f"- {g.name}: waived by {g.reason.partition(_WAIVED)[2]}" for g in report.gates if g.verdict == "waived"]
     text += ["", "## Waivers", "", *(waived or ["None."])]
     text += [line for phase in report.phases for line in _details(phase)]
     if report.notes:

@@ -26,7 +26,7 @@ def now(root: Path, settings: GateSettings) -> tuple[GateLine, ...]:
 
 def waived(lines: Sequence[GateLine]) -> list[str]:
     """``gate: who, until when, why`` of each gate that was let through."""
-    return [f"{line.name}: {line.reason.rpartition(_WAIVED)[2]}" for line in lines if line.verdict == "waived"]
+    return [f"{line.name}: {line.reason.partition(_WAIVED)[2]}" for line in lines if line.verdict == "waived"]
 
 
 def noted(message: str, lines: Sequence[GateLine]) -> str:

@@ -1,0 +1,70 @@
+"""What was waived for an update stands in its message, and so for good in both histories."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import yaml
+
+from catalog.settings import GateSettings
+from operations import records, verdicts
+from operations.report import GateLine
+from tests.unit.evidence.folder import COMMIT, put, the_report
+
+SETTINGS = GateSettings(required=("eslint",), reports="r")
+
+
+def project(folder: Path, *, waived: bool) -> Path:
+    now = datetime.now(UTC)
+    (folder / "dist").mkdir()
+    (folder / "dist" / "manifest.json").write_text(json.dumps({"commit": COMMIT}))
+    put(folder / "r", the_report("eslint", "fail"), time=now.isoformat())
+    if waived:
+        entry = {
+            "gate": "eslint",
+            "commit": COMMIT,
+            "reason": "the fix is released tomorrow",
+            "author": "Ada Lovelace",
+            "expires": (now + timedelta(days=2)).isoformat(),
+        }
+        (folder / "waivers.yaml").write_text(yaml.safe_dump({"waivers": [entry]}))
+    return folder
+
+
+def test_a_waiver_is_told_in_the_message_of_its_update(tmp_path: Path) -> None:
+    lines = verdicts.now(project(tmp_path, waived=True), SETTINGS)
+    assert [line.verdict for line in lines] == ["waived"]
+    message = verdicts.noted("deploy votes", lines)
+    assert message.startswith("deploy votes [waived: eslint: Ada Lovelace until ")
+    assert message.endswith("UTC: the fix is released tomorrow]")
+    told = SimpleNamespace(
+        kind="update",
+        result="succeeded",
+        start_time="t",
+        end_time=None,
+        message=message,
+        environment={},
+        config={},
+        resource_changes={},
+    )
+    assert "the fix is released tomorrow" in records.read([told])[0].message
+
+
+def test_without_a_waiver_the_message_stays_as_it_is(tmp_path: Path) -> None:
+    lines = verdicts.now(project(tmp_path, waived=False), SETTINGS)
+    assert [line.verdict for line in lines] == ["fail"]
+    assert verdicts.noted("deploy votes", lines) == "deploy votes"
+
+
+def test_gates_that_cannot_be_judged_give_no_verdict(tmp_path: Path) -> None:
+    (project(tmp_path, waived=False) / "waivers.yaml").write_text("waivers: [")
+    assert verdicts.now(tmp_path, SETTINGS) == ()
+    assert verdicts.now(tmp_path, GateSettings(required=("nothing",), reports="r")) == ()
+
+
+def test_only_waived_gates_are_told() -> None:
+    lines = [GateLine("a", "pass", 0, "≤ 0", ""), GateLine("b", "waived", 1, "≤ 0", "b: 1; waived by Ada until x: y")]
+    assert verdicts.waived(lines) == ["b: Ada until x: y"]
