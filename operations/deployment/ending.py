@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -61,7 +61,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
     made: list[report.Report] = []
     phases.carry("report", lambda: _report(here, session, kind, live.releases, answers, made), show=False)
     if deployment_issue is not None and made:
-        text = report.markdown(made[0])
+        # An issue may be public: who it was stays in the report.
+        text = report.markdown(replace(made[0], who=""))
         phases.carry(CLOSED, lambda: issues.end(deployment_issue, session.id, text, kind.good), show=False)
     text = _sentence(here, kind)
     phases.carry("notify", lambda: _notified(here, kind, services, text), show=False)
