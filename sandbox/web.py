@@ -76,6 +76,8 @@ _SERVER = """\
             add_header Retry-After 30 always;
             return 503 "Maintenance: back in a moment.\\n";
         }}
+        # What a test puts in the way of this site alone.
+        include "{faults}/{key}/*.conf";
         location ~ /\\.(?!well-known/) {{ return 404; }}
         location ~ ^(/mo-probe-[0-9a-f]+)?/(migrations|prisma|alembic|lib|vendor|node_modules)(/|$) {{ return 404; }}
         location ~ (\\.(sql|py|pyc|log|ini|lock)|/(requirements[^/]*\\.txt|composer\\.json|package(-lock)?\\.json))$ {{ return 404; }}
@@ -198,6 +200,7 @@ def _server(site: Site, key: str, service: Service) -> str:
         domain=site.domain(service),
         docroot=layout.root / service.path,
         deploy=layout.root / ".deploy" / key,
+        faults=layout.etc / "faults",
         locations=locations,
     )
 

@@ -170,6 +170,36 @@ class Sandbox:
             self.up()
 
     @contextmanager
+    def page_served_by(self, service: str, port: int, path: str) -> Iterator[None]:
+        """A service's health page that a server of the test answers meanwhile."""
+        folder = account.directory(self.layout.etc / "faults" / service)
+        health = self.site.services[service].health.path
+        (folder / "page.conf").write_text(f"location = {health} {{ proxy_pass http://127.0.0.1:{port}{path}; }}\n")
+        self._reload_nginx()
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
+            self._reload_nginx()
+
+    def _reload_nginx(self) -> None:
+        pid = processes.running(self.layout, "nginx")
+        assert pid is not None, "nginx does not run"
+        os.kill(pid, signal.SIGHUP)
+
+    @contextmanager
+    def quota(self, used: int, limit: int) -> Iterator[None]:
+        """An account with a quota, as a shared host's ``quota`` tells it; megabytes."""
+        program = self.layout.programs / "quota"
+        account.write(
+            program, f"#!/bin/sh\nprintf 'Disk quotas\\nFilesystem\\n/dev/sda {used * 1024} {limit * 1024} 0\\n'\n", 0o755
+        )
+        try:
+            yield
+        finally:
+            program.unlink()
+
+    @contextmanager
     def small_disk(self, megabytes: int) -> Iterator[None]:
         """The root on a file system of this size, empty as before the first deploy; what was there is back afterwards. Needs root."""
         self._mounted("nginx", "panel")
@@ -182,6 +212,10 @@ class Sandbox:
             self._mounted("nginx", "panel")
             subprocess.run(["umount", "-l", str(self.root)], check=True)
             self.up()
+
+    def resize_disk(self, megabytes: int) -> None:
+        """Gives the ``small_disk`` another size, with what is on it."""
+        subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(self.root)], check=True)
 
     @contextmanager
     def read_only_root(self) -> Iterator[None]:
