@@ -115,15 +115,26 @@ def summary(
     answers: Mapping[str, Answer],
 ) -> None:
     """The table at the end of an update, failures last and whole."""
+    narrow = out.width < 100
     table = Table(box=None, padding=(0, 1))
-    for heading, justify in (("service", "left"), ("release", "left"), ("files", "right"), ("migrations", "left")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("seconds", justify="right")
-    table.add_column("HTTP", justify="right")
+    for heading, justify in (
+        ("service", "left"),
+        ("release", "left"),
+        ("files", "right"),
+        ("migrations", "left"),
+        ("s", "right"),
+        ("HTTP", "right"),
+    ):
+        # Migrations alone are broken where the terminal is narrow; what names a service or says how it went never is.
+        table.add_column(
+            heading, justify="right" if justify == "right" else "left", no_wrap=heading != "migrations", overflow="fold"
+        )
     entries = sorted(progress.services.values(), key=lambda e: _is_bad(e, answers))
     for entry in entries:
         style = "bold red" if _is_bad(entry, answers) else None
-        table.add_row(*_row(entry, moves.get(entry.service), live.get(entry.service), answers.get(entry.service)), style=style)
+        table.add_row(
+            *_row(entry, moves.get(entry.service), live.get(entry.service), answers.get(entry.service), narrow), style=style
+        )
     out.print(table)
     for entry in entries:
         answer = answers.get(entry.service)
@@ -150,7 +161,9 @@ def _migrations(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str | None, answer: Answer | None) -> list[str]:
+def _row(
+    entry: ServiceProgress, move: tuple[str | None, str] | None, live: str | None, answer: Answer | None, narrow: bool
+) -> list[str]:
     stage, switch = entry.results.get("stage", {}), entry.results.get("switch", {})
     if switch:
         release = f"{switch.get('previous') or 'none'} → {switch.get('live') or switch.get('release')}"
@@ -162,7 +175,7 @@ def _row(entry: ServiceProgress, move: tuple[str | None, str] | None, live: str 
         release += " (files only)"
     return [
         entry.service,
-        release,
+        release.rpartition("→ ")[2] if narrow else release,
         str(stage.get("files", "")),
         _migrations(switch.get("migrations") or ()),
         f"{entry.seconds:.1f}" if entry.changed else "",
