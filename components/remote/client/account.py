@@ -18,7 +18,7 @@ from . import connection as connections
 from . import mariadb_account, postgresql_account
 from .channel import Host
 from .failure import Failure
-from .request import one_of, text
+from .request import one_of, service, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +47,16 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request and result: docs/host-protocol.md; the result holds no secret."""
     connection = connections.load(str(request["stack"]))
     account = asked(request, connection)
+
+    def in_use() -> str | None:
+        """The password of the service's ``secrets.env``."""
+        reply = Host(connection).call("login", {"service": service(request), "action": "show"}, "reading secrets.env")
+        return reply.first("password") or None
+
     with opened(connection, account) as link:
-        done = admit(link, account)
+        maria = account.engine == "mariadb"
+        done = mariadb_account.admit(link, account, in_use) if maria else postgresql_account.admit(link, account)
     return {"server": account.server, "user": account.user, "database": account.database, **done}
-
-
-def admit(link: Any, account: Account) -> dict[str, Any]:
-    """Makes the account with its password besides those that are valid."""
-    return mariadb_account.admit(link, account) if account.engine == "mariadb" else postgresql_account.admit(link, account)
 
 
 def former(link: Any, account: Account) -> int:
@@ -90,7 +92,7 @@ def asked(request: dict[str, Any], connection: Connection) -> Account:
 
 @contextmanager
 def opened(connection: Connection, account: Account) -> Iterator[Any]:
-    """The server as its administrator: a cursor on MariaDB, a connection on PostgreSQL. Raises ``Failure`` for whatever goes wrong there."""
+    """The server as its administrator: a cursor on MariaDB, a connection on PostgreSQL. Raises ``Failure`` for what goes wrong there."""
     server = connection.servers[account.server]
     errors: tuple[type[Exception], ...]
     if account.engine == "mariadb":

@@ -14,7 +14,7 @@ from .failure import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .account import Account
@@ -27,9 +27,12 @@ Way = tuple[str, str]
 """How one may log in: the plugin, and what the server keeps of the password."""
 
 
-def admit(cursor: Any, account: Account) -> dict[str, Any]:
-    """Makes the account, or takes it over, with ``account.password`` and with every password that was valid. The result is without secrets:
-    ``created``, ``granted``, ``revoked``, ``kept`` (the number of former ways to log in), ``version``."""
+def admit(cursor: Any, account: Account, in_use: Callable[[], str | None]) -> dict[str, Any]:
+    """Makes the account, or takes it over, with ``account.password`` and with what was valid. The result is without secrets: ``created``,
+    ``granted``, ``revoked``, ``kept`` (the number of former ways to log in), ``version``.
+
+    Many clients follow the server to a second password only. So where rotations that were never finished have left several, the one
+    of ``in_use`` (what the service logs in with) stays alone."""
     version = _version(cursor)
     cursor.execute("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = %s", (account.database,))
     if not (cursor.fetchone() or (0,))[0]:
@@ -46,12 +49,15 @@ def admit(cursor: Any, account: Account) -> dict[str, Any]:
             cursor.execute(f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED VIA {NATIVE} USING %s", (account.user, host, own[1]))
         else:
             others = [way for way in _ways(cursor, account.user, host) if way != own]
+            if len(others) > 1 and (used := in_use()) and (NATIVE, hashed(used)) in [own, *others]:
+                others = [way for way in others if way == (NATIVE, hashed(used))]
             if others and _number(version) < SEVERAL_SINCE:
                 raise Failure(
                     f"The server {account.server} is MariaDB {version[:30]} and takes one password for an account, so that that of "
                     f"{account.user} cannot be changed without refused logins; expected 10.4 or later."
                 )
-            _identify(cursor, account.user, host, [own, *others])
+            # The former one first: who still has it is not asked for anything new.
+            _identify(cursor, account.user, host, [*others, own])
             kept += len(others)
         wanted = "ALL PRIVILEGES" if "ALL PRIVILEGES" in account.privileges else ", ".join(sorted(account.privileges))
         cursor.execute(f"GRANT {wanted} ON {scope} TO %s@%s", (account.user, host))

@@ -44,15 +44,7 @@ class MariaDB:
         if os.getuid() == 0:
             shutil.chown(self.folder, user)
         self.log = self.folder / "general.log"
-        self.process = subprocess.Popen(
-            [
-                "mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={self.port}", "--bind-address=127.0.0.1",
-                f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
-                "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log",
-                "--innodb-buffer-pool-size=32M",
-            ],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self._start(user)
         for _ in range(400):
             try:
                 link = pymysql.connect(unix_socket=f"{self.folder}/s", user="root")
@@ -63,6 +55,29 @@ class MariaDB:
             cursor.execute("CREATE USER admin@'127.0.0.1' IDENTIFIED BY %s", (ADMIN,))
             cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION")
         link.close()
+
+    def _start(self, user: str) -> None:
+        data = self.folder / "data"
+        self.process = subprocess.Popen(
+            [
+                "mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
+                "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log",
+                "--innodb-buffer-pool-size=32M",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def restart(self) -> None:
+        """Ends the server in the middle of what it does and starts it again, with what it had acknowledged."""
+        self.process.kill()
+        self.process.wait()
+        self._start("mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
+        for _ in range(400):
+            try:
+                return self.connect().close()
+            except pymysql.MySQLError:
+                time.sleep(0.05)
 
     @property
     def server(self) -> dict[str, Any]:
@@ -180,6 +195,10 @@ class PostgreSQL:
             "DB_USER": user,
             "DB_PASS": password,
         }
+
+    def restart(self) -> None:
+        """Ends the server without a farewell and starts it again."""
+        self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-m", "immediate", "-w", "-l", str(self.log), "restart"])
 
     def close(self) -> None:
         self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-m", "immediate", "stop"])
