@@ -68,6 +68,7 @@ def connection(args: HostArgs, key_file: str | None) -> dict[str, Any]:
                 "host": server.host,
                 "port": server.port,
                 "reach": server.reach,
+                "provision": server.provision,
                 "tls": server.tls,
                 "ca_file": _absolute(args.project, server.ca_file),
                 "admin_user": server.admin_user,

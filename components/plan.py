@@ -75,7 +75,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         files=_files(known, manifest),
         total_files=len(manifest.files),
         total_bytes=manifest.size,
-        migrations=_pending(known, manifest, entry),
+        migrations=pending(known, manifest, entry),
         migrates=f"{migrate.kind}, {migrate.mode}" if migrate else None,
         restart=" ".join(entry.steps.restart.command) if entry.steps.restart else None,
         accounts=_accounts(entry, known),
@@ -147,7 +147,7 @@ def _files(known: ServiceFacts, manifest: Manifest) -> tuple[FileChange, ...] | 
     return tuple(sorted(changes, key=lambda change: change.path))
 
 
-def _pending(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[str, ...] | None:
+def pending(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[str, ...] | None:
     """The migrations to run; ``None`` where only running the tool can tell (drush, commands)."""
     migrate = entry.steps.migrate
     if migrate is None:
@@ -157,6 +157,10 @@ def _pending(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[s
     if known.applied is None and (known.live is not None or known.database):
         return None
     applied = set(known.applied or ())
+    if migrate.kind == "alembic" and applied:
+        # The database names its last revision alone; one that this release does not know means that it is ahead.
+        at = max((n for n, name in enumerate(manifest.migrations) if name in applied), default=None)
+        return () if at is None else manifest.migrations[at + 1 :]
     return tuple(name for name in manifest.migrations if name not in applied)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,9 @@ from operations.options import DEFAULT_STACK, AsJson, ServiceName, Stack, Yes
 if TYPE_CHECKING:
     from catalog.models import Service
 
-app = typer.Typer(name="snapshots", help="Lists, makes, pins and restores snapshots of a service's database.", no_args_is_help=True)
+app = typer.Typer(
+    name="snapshots", help="Lists, creates, verifies, pins and restores snapshots of a service's database.", no_args_is_help=True
+)
 
 SnapshotName = Annotated[str, typer.Argument(help="The snapshot's name (`bin/mo snapshots list`).")]
 
@@ -25,9 +27,20 @@ def _entry(stack: str, service: str) -> Service:
     return entry
 
 
+def _shown(answer: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({key: answer.get(key) for key in ("service", "made", "verified", "notes")}, indent=1))
+        return
+    typer.echo(text)
+    for note in answer.get("notes") or []:
+        typer.echo(f"note: {note}")
+
+
 @app.command("list")
 def list_(service: ServiceName, stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
-    """Lists the snapshots, oldest first.
+    """Lists the snapshots, oldest first: size, rows, the schema's version, whether a test restore succeeded, whether pinned.
+
+    The newest ones stay, as many and as large together as `mo:snapshots` says (10, 2000 MB); pinned ones stay in any case.
 
     Example: `bin/mo snapshots list votes`.
     """
@@ -39,20 +52,55 @@ def list_(service: ServiceName, stack: Stack = DEFAULT_STACK, as_json: AsJson = 
         typer.echo(json.dumps([snapshot.__dict__ for snapshot in found], indent=1))
         return
     for snapshot in found:
-        typer.echo(f"{snapshot.name}  {size(snapshot.bytes) if snapshot.bytes else ''}{'  pinned' if snapshot.pinned else ''}")
+        told = [
+            size(snapshot.bytes) if snapshot.bytes else "",
+            f"{snapshot.rows} rows" if snapshot.rows is not None else "",
+            f"schema {snapshot.schema}" if snapshot.schema else "",
+            f"verified {snapshot.verified}" if snapshot.verified else "",
+            "pinned" if snapshot.pinned else "",
+        ]
+        typer.echo("  ".join([snapshot.name, *filter(None, told)]))
     if not found:
         typer.echo(f"{service} has no snapshot.")
 
 
 @app.command()
-def make(service: ServiceName, stack: Stack = DEFAULT_STACK) -> None:
-    """Makes a snapshot now.
+def create(service: ServiceName, stack: Stack = DEFAULT_STACK, as_json: AsJson = False) -> None:
+    """Makes a snapshot now; the site goes on.
 
-    Example: `bin/mo snapshots make crm`.
+    Example: `bin/mo snapshots create crm`.
     """
     from operations import project, snapshots
 
-    typer.echo(snapshots.ask(project.ROOT, stack, service, _entry(stack, service), "make").get("made"))
+    answer = snapshots.ask(project.ROOT, stack, service, _entry(stack, service), "make")
+    _shown(answer, str(answer.get("made")), as_json)
+
+
+@app.command()
+def verify(
+    service: ServiceName,
+    name: Annotated[str | None, typer.Argument(help="The snapshot's name; the newest one without it.")] = None,
+    stack: Stack = DEFAULT_STACK,
+    as_json: AsJson = False,
+) -> None:
+    """Restores a snapshot into a scratch database beside the service's own, compares rows and schema with its manifest, and drops it.
+
+    On a server whose administrator the stack does not have, the panel makes the database `<name>_verify` once.
+
+    Examples: `bin/mo snapshots verify crm`; `bin/mo snapshots verify crm 20261121T090000Z-r0123456789abcdef`.
+    """
+    from operations import project, snapshots
+    from operations.problem import Problem
+
+    entry = _entry(stack, service)
+    if name is None:
+        found = snapshots.listed(project.ROOT, stack, service, entry)
+        if not found:
+            raise Problem(f"{service} has no snapshot; make one: bin/mo snapshots create {service}.")
+        name = found[-1].name
+    answer = snapshots.ask(project.ROOT, stack, service, entry, "verify", name)
+    rows = answer.get("verified") or {}
+    _shown(answer, f"{name} restores: {len(rows)} tables, {sum(rows.values())} rows.", as_json)
 
 
 @app.command()
@@ -80,8 +128,17 @@ def unpin(service: ServiceName, name: SnapshotName, stack: Stack = DEFAULT_STACK
 
 
 @app.command()
-def restore(service: ServiceName, name: SnapshotName, stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
+def restore(
+    service: ServiceName,
+    name: SnapshotName,
+    stack: Stack = DEFAULT_STACK,
+    yes: Yes = False,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Without the test restore into a scratch database.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Puts the database back to a snapshot: the site answers 503 meanwhile, a fresh snapshot is made first, later data is gone.
+
+    The snapshot is restored into a scratch database before anything is touched, and the result is compared with that.
 
     Example: `bin/mo snapshots restore votes 20261121T090000Z-r0123456789abcdef`.
     """
@@ -93,5 +150,5 @@ def restore(service: ServiceName, name: SnapshotName, stack: Stack = DEFAULT_STA
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)
-    made = snapshots.ask(project.ROOT, stack, service, entry, "restore", name).get("made")
-    typer.echo(f"The database of {service} is that of {name}; what it was before is in {made}.")
+    answer = snapshots.ask(project.ROOT, stack, service, entry, "restore", name, unverified=unverified)
+    _shown(answer, f"The database of {service} is that of {name}; what it was before is in {answer.get('made')}.", as_json)

@@ -68,6 +68,11 @@ def _by_name(
             f"the database has the migration {unknown[-1]}, which this release does not know, and lacks {pending[0]}, which it brings; "
             "expected one to be a continuation of the other; merge the two lines of migrations"
         ))  # fmt: skip
+    if begun and begun[0].endswith(".down"):
+        return Plan("none", refuse=(
+            f"the step back of {begun[0].removesuffix('.down')} was begun by an earlier run and may be half done; look at the schema, then "
+            "restore the snapshot that was made before it, or finish it by hand and remove the file migrating beside the lock on the host"
+        ))  # fmt: skip
     if begun and begun[0] in pending and kind == "sql" and files.get(begun[0]) == begun[1]:
         return Plan("none", refuse=(
             f"the migration {begun[0]} was begun by an earlier run and is not "

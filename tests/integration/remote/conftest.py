@@ -261,8 +261,8 @@ class Service:
         site.directories[self.domain] = self.path
         site.services[self.domain] = self.base
 
-    def stage(self, files: dict[str, str | bytes], **manifest: object) -> str:
-        release = self.remote.artefact(self.key, files, **manifest)  # type: ignore[arg-type]
+    def stage(self, files: dict[str, str | bytes], executable: tuple[str, ...] = (), **manifest: object) -> str:
+        release = self.remote.artefact(self.key, files, executable, **manifest)
         self.remote.run(
             "stage", service=self.key, release=release, target=self.target, strategy=self.extra.get("strategy", "symlink"),
             hard_links=True, dependencies=None, keep=5,

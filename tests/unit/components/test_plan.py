@@ -112,3 +112,54 @@ def test_a_preview_says_it_on_the_service_and_only_for_services_that_change(
 )
 def test_sizes_are_legible(count: int, said: str) -> None:
     assert plan.size(count) == said
+
+
+def test_alembic_tells_what_follows_the_databases_revision() -> None:
+    new = artefact("api").model_copy(update={"migrations": ("a1", "b2", "c3")})
+    known = {"live": "r" + "0" * 16, "database": True}
+    for applied, pending in ((["a1"], ("b2", "c3")), (["c3"], ()), ([], ("a1", "b2", "c3")), (["zz"], ())):
+        found = _plan("api", new, applied=applied, **known)
+        assert found is not None
+        assert found.migrations == pending
+
+
+def test_the_snapshots_size_is_told_from_the_newest_one() -> None:
+    new = artefact("votes")
+    known = {"live": "r" + "0" * 16, "database": True, "applied": [], "database_bytes": 200_000_000}
+    first = _plan("votes", new, **known)
+    assert first is not None
+    assert "  snapshot: size unknown before the first one, of a database of 200.0 MB; 204.2 MB must be free" in plan.lines(first)
+    later = _plan("votes", new, **known, snapshot_bytes=10_000_000, snapshot_of=100_000_000)
+    assert later is not None
+    assert "  snapshot: about 20.0 MB, of a database of 200.0 MB; 34.2 MB must be free" in plan.lines(later)
+
+
+@pytest.mark.parametrize(
+    ("half", "told"),
+    [
+        ({"name": "0002_x", "sha256": "1" * 64, "resumes": True}, "goes on at the statement where it stopped"),
+        ({"name": "0002_x", "sha256": "1" * 64}, "its file has changed since, so it is taken again"),
+        ({"name": "0002_x", "sha256": "f" * 64}, "the switch refuses until that is settled"),
+        ({"name": "0002_x.down", "sha256": "f" * 64}, "the step back of 0002_x is half done"),
+    ],
+)
+def test_a_half_applied_migration_is_named_before_anything_runs(half: dict[str, object], told: str) -> None:
+    file = File(path="migrations/0002_x.sql", size=3, sha256="f" * 64, mode="644")
+    new = artefact("votes").model_copy(update={"files": (file,), "migrations": ("0002_x",)})
+    found = _plan("votes", new, live="r" + "0" * 16, database=True, applied=[], half_applied=half)
+    assert found is not None
+    (line,) = [text for text in plan.lines(found) if "half applied" in text]
+    assert told in line
+
+
+def test_too_little_room_for_all_of_it_is_said_before_anything_changes() -> None:
+    new = artefact("votes")
+    known = {"live": "r" + "0" * 16, "database": True, "applied": [], "database_bytes": 50_000_000}
+    facts = Facts.model_validate({"services": {"votes": known}, "free_bytes": 40_000_000})
+    found = plan.of("votes", SERVICES["votes"], Choice(new), facts)
+    assert found is not None
+    wrong = plan.room([found], facts)
+    assert wrong is not None
+    assert "Only 40.0 MB are free on the host; expected 54.2 MB" in wrong
+    assert plan.room([found], facts.model_copy(update={"free_bytes": 60_000_000})) is None
+    assert plan.room([found], facts.model_copy(update={"free_bytes": None})) is None

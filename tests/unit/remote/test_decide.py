@@ -82,3 +82,10 @@ def test_drush_goes_by_the_versions_numbers(value: str | None, expect: str | Non
 def test_versions_are_ordered_by_their_numbers() -> None:
     versions = ["5.9", "5.10-beta1", "5.10", "5.10.1", "6"]
     assert sorted(versions, key=version_key) == sorted(versions, key=versions.index)
+
+
+def test_a_step_back_that_was_cut_without_a_window_is_refused_by_name() -> None:
+    applied = [("0001_a", "", "done"), ("0002_b", "", "done")]
+    found = plan("sql", ["0001_a", "0002_b"], applied, {}, None, None, ("0002_b.down", "x"))
+    assert found.refuse is not None
+    assert "step back of 0002_b" in found.refuse

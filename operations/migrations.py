@@ -1,0 +1,102 @@
+"""A service's migrations as an operator looks at them: what is applied, what a deploy would apply, and one step back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog import manifest as manifests
+from catalog.models import Migration, Service
+from catalog.settings import StackSettings
+from components import facts, plan
+from components.facts import ServiceFacts
+from components.release import probe
+from operations import remote
+from operations.problem import Problem
+
+TIMEOUT = 7200 + 3600
+"""Seconds for a step back: the longest time limit of a migration, and a snapshot with its restore."""
+
+_NO_WAY_BACK = {
+    "prisma": "Prisma has no step back",
+    "drush": "drush (Drupal, CiviCRM) has no step back",
+    "command": "the commands that migrate this service have no step back",
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a service's migrations. ``pending``: of the artefact in ``dist/``, ``None`` where only running the tool can tell or
+    there is no artefact; ``artefact``: its release."""
+
+    kind: str
+    mode: str
+    schema: str | None
+    applied: tuple[str, ...] | None
+    pending: tuple[str, ...] | None
+    artefact: str | None
+    half_applied: str | None
+
+    @property
+    def last(self) -> str | None:
+        """The last migration that is applied, where the tool tells them one by one."""
+        return self.applied[-1] if self.applied else None
+
+
+def declared(service: str, entry: Service) -> Migration:
+    """How the service migrates. Raises ``Problem`` where it does not."""
+    if entry.steps.migrate is None or entry.database is None:
+        raise Problem(f"Service {service} has no migrations (catalog/services.yaml, steps.migrate).")
+    return entry.steps.migrate
+
+
+def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Known:
+    """Asks the host. Raises ``Problem``."""
+    migrate = declared(service, entry)
+    try:
+        found = facts.RunFacts(root)(facts.request(stack, host, {service: entry}, {}))
+    except facts.FactsError as error:
+        raise Problem(str(error)) from None
+    known: ServiceFacts = found.of(service)
+    try:
+        built = manifests.load(root / "dist" / service / "manifest.json")
+    except (OSError, ValueError):
+        built = None
+    half = known.half_applied
+    return Known(
+        migrate.kind,
+        migrate.mode,
+        known.schema_version,
+        known.applied,
+        plan.pending(known, built, entry) if built else None,
+        built.release if built else None,
+        half.name if half else None,
+    )
+
+
+def down(root: Path, stack: str, settings: StackSettings, service: str, entry: Service, migration: str | None) -> dict[str, Any]:
+    """Takes ``migration``, the last one applied, back. Raises ``Problem``, also where the tool has no step back."""
+    migrate = declared(service, entry)
+    refuse_without_way_back(service, entry)
+    assert entry.database is not None
+    request = {
+        "service": service,
+        "target": entry.path,
+        "migrate": {"kind": migrate.kind, "mode": migrate.mode, "timeout": migrate.timeout, "directory": migrate.directory},
+        "schema": {"query": entry.schema_query} if entry.schema_query else None,
+        "database": {"engine": entry.database.engine, "name": entry.database.name},
+        "probe": probe(entry, settings.domain),
+        "migration": migration,
+    }
+    return remote.run(root, stack, "down", request, timeout=TIMEOUT)
+
+
+def refuse_without_way_back(service: str, entry: Service) -> None:
+    """Raises ``Problem`` where the service's tool has no step back, with the way out."""
+    kind = declared(service, entry).kind
+    if kind in _NO_WAY_BACK:
+        raise Problem(
+            f"{service}: {_NO_WAY_BACK[kind]}. The way out is the snapshot that was made before the migration: "
+            f"bin/mo rollback --only {service}, then bin/mo snapshots list {service} and bin/mo snapshots restore {service} NAME."
+        )

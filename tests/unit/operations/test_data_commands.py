@@ -1,0 +1,107 @@
+"""What ``bin/mo migrate`` and ``bin/mo remove`` refuse, tell and take out of the state."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from catalog import reader
+from operations import migrations, removal
+from operations.problem import Problem
+from tests.unit.components.program import loaded
+
+SERVICES = reader.read().services
+URN = "urn:pulumi:test::mo-deploy::mo:deploy:Platform$mo:deploy:Subdomain"
+
+
+@pytest.mark.parametrize("service", ["games", "crm"])
+def test_a_tool_without_a_step_back_is_named_with_the_way_out(service: str) -> None:
+    with pytest.raises(Problem, match=rf"has no step back.*bin/mo snapshots restore {service} NAME"):
+        migrations.refuse_without_way_back(service, SERVICES[service])
+
+
+def test_a_service_without_migrations_is_named() -> None:
+    with pytest.raises(Problem, match="Service docs has no migrations"):
+        migrations.declared("docs", SERVICES["docs"])
+
+
+def test_a_declared_service_is_removed_only_where_that_is_said() -> None:
+    with pytest.raises(Problem, match="votes is still in the catalogue"):
+        removal.refuse_declared("votes", although=False)
+    assert removal.refuse_declared("votes", although=True) == SERVICES["votes"]
+    assert removal.refuse_declared("gone", although=False) is None
+
+
+@pytest.mark.parametrize("name", ["", "../etc", "A", "a;b", "x" * 40])
+def test_a_hostile_name_is_no_service(name: str) -> None:
+    with pytest.raises(Problem, match="no name of a service"):
+        removal.refuse_declared(name, although=True)
+
+
+def test_a_service_that_the_state_still_has_is_deployed_away_first() -> None:
+    with pytest.raises(Problem, match="deploy once without it"):
+        removal.refuse_in_state("votes", "sandbox", [{"urn": f"{URN}::votes-switch"}])
+    removal.refuse_in_state("votes", "sandbox", [{"urn": f"{URN}::votes_old-switch"}, {"urn": f"{URN}::forum-switch"}])
+
+
+def test_a_database_that_the_catalogue_gives_to_another_is_refused() -> None:
+    data = ["mariadb", "127.0.0.1", "3306", "mo_forum", "svc_other"]
+    with pytest.raises(Problem, match="used by others too: service forum"):
+        removal.refuse_shared("other", None, {"data": data})
+    removal.refuse_shared("forum", SERVICES["forum"], {"data": [*data[:4], "svc_forum"]})
+
+
+def test_the_question_names_exactly_what_goes() -> None:
+    found = {
+        "there": True, "releases": 3, "snapshots": 2, "bytes": 2_500_000, "target": "subdomains/forum/httpdocs", "persistent": 1000,
+        "data": ["mariadb", "127.0.0.1", "3306", "mo_forum", "svc_forum"], "server": "plesk", "database": True,
+        "accounts": ["svc_forum@localhost"], "keep": "/r/.deploy/.removed/forum-1",
+    }  # fmt: skip
+    told = list(removal.Removal("forum", "sandbox", found, ("MO_FORUM_DB_USER",)).lines())
+    assert told == [
+        "  database mo_forum on plesk",
+        "  account svc_forum@localhost on plesk",
+        "  3 releases, 2 snapshots, secrets and logs: 2.5 MB on the host",
+        "  the path subdomains/forum/httpdocs on the host",
+        "  GitHub secret MO_FORUM_DB_USER",
+        "kept on the host in /r/.deploy/.removed/forum-1: a final dump, tested, with its checksum and the way to restore it, "
+        "and 1000 B of the running site (shared/)",
+    ]
+    assert not removal.Removal("forum", "sandbox", {"there": False, "target": None}, ()).anything
+
+
+def test_the_state_forgets_a_service_and_what_others_say_of_it() -> None:
+    votes, forum, secret = f"{URN}$x::votes-switch", f"{URN}$x::forum-switch", f"{URN}::github-mo-votes-db-pass"
+    state: dict[str, Any] = {
+        "secrets_providers": {"type": "passphrase"},
+        "resources": [
+            {"urn": f"{URN}::votes"},
+            {"urn": votes},
+            {"urn": secret},
+            {"urn": forum, "dependencies": [votes, f"{URN}::gate"], "propertyDependencies": {"stdin": [votes]}},
+        ],
+    }
+    urns = removal.resources_of("votes", ("MO_VOTES_DB_PASS",), state["resources"])
+    assert urns == [f"{URN}::votes", votes, secret]
+    left = removal.forget(json.loads(json.dumps(state)), urns)
+    assert left["secrets_providers"] == {"type": "passphrase"}
+    assert left["resources"] == [{"urn": forum, "dependencies": [f"{URN}::gate"], "propertyDependencies": {"stdin": []}}]
+
+
+def test_github_secrets_that_are_there_are_deleted_and_a_refusal_is_a_sentence(tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(method: str, url: str, **_: object) -> httpx.Response:
+        asked.append((method, url.rsplit("/", 1)[-1]))
+        return httpx.Response(404 if url.endswith("_USER") else 403 if url.endswith("_NO") else 204 if method == "DELETE" else 200)
+
+    secrets = removal.GitHubSecrets(loaded(tmp_path), answer)
+    assert secrets.present(["X_USER", "X_PASS"]) == ["X_PASS"]
+    secrets.delete("X_PASS")
+    assert asked[-1] == ("DELETE", "X_PASS")
+    with pytest.raises(Problem, match="GitHub answers 403"):
+        secrets.delete("X_NO")
