@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -74,6 +77,20 @@ def notify(
                 break
     hint = "; has n8n the same MO_WEBHOOK_SECRET, and is its clock right?" if problem.endswith(" 401") else ""
     return Outcome("notify", False, f"{problem} after {attempt} attempt(s){hint}.", {"sent": False, "attempts": attempt})
+
+
+def branch_of(source: Path) -> str | None:
+    """The branch of the monorepo that is deployed: the workflow's, else the checkout's; ``None`` where it is on none."""
+    named = os.environ.get("GITHUB_REF_NAME")
+    if named:
+        return named
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "branch", "--show-current"], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
 
 
 def _body(event: Event, now: datetime) -> bytes:

@@ -127,8 +127,8 @@ def _report(
 def _notified(here: Here, kind: Kind, services: tuple[str, ...], text: str) -> Outcome:
     status: Literal["success", "failure", "rollback"]
     status = "rollback" if kind.name == "rollback" or kind.went_back else "success" if kind.good else "failure"
-    commit = artefacts.last_commit(here.root)
-    return notify.notify(here.loaded, notify.Event(here.stack, status, services, None, commit, text))
+    commit, branch = artefacts.last_commit(here.root), notify.branch_of(here.root / here.settings.source)
+    return notify.notify(here.loaded, notify.Event(here.stack, status, services, branch, commit, text))
 
 
 def _sentence(here: Here, kind: Kind) -> str:

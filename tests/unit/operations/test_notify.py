@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from catalog.settings_file import Loaded, SettingsError
 from monitoring.n8n import SIGNATURE_HEADER, signature
 from operations.deployment.outcome import Outcome
-from operations.notify import Event, notify
+from operations.notify import Event, branch_of, notify
 from tests.unit.components import program
 
 SECRET = "canary-webhook-secret"
@@ -121,3 +122,12 @@ def test_hostile_text_stays_one_json_body(tmp_path: Path) -> None:
     assert body["service"] == "none"
     assert body["branch"] is None
     assert len(body["text"]) == 500
+
+
+def test_the_branch_is_the_workflow_s_or_the_checkout_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_REF_NAME", raising=False)
+    assert branch_of(tmp_path / "missing") is None
+    subprocess.run(["git", "init", "-q", "-b", "saturday", str(tmp_path)], check=True)
+    assert branch_of(tmp_path) == "saturday"
+    monkeypatch.setenv("GITHUB_REF_NAME", "main")
+    assert branch_of(tmp_path) == "main"
