@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
@@ -14,6 +15,11 @@ from embedded.providers.base import ProviderError
 
 if TYPE_CHECKING:
     from embedded.engine.deployment import Deployment
+
+
+_GRACE = (
+    0.1  # seconds: operations of the real engine take that long, and what the program asks for meanwhile begins before they fail
+)
 
 
 class Executor:
@@ -79,6 +85,7 @@ class Executor:
 
     def _step(self, step: Step) -> bool:
         run = self._run
+        begun = time.monotonic()
         run.events.step_begins(step)
         number = run.keeper.begin(step)
         error: Exception | None = None
@@ -87,6 +94,8 @@ class Executor:
         except PartialFailure as failure:
             error = failure
         except (EngineError, ProviderError) as failure:
+            if not self._ignore_errors:
+                time.sleep(max(0.0, _GRACE - (time.monotonic() - begun)))
             run.keeper.fail(number)
             run.events.step_fails(step, str(failure))
             if step.continues is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from embedded import providers
+from embedded.engine import executor
 from tests.unit.embedded.engine.stage import FakeProvider, Stage, World
 
 
@@ -18,4 +19,5 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
         return FakeProvider(world)
 
     monkeypatch.setattr(providers, "load", load)
+    monkeypatch.setattr(executor, "_GRACE", 0)
     return Stage(world, monkeypatch)

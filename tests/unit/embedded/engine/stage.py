@@ -1,4 +1,7 @@
-"""A stage for engine tests: a program as a function in this process, fake providers, a session that remembers."""
+"""A stage for engine tests: a program as a function in this process, fake providers, a session that remembers.
+
+The program calls the engine's services without a wire between them; the recorded cases have one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
+from pulumi.runtime.proto import resource_pb2
 
 from embedded import engine
+from embedded.engine.deployment import Deployment
 from embedded.engine.events import Events
+from embedded.engine.monitor import Monitor
 from embedded.engine.program import Finished
 from embedded.model import Journal, Options, PendingOperation, Project, ResourceState, Result, Snapshot
 from embedded.providers.base import CheckFailure, Diff, ProviderError, Resource
@@ -133,11 +138,36 @@ class Made:
         return self.outputs.get(key, UNKNOWN)
 
 
+class RefusedCall(grpc.RpcError):  # type: ignore[misc]
+    """A call that the engine has aborted."""
+
+
+class Context:
+    """What a service is called with."""
+
+    def abort(self, code: grpc.StatusCode, message: str) -> None:
+        raise RefusedCall(f"{code.name}: {message}")
+
+
+class Direct:
+    """In the place of the server: its address is itself, and a call is a call of the monitor."""
+
+    def __init__(self, run: Deployment) -> None:
+        self.monitor = Monitor(run)
+        self.address = self
+
+    def __getattr__(self, method: str) -> Callable[[Any], Any]:
+        return lambda request: getattr(self.monitor, method)(request, Context())
+
+    def stop(self) -> None:
+        self.monitor.close()
+
+
 class Client:
     """What a program calls: the ``ResourceMonitor`` service in short."""
 
-    def __init__(self, address: str) -> None:
-        self.stub: Any = resource_pb2_grpc.ResourceMonitorStub(grpc.insecure_channel(address))
+    def __init__(self, stub: Any) -> None:
+        self.stub = stub
         self.stack = self.register("pulumi:pulumi:Stack", "demo-dev", parent="", custom=False).urn
 
     def register(
@@ -163,8 +193,7 @@ class Client:
             supportsPartialValues=True,
             supportsResultReporting=True,
             dependencies=sorted({*depends_on, *(u for found in (needs or {}).values() for u in found)}),
-            version="1.0.0" if custom else "",
-            **options,
+            **{"version": "1.0.0" if custom else "", **options},
         )
         for key in inputs or {}:
             request.propertyDependencies[key].urns.extend((needs or {}).get(key, []))
@@ -194,18 +223,17 @@ class ThreadProgram:
     def __init__(self, body: Body) -> None:
         self._body = body
 
-    def start(self, address: str, events: Events, finished: Finished) -> None:
+    def start(self, address: Any, events: Events, finished: Finished) -> None:
         def work() -> None:
-            client: Client | None = None
             try:
                 client = Client(address)
                 self._body(client)
+                client.stub.SignalAndWaitForShutdown(Empty())
             except grpc.RpcError:
                 finished("the program was refused", True)
             except Exception as error:
                 finished(f"{type(error).__name__}: {error}", False)
             else:
-                client.stub.SignalAndWaitForShutdown(Empty())
                 finished(None, False)
 
         self._thread = threading.Thread(target=work, daemon=True)
@@ -288,6 +316,7 @@ class Stage:
         self.events = []
         if body is not None:
             self.patch.setattr(engine, "prepare", lambda *_: ThreadProgram(body))
+            self.patch.setattr(engine, "Server", Direct)
         session = self.session = Memory(self.state)
         result = engine.run(Options(kind, **options), self.project, session, self.emit, cancel or threading.Event())
         if not kind.startswith("preview"):
