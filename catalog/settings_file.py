@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from catalog import mistakes, yaml_source
+from catalog.secret_names import ENVIRONMENTS
 from catalog.settings import OwnerSecrets, StackSettings
 
 SECRET_KEYS = tuple(field.alias or name for name, field in OwnerSecrets.model_fields.items())
@@ -23,6 +24,7 @@ _HINTS = {
     "host.hostKeys": "the host's public keys as `ssh-keyscan` prints them, compared with what the hoster publishes",
     "servers.external-mariadb.host": "MYSQL_HOST",
     "servers.external-postgresql.host": "PG_HOST",
+    "github.reviewers[0]": "who approves a deployment, by number: gh api users/NAME --jq .id",
     "githubToken": "a token that may administer the repository's environments and secrets",
 }
 
@@ -133,6 +135,9 @@ def _needed(values: dict[str, Any], secrets: OwnerSecrets | None) -> Iterator[st
             yield f"servers.{name}.adminUser"
         if secrets is not None and secrets.admin_password(name) is None:
             yield _camel(f"{name}-admin-password")
+    github = values.get("github")
+    if isinstance(github, dict) and github.get("environment") in ENVIRONMENTS and not github.get("reviewers"):
+        yield "github.reviewers[0]"
     for field in ("github_token", "smtp_user", "smtp_password"):
         if secrets is not None and getattr(secrets, field) is None:
             yield OwnerSecrets.model_fields[field].alias or field

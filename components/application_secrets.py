@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from catalog.secret_names import GENERATED
 from catalog.settings import MailSettings, OwnerSecrets
 from catalog.settings_file import reveal
 from components.component import Component
 from components.generated_secret import generated
-
-GENERATED = {"JWT_SECRET": 64, "SESSION_SECRET": 64, "API_KEY_KEYCLOAK": 32, "OAUTH_CLIENT_SECRET": 32}
-"""Name → bytes of entropy."""
 
 
 @dataclass(frozen=True)

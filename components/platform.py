@@ -11,10 +11,11 @@ from pathlib import Path
 import pulumi
 
 from catalog.models import Catalog, Service
+from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY
 from catalog.settings import RollbackSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
 from components import artefacts, backend, facts, judgement, plan, trust, window
-from components.application_secrets import GENERATED, ApplicationSecrets, ApplicationSecretsArgs
+from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
 from components.artefacts import Choice
 from components.component import Component
 from components.database_servers import DatabaseServers, DatabaseServersArgs
@@ -24,10 +25,6 @@ from components.judgement import Judgement
 from components.monitoring import Monitoring, MonitoringArgs
 from components.quality_gate import GateClosed, QualityGate, QualityGateArgs
 from components.subdomain import Subdomain, SubdomainArgs
-
-_MAIL_SECRETS = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SUPPORT_EMAIL", "CIVIMAIL_FROM", "CIVIMAIL_BOUNCE")
-WORKFLOW_SECRETS = (*_MAIL_SECRETS, *GENERATED)
-"""What every stack's workflows get, besides hosts, key and databases."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +92,7 @@ class Platform(Component):
         )
         secrets = ApplicationSecrets(
             "application-secrets",
-            ApplicationSecretsArgs(
-                settings.domain, settings.mail, args.loaded.secrets, frozenset(WORKFLOW_SECRETS), settings.rotate
-            ),
+            ApplicationSecretsArgs(settings.domain, settings.mail, args.loaded.secrets, frozenset(SHARED), settings.rotate),
             [gate],
             inside,
         )
@@ -182,11 +177,11 @@ def github_values(
     if key is None and host.key_file:
         key = _text(args.project / Path(host.key_file).expanduser())
     if key is not None:
-        values["SSH_PRIVATE_KEY"] = key
-    for prefix, name in (("MYSQL", "external-mariadb"), ("PG", "external-postgresql")):
+        values[SSH_KEY] = key
+    for name, (address, port) in SERVERS.items():
         if name in servers:
-            values |= {f"{prefix}_HOST": servers[name].host, f"{prefix}_PORT": str(servers[name].port)}
-    values |= {name: secrets.values[name] for name in WORKFLOW_SECRETS}
+            values |= {address: servers[name].host, port: str(servers[name].port)}
+    values |= {name: secrets.values[name] for name in SHARED}
     for service, entry in services.items():
         made = subdomains[service].database
         if entry.database is not None and made is not None:

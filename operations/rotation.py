@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catalog.models import Service
-from components.application_secrets import GENERATED
+from catalog.secret_names import GENERATED
 from operations.exit_codes import USAGE
 from operations.problem import Problem
 

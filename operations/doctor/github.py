@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from catalog import secret_names
+from catalog.models import Service
 from catalog.settings import GitHubSettings
 from catalog.settings_file import Loaded, reveal
 from operations.doctor.finding import Finding, clock
@@ -21,7 +23,7 @@ Get = Callable[[str], Any]
 """An address below the repository's to GitHub's answer (``httpx.Response``)."""
 
 
-def look(loaded: Loaded) -> list[Finding]:
+def look(loaded: Loaded, services: Mapping[str, Service]) -> list[Finding]:
     """Asks GitHub. Raises ``Problem`` where it cannot be asked."""
     import httpx
 
@@ -41,7 +43,7 @@ def look(loaded: Loaded) -> list[Finding]:
             except httpx.HTTPError as error:
                 raise Problem(f"{base} cannot be reached ({type(error).__name__}); check the network and mo:github.") from None
 
-        return list(findings(get, github, loaded.settings.gates.required))
+        return [*findings(get, github, loaded.settings.gates.required), *secrets(get, github, services)]
 
 
 def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterator[Finding]:
@@ -82,6 +84,38 @@ def _lacks(answer: Any, right: str, purpose: str) -> Finding | None:
         wanted = answer.headers.get("x-accepted-github-permissions")
         return Finding("token", False, f"lacks {right}{f' ({wanted})' if wanted else ''}, for {purpose}; {NEW_TOKEN}")
     return Finding("token", None, f"{right}: GitHub answers {answer.status_code} just now; try again")
+
+
+def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service]) -> Iterator[Finding]:
+    """Whether the environment has every secret that its jobs need: by name, since values cannot be read. What is missing is named at once;
+    ours are written by the next update, others by the command that is told. Jobs run in production and staging alone."""
+    if github.environment not in secret_names.ENVIRONMENTS:
+        return
+    repository, place = f"{github.owner}/{github.repository}", f"environment {github.environment}"
+    own, shared = get(f"/environments/{github.environment}/secrets?per_page=100"), get("/actions/secrets?per_page=100")
+    if own.status_code == 404:
+        yield Finding("secrets", None, f"{place} is not there yet; the first update makes it")
+        return
+    if own.status_code != 200:
+        yield Finding("secrets", None, f"GitHub answers {own.status_code} just now; try again")
+        return
+    present = {
+        str(entry.get("name")) for answer in (own, shared) if answer.status_code == 200 for entry in answer.json()["secrets"]
+    }
+    missing = sorted({*secret_names.of_stack(services)} - present)
+    for secret in secret_names.THEIRS:
+        if secret.name in missing:
+            how = secret_names.command(secret, repository, github.environment)
+            yield Finding("secrets", False, f"{place} lacks {secret.name}, {secret.purpose}: {how}")
+    if secret_names.SSH_KEY in missing:
+        missing.remove(secret_names.SSH_KEY)
+        how = f"bin/mo deploy writes it where the settings hold the key; else gh secret set {secret_names.SSH_KEY} --repo {repository}"
+        yield Finding("secrets", False, f"{place} lacks {secret_names.SSH_KEY}: {how} --env {github.environment} < KEYFILE")
+    if lost := [name for name in missing if name not in {secret.name for secret in secret_names.THEIRS}]:
+        again = "bin/pulumi refresh, then bin/mo deploy, write what was deleted"
+        yield Finding("secrets", False, f"{place} lacks {', '.join(lost)}, which the stack writes; {again}")
+    if present >= {*secret_names.of_stack(services)}:
+        yield Finding("secrets", True, f"{place} has all {len(secret_names.of_stack(services))} that its jobs need")
 
 
 def _moments(headers: Mapping[str, str]) -> Iterator[Finding]:

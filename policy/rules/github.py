@@ -45,7 +45,7 @@ RULES = (
             "environments": {
                 "type": "array",
                 "items": {"type": "string"},
-                "default": ["production"],
+                "default": ["production", "staging"],
                 "description": "Names of the environments that must be guarded.",
             }
         },

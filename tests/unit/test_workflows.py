@@ -12,6 +12,7 @@ import pytest
 import typer
 import yaml
 
+from catalog import reader, secret_names
 from operations.app import app, register
 
 PROJECT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 def test_there_are_workflows() -> None:
-    assert {w.stem for w in WORKFLOWS} >= {"ci", "preview", "deploy", "drift", "rollback"}
+    assert {w.stem for w in WORKFLOWS} >= {"ci", "preview", "deploy", "drift", "rollback", "secrets"}
 
 
 def test_zizmor_finds_nothing() -> None:
@@ -157,3 +158,33 @@ def test_the_signing_key_is_gone_after_the_build(tmp_path: Path) -> None:
     assert key.parent == tmp_path
     assert not key.exists()
     assert "canary" not in " ".join(call)
+
+
+@pytest.mark.parametrize("environment", secret_names.ENVIRONMENTS)
+def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(environment: str, tmp_path: Path) -> None:
+    job = yaml.safe_load((PROJECT / ".github/workflows/secrets.yml").read_text())["jobs"][environment]
+    assert job["environment"] == environment
+    (step,) = job["steps"]
+    needed = secret_names.of_stack(reader.read().of_stack(environment))
+    assert step["env"] == {f"SEEN_{name}": f"${{{{ secrets.{name} }}}}" for name in needed}
+
+    def look(values: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        seen = {"PATH": "/usr/bin:/bin", **{f"SEEN_{name}": values.get(name, "") for name in needed}}
+        return subprocess.run(["bash", "-e", "-c", step["run"]], env=seen, capture_output=True, text=True, check=False)
+
+    whole = {name: f"kanarie $HOME 'x' {name.lower()}" for name in needed}
+    done = look(whole)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [f"present: {name}" for name in needed]
+    lacking = look({name: value for name, value in whole.items() if name not in ("JWT_SECRET", "SMTP_PASS")})
+    assert lacking.returncode == 1
+    assert "missing in this environment: JWT_SECRET SMTP_PASS" in lacking.stdout
+    assert "kanarie" not in done.stdout + done.stderr + lacking.stdout + lacking.stderr
+
+
+def test_every_secret_that_a_workflow_reads_is_one_of_the_list() -> None:
+    listed = {secret.name for secret in secret_names.THEIRS} | {*secret_names.of_stack(reader.read().services)}
+    # Needed by some set-ups only: Pulumi Cloud as backend, a private monorepo, the gate codacy.
+    listed |= {"PULUMI_ACCESS_TOKEN", "MONOREPO_TOKEN", "CODACY_API_TOKEN"}
+    for workflow in WORKFLOWS:
+        assert set(re.findall(r"secrets\.([A-Z0-9_]+)", workflow.read_text())) <= listed, workflow.name

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from catalog import reader, secret_names
 from catalog.settings import GitHubSettings, ServerSettings
 from operations import project
 from operations.doctor import databases, github, host, machine, stack
@@ -78,6 +79,41 @@ def test_a_token_near_its_end_and_a_wrong_clock_are_told() -> None:
     assert any("ends " in finding.text and "a new one" in finding.text for finding in _github({"": Answer(200, headers)}))
     for odd in ("", "soon", "\0" * 40):
         assert _faults(_github({"": Answer(200, {"github-authentication-token-expiration": odd, "date": odd})})) == []
+
+
+class Names(Answer):
+    """GitHub's list of secrets."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(200)
+        self.names = names
+
+    def json(self) -> dict[str, list[dict[str, str]]]:
+        return {"secrets": [{"name": name} for name in self.names]}
+
+
+def test_every_missing_secret_is_named_at_once_with_what_sets_it() -> None:
+    services = reader.read().of_stack("production")
+    whole = secret_names.of_stack(services)
+    lost = ("JWT_SECRET", "MO_VOTES_DB_PASS", "PULUMI_CONFIG_PASSPHRASE", "SSH_PRIVATE_KEY", "MO_SIGNING_KEY")
+
+    def look(*environment: str) -> list[Finding]:
+        # The repository's own secrets are seen in an environment too.
+        answers = {
+            "/environments/production/secrets?per_page=100": Names(*environment),
+            "/actions/secrets?per_page=100": Names(lost[-1]),
+        }
+        return list(github.secrets(lambda path: answers[path], GITHUB, services))
+
+    told = "\n".join(_faults(look(*(name for name in whole if name not in lost))))
+    assert "lacks JWT_SECRET, MO_VOTES_DB_PASS, which the stack writes" in told
+    assert "gh secret set PULUMI_CONFIG_PASSPHRASE --repo acme/site --env production" in told
+    assert "--env production < KEYFILE" in told
+    assert "MO_SIGNING_KEY" not in told
+    (found,) = look(*(name for name in whole if name != lost[-1]))
+    assert (found.good, found.text) == (True, f"environment production has all {len(whole)} that its jobs need")
+    absent = list(github.secrets(lambda _: Answer(404), GITHUB, services))
+    assert [finding.good for finding in absent] == [None]
 
 
 def _server(provision: str = "managed") -> ServerSettings:

@@ -1,0 +1,57 @@
+"""Every secret of a stack's GitHub environment by name: whose it is, and for those of others how it is set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from catalog.models import Service
+
+HOST = ("SSH_HOST", "SSH_PORT", "SSH_USER")
+SSH_KEY = "SSH_PRIVATE_KEY"
+SERVERS = {"external-mariadb": ("MYSQL_HOST", "MYSQL_PORT"), "external-postgresql": ("PG_HOST", "PG_PORT")}
+"""Database server → what a workflow needs to reach it."""
+MAIL = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SUPPORT_EMAIL", "CIVIMAIL_FROM", "CIVIMAIL_BOUNCE")
+GENERATED = {"JWT_SECRET": 64, "SESSION_SECRET": 64, "API_KEY_KEYCLOAK": 32, "OAUTH_CLIENT_SECRET": 32}
+"""Name → bytes of entropy."""
+SHARED = (*MAIL, *GENERATED)
+"""What every stack's workflows get, besides host, key and databases."""
+
+
+ENVIRONMENTS = ("production", "staging")
+"""Those in which workflows run."""
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A secret that this program cannot know or must not write: only its presence is checked. ``purpose``: what a job needs it for."""
+
+    name: str
+    purpose: str
+
+
+THEIRS = (
+    Theirs("PULUMI_CONFIG_PASSPHRASE", "the passphrase of the stack's secrets"),
+    Theirs("MO_GITHUB_TOKEN", "a token that may administer the environment and its secrets"),
+    Theirs("MO_SIGNING_KEY", "the key that signs artefacts (mo:provenance.signers holds its public half)"),
+)
+
+
+def ours(services: Mapping[str, Service], servers: Collection[str]) -> list[str]:
+    """What this program generates or knows, and writes where it changed, for these services and database servers. The SSH key is among
+    them where the program has its text."""
+    names = [*HOST, SSH_KEY, *SHARED]
+    names += [name for server, both in SERVERS.items() if server in servers for name in both]
+    names += [f"{s.database.name.upper()}_DB_{what}" for s in services.values() if s.database for what in ("USER", "PASS")]
+    return sorted(names)
+
+
+def of_stack(services: Mapping[str, Service]) -> list[str]:
+    """All that a job in the stack's environment must see: ``ours`` for the servers that the services use, and ``THEIRS``."""
+    used = {service.database.server for service in services.values() if service.database}
+    return sorted([*ours(services, used), *(secret.name for secret in THEIRS)])
+
+
+def command(secret: Theirs, repository: str, environment: str) -> str:
+    """What sets a secret of others; ``gh`` asks for the value, so that it stands in no history."""
+    return f"gh secret set {secret.name} --repo {repository} --env {environment}"
