@@ -13,7 +13,7 @@ from embedded.cli.text import pretty, table
 from embedded.settings import pulumi_home
 from embedded.state import files
 from embedded.state.backend import Backend
-from embedded.state.checkpoint import VERSION
+from embedded.state.checkpoint import VERSION, now
 from embedded.state.errors import NotSupportedError, StateError
 
 
@@ -59,7 +59,8 @@ def plugin_ls(context: Context) -> None:
 
     plugins = [{"name": name, "kind": "resource", "version": str(PACKAGES[name])} for name in sorted(PACKAGES)]
     if context.arguments.on("json"):
-        say(pretty(plugins))
+        # The Automation API reads sizes and times: what is built in takes no room, and is in use.
+        say(pretty([{**plugin, "size": 0, "lastUsedTime": now()} for plugin in plugins]))
         return
     say(table(["NAME", "KIND", "VERSION"], [[p["name"], p["kind"], p["version"]] for p in plugins]))
     say("\nThese are built into the embedded engine; nothing is downloaded.")

@@ -205,6 +205,40 @@ def history(entries: Any, names: Names) -> list[Any]:
     return view
 
 
+def listing(text: str) -> str:
+    """``text`` with the trees of resources that ``stack`` prints in it in order of their lines.
+
+    They come in the order of the state, which for independent resources is that in which their operations ended: chance in the real
+    engine too. In the recorded case ``secrets`` the first run ended ``uses``, ``marked``, ``generated``; the next two the other way round.
+    """
+    lines: list[str] = []
+    rows: list[tuple[str, ...]] = []
+    above: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if row := re.match(r" {4}((?:[│ ] {2})*)[├└]─ (.*)", line):
+            depth = len(row[1]) // 3
+            above[depth:] = [row[2]]
+            rows.append(tuple(above))
+        elif rows and line.startswith("    "):
+            rows[-1] = (*rows[-1][:-1], f"{rows[-1][-1]} {line.strip('│ ')}")  # the id, with --show-ids
+        else:
+            lines += [" / ".join(path) for path in sorted(rows)]
+            rows.clear()
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def answers(text: str) -> str:
+    """What the calls of the Automation API gave back, as the recorded tours print it: one line a call, and the exit codes of refusals.
+
+    Aside: what the engine printed meanwhile, how often it sent which kind of event, and the order of two independent commands in a state.
+    """
+    lines = [line.rstrip() for line in text.splitlines() if re.match(r"\[\d+\] |[a-z][\w. ]*: | code: ", line)]
+    text = re.sub(r"(\w+Result)\(.*", r"\1", "\n".join(lines))
+    text = re.sub(r" object at 0x[0-9a-f]+", "", text).replace("'slow', 'line'", "'line', 'slow'")
+    return re.sub(r"\[('\w+_event'(?:, '\w+_event')*)\]", lambda m: str(sorted(set(m[1].split(", ")))), text)
+
+
 def paths(tree: str) -> list[str]:
     """The files of a backend listing; nanoseconds in names aside, and the journals that this engine has beside."""
     lines = [re.sub(r"\d{19}", "<ns>", line.split(maxsplit=2)[-1]) for line in tree.splitlines()]

@@ -30,6 +30,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.conformance import normalise, servers
+from tests.conformance.chance import CHANCE
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSAL = "is not supported by the embedded engine"
@@ -232,7 +233,8 @@ class Case:
         if (expected / "events.jsonl").exists():
             actual = normalise.steps(_lines(log), chance)
             wanted = normalise.steps(_lines(expected / "events.jsonl"), chance)
-            if actual != wanted and not (step["exit"] and _same_but_first_violation(wanted, actual)):
+            loose = self._by_chance(step) and _same_but_first_violation(wanted, actual)
+            if actual != wanted and not loose:
                 outcome.differ("steps", sorted(wanted.elements()), sorted(actual.elements()))
         if chance:
             self.pulumi("stack", "import", "--force", "--file", str(expected / "export.json"), *stack)
@@ -247,14 +249,24 @@ class Case:
             self._tree(outcome, expected)
         if (expected / "automation-argv.jsonl").exists():
             self._calls(outcome, expected)
+            answers = [
+                names.text(text)
+                for names, text in ((self.recorded, (expected / "stdout.txt").read_text()), (self.names, done.stdout))
+            ]
+            views = normalise.answers(answers[0]), normalise.answers(answers[1])
+            if views[0] != views[1]:
+                outcome.differ("answers of the Automation API", *views)
         return outcome
+
+    def _by_chance(self, step: dict[str, Any]) -> bool:
+        return f"{self.source.name}/{step['name']}" in CHANCE
 
     def _left_to_chance(self, expected: Path, step: dict[str, Any], log: Path) -> frozenset[str]:
         """The resources that a failing run reached in one run and not in the other: which ones it reaches before it stops is chance.
 
         Only where nothing failed for them, and what was done is nothing or what the recorded preview announced.
         """
-        if step["exit"] == 0 or not all((expected / name).exists() for name in ("preview.json", "export.json")):
+        if not self._by_chance(step) or not all((expected / name).exists() for name in ("preview.json", "export.json")):
             return frozenset()
         announced = {(each["op"], each["urn"]) for each in (_json(expected / "preview.json") or {}).get("steps") or []}
         if not (expected / "events.jsonl").exists():
@@ -283,8 +295,8 @@ class Case:
             for each in (document or {}).get("steps") or []:
                 names.learn({"resources": [s for s in (each.get("oldState"), each.get("newState")) if s]})
         views: tuple[dict[str, Any], ...] = (normalise.preview(wanted, self.recorded), normalise.preview(actual, self.names))
-        if code and done.returncode:
-            # How far a failing preview came is chance: what one of them has more than the other is not compared.
+        if self._by_chance(step) and code and done.returncode:
+            # How far this preview came before it failed: what one of them has more than the other is not compared.
             rows = Counter(views[0]["steps"]), Counter(views[1]["steps"])
             if rows[0] <= rows[1] or rows[1] <= rows[0]:
                 views = tuple({**view, "changeSummary": None, "steps": None} for view in views)
@@ -312,7 +324,7 @@ class Case:
     def _texts(self, outcome: Step, expected: Path, done: subprocess.CompletedProcess[str]) -> None:
         for name, text in (("stdout.txt", done.stdout), ("stderr.txt", done.stderr)):
             wanted = (expected / name).read_text() if (expected / name).exists() else ""
-            views = _words(self.recorded.text(wanted)), _words(self.names.text(text))
+            views = _words(normalise.listing(self.recorded.text(wanted))), _words(normalise.listing(self.names.text(text)))
             if views[0] != views[1]:
                 outcome.differ(name, *views)
 
@@ -347,8 +359,10 @@ class Case:
         since = next((n for n, step in enumerate(reversed(outcomes)) if step.outcome == "refused"), None)
         actual = _json_text(self.pulumi("stack", "history", "--json", "--full-dates").stdout)
         views = normalise.history(_json(path), self.recorded), normalise.history(actual, self.names)
-        # How far a failing run came is compared step by step, where chance is told from difference.
-        views = _without_counts(views[0])[:since], _without_counts(views[1])[:since]
+        if any(f"{self.source.name}/{step['name']}" in CHANCE for step in self.document["steps"]):
+            # How far a failing run came is compared step by step, where chance is told from difference.
+            views = _without_counts(views[0]), _without_counts(views[1])
+        views = views[0][:since], views[1][:since]
         if views[0] != views[1]:
             last.differ("history", *views)
 
@@ -394,21 +408,8 @@ def _words(text: str) -> str:
     ).strip()
 
 
-def replay_case(source: Path, *, only: str | None = None, keep: bool = False, attempts: int = 2) -> list[Step]:
-    """Replays one case and gives its steps' outcomes.
-
-    In which order the threads of a program register independent resources is chance, and recorded programs lean on it (two of one name, the
-    first of two violations): a case that differs is replayed again, and counts as the same only where one replay agrees in every step.
-    """
-    outcomes: list[Step] = []
-    for _ in range(attempts):
-        outcomes = _replay_once(source, only, keep)
-        if all(step.outcome != "differs" for step in outcomes):
-            break
-    return outcomes
-
-
-def _replay_once(source: Path, only: str | None, keep: bool) -> list[Step]:
+def replay_case(source: Path, *, only: str | None = None, keep: bool = False) -> list[Step]:
+    """Replays one case, up to the step ``only``, and gives its steps' outcomes. ``keep`` leaves its working folder."""
     work = Path(tempfile.mkdtemp(prefix=f"replay-{source.name}-"))
     try:
         return Case(source, work).replay(only)
@@ -439,6 +440,12 @@ def cases(directory: Path) -> list[Path]:
     if (directory / "case.yaml").exists():
         return [directory]
     return sorted(path.parent for path in directory.glob("*/case.yaml"))
+
+
+def steps_of(case: Path) -> list[dict[str, Any]]:
+    """The recorded steps of a case."""
+    document: dict[str, Any] = yaml.safe_load((case / "case.yaml").read_text(encoding="utf-8"))
+    return list(document["steps"])
 
 
 def main() -> int:

@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import replay
+from tests.conformance.chance import CHANCE
 
 _CASES = Path(__file__).with_name("cases.tar.xz")
-_DIFFERING = {
-    "program-errors": "duplicate: two registrations of one name reach the engine in the other order; later steps follow from it",
-    "mysql": "drift: a refresh that finds a changed password is shown as `refresh`, recorded as `update` with its detailed diff",
-    "secrets": "`stack` lists independent resources in the order in which they ended, which is chance here and in the recording",
-    "postgresql": "no-server: the output `id` of a renamed role whose grants could not be replaced",
-}
-"""Cases with a step that still differs, and what differs; embedded/README.md tells a user. Taking one off the list is progress."""
 _SERVED = frozenset({"mysql", "postgresql", "github"})
 
 
@@ -36,18 +30,20 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _marked(name: str) -> object:
-    marks = [pytest.mark.slow] + ([pytest.mark.sandbox] if name in _SERVED else [])
-    if name in _DIFFERING:
-        marks.append(pytest.mark.xfail(reason=_DIFFERING[name], strict=False))
-    return pytest.param(name, marks=marks)
+    return pytest.param(name, marks=[pytest.mark.slow] + ([pytest.mark.sandbox] if name in _SERVED else []))
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in _names()])
 def test_case_replays_as_recorded(name: str, cases: Path) -> None:
-    outcomes = replay.replay_case(cases / name, attempts=3)
+    outcomes = replay.replay_case(cases / name)
     differing = [f"{step.name}: {line}" for step in outcomes if step.outcome == "differs" for line in step.differences]
     assert outcomes
     assert not differing, "\n".join(differing)
+
+
+def test_what_is_left_to_chance_is_recorded(cases: Path) -> None:
+    steps = {f"{case.name}/{step['name']}" for case in replay.cases(cases) for step in replay.steps_of(case)}
+    assert steps >= CHANCE.keys()
 
 
 def test_replay_notices_a_changed_state(cases: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,33 @@ def test_bad_settings_file_is_refused_and_left_alone(folder: Path, text: str) ->
     with pytest.raises(StateError):
         call(folder, "config", "set", "--secret", "a", "b")
     assert path.read_text() == text
+
+
+def test_plugins_are_listed_as_the_automation_api_reads_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    call(folder, "plugin", "ls", "--json")
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in listed] == ["command", "github", "mysql", "postgresql", "random"]
+    assert all(each["kind"] == "resource" and each["size"] == 0 for each in listed)
+    for each in listed:
+        datetime.strptime(each["lastUsedTime"], "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b'{"version":3,"checkpoint":{"st', b"<html>", b'{"version": 4, "checkpoint": {"stack": "s"}}']
+)
+@pytest.mark.parametrize(
+    "words", [["up"], ["preview"], ["destroy"], ["refresh"], ["stack", "export"], ["stack"], ["stack", "output"]]
+)
+def test_no_command_touches_an_unusable_state(folder: Path, words: list[str], damage: bytes) -> None:
+    state = folder / "state" / ".pulumi" / "stacks" / "shop" / "dev.json"
+    good = folder / "state" / ".pulumi" / "backups" / "shop" / "dev" / "dev.1700000000000000000.json"
+    good.parent.mkdir(parents=True)
+    good.write_bytes(state.read_bytes())
+    state.write_bytes(damage)
+    before = {path: path.read_bytes() for path in (folder / "state").rglob("*") if path.is_file()}
+    with pytest.raises(StateError) as caught:
+        call(folder, *words, *(["--yes", "--skip-preview"] if words[0] in ("up", "destroy", "refresh") else []))
+    assert str(state) in str(caught.value)
+    assert f"it was left as it is, and the last good copy is {good}" in str(caught.value)
+    assert {path: path.read_bytes() for path in (folder / "state").rglob("*") if path.is_file()} == before
