@@ -99,6 +99,8 @@ def plan(out: Console, progress: Progress) -> None:
     for entry in progress.services.values():
         for text in entry.plan:
             out.print(text, markup=False)
+    for heading, names in progress.made.items():
+        out.print(f"to be made ({heading}): {', '.join(names)}", markup=False)
     for note in progress.notes:
         out.print(note, style="yellow", markup=False)
     if progress.changes:

@@ -27,6 +27,8 @@ _STEP_OF = {
     "switch": "switch",
     "health": "health",
 }
+_MADE = {"db-password": "password", "database": "database", "role": "account", "account": "account"}
+"""What of a service's database is worth a word where it is made."""
 State = Literal["waits", "runs", "done", "same", "failed"]
 _FRAME = re.compile(r"^(error: )?(exit status \d+|signal: \w+): running \"components/remote/run \w+\":\s*", re.MULTILINE)
 
@@ -68,6 +70,8 @@ class Progress:
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     changes: dict[str, int] = field(default_factory=dict)
+    made: dict[str, list[str]] = field(default_factory=dict)
+    """What is made new, names only: a service → of its database; ``secrets`` → generated ones; ``GitHub`` → its secrets."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -93,6 +97,8 @@ class Progress:
 
     def _step(self, step: Mapping[str, Any], state: State) -> None:
         service, what = self._place(step["urn"])
+        if state == "runs" and step["op"] == "create":
+            self._makes(service, what, step)
         if service is None:
             if not step["type"].startswith("pulumi:"):
                 self.others[name_of(step["urn"])] = state
@@ -107,6 +113,20 @@ class Progress:
         service.steps[column] = _worse(service.steps.get(column), state)
         if state == "done" and isinstance(answer := _answer(step.get("outputs")), dict):
             service.results[what] = answer
+
+    def _makes(self, service: ServiceProgress | None, what: str, step: Mapping[str, Any]) -> None:
+        name = name_of(step["urn"])
+        if service is not None and what in _MADE:
+            heading, told = service.service, _MADE[what]
+        elif step["type"].startswith("random:"):
+            heading, told = "secrets", name.removeprefix("secret-").upper().replace("-", "_")
+        elif step["type"].endswith(":ActionsEnvironmentSecret"):
+            heading, told = "GitHub", name.removeprefix("github-").upper().replace("-", "_")
+        else:
+            return
+        kept = self.made.setdefault(heading, [])
+        if told not in kept:
+            kept.append(told)
 
     def _diagnostic(self, said: Mapping[str, Any]) -> None:
         text = said["message"].strip()

@@ -210,3 +210,33 @@ def test_a_switch_killed_after_its_window_had_ended_restores_nothing_over_what_w
     assert three["previous"] == two["live"]
     assert data.query("SELECT n FROM total") == [(5,)]
     assert leftovers(service) == []
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["copied", "half-copied"])
+def test_an_in_place_switch_that_was_killed_has_its_code_put_back_with_its_data(
+    service: Service, mariadb: MariaDB, written: bool
+) -> None:
+    service.extra["strategy"] = "in-place"
+    data = Data(service, mariadb, mode="offline")
+    first = {"0000_init": "CREATE TABLE total (n int);\nINSERT INTO total VALUES (0);"}
+    one = data.deploy("one", first)["live"]
+    live = (service.base / "live").read_text()
+    more = first | {"0001_more": "CREATE TABLE more (a int);"}
+    two = data.deploy("two", more)
+    # As a kill leaves it after the copy, before the look at the site: the window is open, nobody has seen the release.
+    (service.base / "switching").write_text(
+        f"j_phase='renamed' j_release='{two['live']}' j_previous='{one}' j_snapshot='{two['snapshot']}' j_offline='yes' "
+        "j_kind='directory'\n"
+    )
+    (service.base / "maintenance").touch()
+    if not written:
+        (service.base / "live").write_text(live)
+    service.remote.own(service.base)
+    # Another release follows, and is refused: what stands is what stood before the killed run, code and data.
+    assert "was edited" in data.refused("three", {"0000_init": "SELECT 1;"})
+    assert (service.path / "index.html").read_text() == "one"
+    assert data.query("SHOW TABLES LIKE 'more'") == []
+    assert (service.base / "live").read_text().split()[:2] == ["in-place", one]
+    assert data.deploy("four", more)["previous"] == one
+    assert (service.path / "index.html").read_text() == "four"
+    assert leftovers(service) == []

@@ -159,3 +159,28 @@ def test_without_a_terminal_there_is_one_line_for_each_finished_service_and_no_c
     text = out.export_text(styles=True)
     assert [line.split("] ")[1] for line in text.splitlines()] == ["docs: done", "votes: failed"]
     assert "\x1b" not in text
+
+
+def test_accounts_and_secrets_that_are_to_be_made_are_told_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress.of(["votes", "forum"])
+    for name, kind in (
+        ("votes-db-password", "random:index/randomPassword:RandomPassword"),
+        ("votes-database", "mysql:index/database:Database"),
+        ("votes-account", "command:local:Command"),
+        ("secret-jwt-secret", "random:index/randomPassword:RandomPassword"),
+        ("github-mo-votes-db-pass", "github:index/actionsEnvironmentSecret:ActionsEnvironmentSecret"),
+        ("votes-switch", "command:local:Command"),
+    ):
+        event = _event("begun", name, "create", password="canary")
+        event["begun"]["type"] = kind
+        progress(event)
+    progress(_event("begun", "forum-account"))
+    assert progress.made == {
+        "votes": ["password", "database", "account"],
+        "secrets": ["JWT_SECRET"],
+        "GitHub": ["MO_VOTES_DB_PASS"],
+    }
+    display.plan(Console(width=200), progress)
+    told = capsys.readouterr().out
+    assert "to be made (votes): password, database, account" in told
+    assert "canary" not in told
