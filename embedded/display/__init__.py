@@ -73,14 +73,30 @@ def open(
 
 
 class _Masked:
-    """A stream that takes the run's secrets out of what is written, once the engine has said how (``_mask`` beside an event)."""
+    """A stream that takes the run's secrets out of what is written, once the engine has said how (``_mask`` beside an event).
+
+    Where nobody reads any more (the command that started the engine was killed), the run goes on in silence: what has begun must end.
+    """
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
+        self._unread = False
         self.mask: Callable[[str], str] = str
 
     def write(self, text: str) -> int:
-        return self._inner.write(self.mask(text))
+        self._if_read(lambda: self._inner.write(self.mask(text)))
+        return len(text)
+
+    def flush(self) -> None:
+        self._if_read(self._inner.flush)
+
+    def _if_read(self, work: Callable[[], object]) -> None:
+        if self._unread:
+            return
+        try:
+            work()
+        except BrokenPipeError:
+            self._unread = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
