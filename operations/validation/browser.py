@@ -137,4 +137,7 @@ def first_line(error: Exception) -> str:
     said = [line for line in lines if line][:1] + [
         line for line in lines[1:] if line.startswith(("Expected", "Actual", "Received"))
     ]
+    waited = next((found[1] for line in lines if (found := re.search(r"waiting for (?!\d)(.+)", line))), None)
+    if waited is not None:
+        said = [f"{said[0]}: {waited}"]
     return "; ".join(said)[:300] or type(error).__name__

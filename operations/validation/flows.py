@@ -135,6 +135,7 @@ def _once(browser: Browser, trial: Trial, name: Flow, step: Step, suffix: str) -
     page = context.new_page()
     refused: list[str] = []
     page.on("response", lambda answer: refused.append(f"{answer.url} answers {answer.status}") if answer.status >= 500 else None)
+    page.on("requestfailed", lambda request: refused.append(f"{request.url} failed ({request.failure})"))
     problem, files = "", []
     try:
         step.act(Visitor(page, trial.site, trial.mode, trial.mailbox))
@@ -145,12 +146,23 @@ def _once(browser: Browser, trial: Trial, name: Flow, step: Step, suffix: str) -
     if not browser.is_connected():
         raise BrowserError(f"Chromium ended in the middle of the flow {name!r}.")
     if problem:
-        problem = "; ".join([problem, *[told for told in dict.fromkeys(refused) if told not in problem][:2]])
+        told = [*_alerts(page), *refused]
+        problem = "; ".join([problem, *[words for words in dict.fromkeys(told) if words not in problem][:3]])
         files += _picture(page, trial.folder / f"{name}{suffix}.png")
     context.close()
     if video and page.video is not None:
         files += _video(page, trial.folder / f"{name}.webm", keep=bool(problem))
     return problem, files
+
+
+def _alerts(page: Page) -> list[str]:
+    """What the page itself says that is wrong."""
+    from playwright.sync_api import Error
+
+    try:
+        return [" ".join(text.split())[:150] for text in page.get_by_role("alert").all_text_contents() if text.strip()]
+    except Error:
+        return []
 
 
 def _picture(page: Page, place: Path) -> list[str]:

@@ -16,7 +16,9 @@ from operations.deployment.outcome import Validation
 DOMAIN = "site.example"
 CONSENT = """<!doctype html><html lang="de"><title>c</title><h1>Einwilligung</h1>
 <label><input type="checkbox"> Statistik</label><button onclick="send()">Auswahl speichern</button><p id="told"></p>
-<script>async function send() { const a = await fetch('/save', {method: 'POST'}); if (a.ok) told.textContent = 'Beleg 7'; }</script>"""
+<p role="alert" id="bad"></p>
+<script>async function send() { const a = await fetch('/save', {method: 'POST'});
+  if (a.ok) told.textContent = 'Beleg 7'; else bad.textContent = 'Das hat nicht geklappt.'; }</script>"""
 FRONTEND = """<!doctype html><html lang="de"><meta charset="utf-8"><title>f</title><h1></h1>
 <p id="who"></p><dd data-release="release">%s</dd>
 <style>body { background: %s; }</style>
