@@ -11,6 +11,7 @@ passwords work. Two updates (make both valid, then revoke) would leave that to t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -20,6 +21,9 @@ from components.component import Component
 
 SAFE_SPECIAL = "-_"
 """With letters and digits 64 signs, 6 bits each; none that a shell, SQL or the mysql provider would take for something else."""
+
+NONE_YET = "0"
+"""The keeper of a value that was never rotated."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,13 @@ def generated(parent: Component, name: str, length: int, rotation: str | None) -
         length=length,
         special=True,
         override_special=SAFE_SPECIAL,
-        keepers={"rotation": rotation} if rotation else None,
+        # Never absent: what a resource does not tell counts as unknown in a preview, and everything after it as changed.
+        keepers={"rotation": rotation or NONE_YET},
         opts=parent.child() if rotation else parent.child(ignore_changes=["keepers"]),
     )
-    return GeneratedSecret(made.result, made.keepers.apply(lambda keepers: (keepers or {}).get("rotation")))
+    return GeneratedSecret(made.result, made.keepers.apply(_of))
+
+
+def _of(keepers: Mapping[str, str] | None) -> str | None:
+    found = (keepers or {}).get("rotation")
+    return None if found == NONE_YET else found

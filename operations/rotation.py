@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from catalog.models import Service
 from catalog.secret_names import GENERATED
+from components.generated_secret import NONE_YET
 from operations.exit_codes import USAGE
 from operations.problem import Problem
 
@@ -80,7 +81,8 @@ def status(resources: Sequence[Mapping[str, Any]], wanted: Subject) -> Status:
     made = _named(resources, wanted.resource)
     if made is None:
         raise Problem(f"{wanted.name} was never deployed, so there is nothing to rotate: bin/mo deploy.")
-    rotation = ((made.get("outputs") or {}).get("keepers") or {}).get("rotation")
+    told = ((made.get("outputs") or {}).get("keepers") or {}).get("rotation")
+    rotation = None if told == NONE_YET else told
     if wanted.kind == "secret":
         return Status(rotation, True)
     return Status(
