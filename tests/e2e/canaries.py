@@ -99,15 +99,18 @@ class Processes:
         """Arguments or environment → what it is."""
         self._last: dict[str, bytes] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Processes:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _look(self) -> None:
         while not self._stop.wait(self.PAUSE):

@@ -14,7 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORBIDDEN = ("/.env", "/secrets.env", "/.git/HEAD", "/.git/config", "/.deploy/secrets.env")
+FORBIDDEN = (
+    "/.env", "/secrets.env", "/.git/HEAD", "/.git/config", "/.deploy/secrets.env",
+    # Where the file is from the release, and from the path that leads to it, should a server walk up.
+    "/../../secrets.env", "/..%2f..%2fsecrets.env", "/%2e%2e/%2e%2e/secrets.env",
+)  # fmt: skip
 PAUSE_SECONDS = 0.1
 MAX_REDIRECTS = 5
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from .conftest import Remote, free_port
+from .conftest import PROJECT, Remote, free_port
 
 pytestmark = pytest.mark.sandbox
 
@@ -19,7 +22,53 @@ HOSTILE = {
     "F": "';rm -rf /;'",
     "G": "x" * 100_000,
     "H": "\t#!%&*",
+    "I": "ends with \\",
+    "J": "'",
+    "K": "''\\''\"${HOME}$(id)`id`",
+    "L": "B='nested'",
+    "M": "\u2028\u0085\ufeff",
 }
+MONOREPO = PROJECT / "sandbox/monorepo"
+_SHELL = r"""
+. "$0"
+for name; do eval "printf '%s\\0' \"\$$name\""; done
+"""
+_PHP = r"""
+require $argv[1];
+foreach (array_slice($argv, 2) as $name) { echo Mo\setting($name), "\0"; }
+"""
+# Without the API's own packages: the reader needs none of them.
+_PYTHON = r"""
+import importlib.util, pathlib, sys, types
+sys.modules["sqlalchemy"] = types.SimpleNamespace(URL=None)
+spec = importlib.util.spec_from_file_location("settings", sys.argv[1])
+settings = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(settings)
+found = settings.parse(pathlib.Path(sys.argv[2]).read_text("utf-8"))
+sys.stdout.write("".join(found[name] + chr(0) for name in sys.argv[3:]))
+"""
+_NODE = r"""
+const found = settings(process.argv[1]);
+for (const name of process.argv.slice(2)) process.stdout.write(found[name] + String.fromCharCode(0));
+"""
+
+
+def _reading(reader: str, base: Path) -> list[str]:
+    """The program that reads ``base``'s file and tells the values of the names that follow, each ended by NUL."""
+    file = str(base / "secrets.env")
+    match reader:
+        case "shell":
+            return ["dash", "-c", _SHELL, file]
+        case "php":
+            shutil.copytree(MONOREPO / "shared/php", base / "releases/r/lib")
+            return ["php", "-r", _PHP, "--", str(base / "releases/r/lib/app.php")]
+        case "python":
+            return [sys.executable, "-c", _PYTHON, str(MONOREPO / "api.menschlichkeit-oesterreich.at/app/settings.py"), file]
+        case _:
+            # The documentation's own lines, as somebody copies them.
+            text = (PROJECT / "docs/host-protocol.md").read_text()
+            lines = text[text.index("    import { readFileSync }") :].split("\n\n")[0].splitlines()
+            return ["node", "--input-type=module", "-e", "\n".join(line[4:] for line in lines) + _NODE, file]
 
 
 def test_values_come_back_exactly_and_the_file_is_private(remote: Remote) -> None:
@@ -32,7 +81,17 @@ def test_values_come_back_exactly_and_the_file_is_private(remote: Remote) -> Non
     assert remote.run("env", service="votes", variables=HOSTILE)["changed"] is False
 
 
+@pytest.mark.parametrize("reader", ["shell", "php", "python", "node"])
+def test_each_reader_of_the_monorepo_reads_every_value_exactly(remote: Remote, reader: str) -> None:
+    remote.run("env", service="votes", variables=HOSTILE)
+    done = subprocess.run([*_reading(reader, remote.root / ".deploy/votes"), *HOSTILE], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert dict(zip(HOSTILE, done.stdout.decode().split("\0")[:-1], strict=True)) == HOSTILE
+
+
 def test_refuses_what_the_file_cannot_hold_without_showing_it(remote: Remote) -> None:
+    for value in ("secret\0value", "secret\rvalue"):
+        assert "line break or NUL" in remote.refused("env", service="votes", variables={"KEY": value})
     sentence = remote.refused("env", service="votes", variables={"KEY": "secret\nvalue"})
     assert "KEY" in sentence
     assert "secret\n" not in sentence

@@ -27,7 +27,7 @@ function settings(): array
     static $known = null;
     if ($known === null) {
         $text = (string) @file_get_contents(dirname(root(), 2) . '/secrets.env');
-        preg_match_all("/^([A-Z][A-Z0-9_]*)='((?:[^']|'\\\\'')*)'$/m", $text, $lines, PREG_SET_ORDER);
+        preg_match_all("/^([A-Z][A-Z0-9_]*)='([^']*+(?:'\\\\''[^']*+)*+)'$/m", $text, $lines, PREG_SET_ORDER);
         $known = [];
         foreach ($lines as [, $name, $value]) {
             $known[$name] = str_replace("'\\''", "'", $value);
