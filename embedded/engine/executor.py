@@ -71,7 +71,7 @@ class Executor:
     def _chain(self, chain: list[Step], gate: threading.Event | None) -> None:
         if gate is not None:
             gate.wait()
-        for step in chain:
+        for position, step in enumerate(chain):
             if self.stop.is_set() or self._run.cancel.is_set():
                 return
             try:
@@ -79,9 +79,19 @@ class Executor:
             except Exception as error:  # a defect must not leave the program waiting for ever
                 self._run.events.error(f"{type(error).__name__}: {error}", step.urn)
                 self._fail(step, protected=False)
-                return
+                done = False
             if not done:
+                self._give_up(chain[position + 1 :])
                 return
+
+    def _give_up(self, rest: list[Step]) -> None:
+        """Answers what waits for the rest of a chain of which a step has failed: a deletion, say, before the creation of what replaces it."""
+        waiting = [step for step in rest if step.answer is not None]
+        with self._lock:
+            self.errored += waiting
+        for step in waiting:
+            if step.answer is not None and not self.stop.is_set():
+                step.answer.give(step.new, "fail")
 
     def _step(self, step: Step) -> bool:
         run = self._run

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -123,10 +124,10 @@ class _Things(dict[str, PropertyMap]):
         self._world = world
 
     def __setitem__(self, key: str, value: PropertyMap) -> None:
-        self._world.happen(lambda: dict.__setitem__(self, key, value))
+        self._world.happen("thing", lambda: dict.__setitem__(self, key, value))
 
     def pop(self, key: str, *default: Any) -> Any:
-        return self._world.happen(lambda: dict.pop(self, key, *default))
+        return self._world.happen("thing", lambda: dict.pop(self, key, *default))
 
 
 class Reality(World):
@@ -139,19 +140,20 @@ class Reality(World):
         self.things = _Things(self)
         self.journal: FileJournal | None = None
         self.killed: dict[str, PropertyMap] | None = None
-        self.begin(0, 0, power_cut=False)
+        self.begin()
 
-    def begin(self, kill_at: int, fail_at: int, *, power_cut: bool) -> None:
-        """A new run, which is killed after event ``kill_at`` and whose call ``fail_at`` fails (0: never)."""
+    def begin(self, kill_at: tuple[str, int] | None = None, fail_at: int = 0, *, power_cut: bool = False) -> None:
+        """A new run: killed after the event ``kill_at`` (``line``, ``thing`` or ``file``, and the how many-th); its call ``fail_at`` fails."""
         self.kill_at, self.fail_at, self.power_cut = kill_at, fail_at, power_cut
-        self.events = self.noted = 0
+        self.events: Counter[str] = Counter()
+        self.noted = 0
         self.killed = None
 
-    def happen(self, change: Callable[[], Any]) -> Any:
+    def happen(self, kind: str, change: Callable[[], Any]) -> Any:
         with self.lock:
             result = change()
-            self.events += 1
-            if self.events == self.kill_at:
+            self.events[kind] += 1
+            if (kind, self.events[kind]) == self.kill_at:
                 self._freeze()
             return result
 
@@ -246,10 +248,10 @@ def stand(folder: Path, crypter: Crypter) -> Iterator[Stand]:
             return FakeProvider(reality) if package == "test" else loaded(package, version, directory, log)
 
         def append(self: FileJournal, entry: dict[str, Any], *, durable: bool) -> None:
-            reality.happen(lambda: appended(self, entry, durable=durable))
+            reality.happen("line", lambda: appended(self, entry, durable=durable))
 
         def write(path: Path, content: bytes, *, mode: int | None = None) -> None:
-            reality.happen(lambda: replaced(path, content, mode=mode))
+            reality.happen("file", lambda: replaced(path, content, mode=mode))
 
         patch.setattr(providers, "load", load)
         patch.setattr(FileJournal, "_append", append)

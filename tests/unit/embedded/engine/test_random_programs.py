@@ -19,7 +19,7 @@ from embedded.state.encryption import Crypter
 from tests.unit.embedded.engine.random_programs import Program, Spec, Stand, ours, stand
 
 _EXAMPLES = int(os.environ.get("MO_ENGINE_EXAMPLES", "0"))
-"""How many random histories to try (0: forty, always the same); a thousand are a good thing after a change of the step logic."""
+"""How many random histories to try (0: sixty, always the same); a thousand are a good thing after a change of the step logic."""
 _NUMBERS = itertools.count()
 
 
@@ -110,6 +110,10 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     program: Program = ()
     for number in range(draw(st.integers(1, 7))):
         program = (*program, draw(specs(f"r{number}", program)))
+    things, lines, written = (
+        st.tuples(st.just(kind), st.integers(1, most)) for kind, most in (("thing", 4), ("line", 14), ("file", 20))
+    )
+    kills = st.one_of(st.none(), things, things, lines, written)
     runs = []
     for number in range(draw(st.integers(1, 5))):
         for serial in range(draw(st.integers(1, 4)) if number else 0):
@@ -118,7 +122,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
             {
                 "program": program,
                 "kind": draw(st.sampled_from(["update"] * 8 + ["refresh", "destroy"])) if number else "update",
-                "kill_at": draw(st.sampled_from([0, 0, 1] if number else [0, 0, 0, 1])) and draw(st.integers(1, 40)),
+                "kill_at": draw(kills),
                 "fail_at": draw(st.sampled_from([0, 0, 0, 1])) and draw(st.integers(1, 6)),
                 "power_cut": draw(st.booleans()),
                 "continue_on_error": draw(st.booleans()),
@@ -178,7 +182,7 @@ def check_settled(ledger: Ledger, run: dict[str, Any]) -> None:
         if spec.kind == "thing" and not spec.ignore and state.id in stand.reality.things:
             assert stand.reality.things[state.id]["x"] == spec.x
     before, calls = {state.urn: (state.id, state.modified) for state in states}, len(stand.reality.calls)
-    stand.reality.begin(0, 0, power_cut=False)
+    stand.reality.begin()
     again = stand.run(program)
     assert again is not None
     assert again.ok, stand.errors
@@ -192,7 +196,7 @@ def check_destroyed(ledger: Ledger) -> None:
     stand = ledger.stand
     stand.unprotect()
     ledger.before()
-    stand.reality.begin(0, 0, power_cut=False)
+    stand.reality.begin()
     gone = stand.run(None, "destroy")
     assert gone is not None
     assert gone.ok, stand.errors
@@ -206,7 +210,7 @@ def crypter() -> Crypter:
 
 
 @settings(
-    max_examples=_EXAMPLES or 40,
+    max_examples=_EXAMPLES or 60,
     derandomize=not _EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -131,6 +131,27 @@ def test_continue_on_error_goes_on_with_what_is_independent(stage: Stage) -> Non
     assert sorted(stage.names()) == ["good", "other"]
 
 
+def test_a_failed_deletion_before_a_replacement_fails_the_resource_and_what_needs_it(stage: Stage) -> None:
+    results: list[int] = []
+
+    def body(key: int) -> Body:
+        def program(client: Client) -> None:
+            a = client.thing("a", {"key": key})
+            after = client.thing("after", {}, depends_on=(a.urn,))
+            other = client.thing("other", {"x": key})
+            results[:] = [a.result, after.result, other.result]
+
+        return program
+
+    assert stage.run(body(1)).ok
+    stage.world.fails.add("delete a-1")
+    assert not stage.run(body(2), continue_on_error=True).ok
+    assert results == [1, 2, 0]
+    assert "a-1" in stage.world.things
+    assert stage.get("a").id == "a-1"
+    assert stage.get("other").outputs == {**(stage.get("other").outputs or {}), "x": 2}
+
+
 def test_a_bridged_failure_keeps_what_is_there_and_tries_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.run(chain({"x": 1}))
 
