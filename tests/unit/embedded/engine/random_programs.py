@@ -143,7 +143,7 @@ class Reality(World):
         self.begin()
 
     def begin(self, kill_at: tuple[str, int] | None = None, fail_at: int = 0, *, power_cut: bool = False) -> None:
-        """A new run: killed after the event ``kill_at`` (``line``, ``thing`` or ``file``, and the how many-th); its call ``fail_at`` fails."""
+        """A new run: killed after the event ``kill_at`` (``line``, ``thing`` or ``file``, and its number); its call ``fail_at`` fails."""
         self.kill_at, self.fail_at, self.power_cut = kill_at, fail_at, power_cut
         self.events: Counter[str] = Counter()
         self.noted = 0
