@@ -1,0 +1,254 @@
+"""A deployment that is killed at any line of its journal is seen, told truly, and goes on or goes back to a good end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from operations.deployment import journal as journals
+from tests.unit.deployment.stage import STACK, Stage, issues, stage
+
+__all__ = ["stage"]
+BOTH = ("api_stg", "admin_stg")
+SKIPPED = ("deploy", "--yes")
+
+
+def _lines(stage: Stage) -> list[tuple[str, str | None]]:
+    """Event and phase of each line of the newest journal."""
+    newest = max(journals.folder_of(stage.root, STACK).glob("*.jsonl"))
+    return [(line["event"], line.get("phase")) for line in map(json.loads, newest.read_text().splitlines())]
+
+
+@pytest.fixture
+def whole(stage: Stage) -> list[tuple[str, str | None]]:
+    """The lines of an undisturbed second deployment; the stack is back at the first one's end."""
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    state = stage.state()
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    lines = _lines(stage)
+    stage.save(state)
+    return lines
+
+
+def test_the_journal_names_every_phase(whole: list[tuple[str, str | None]]) -> None:
+    started = [phase for event, phase in whole if event == "start"]
+    assert started == [
+        *("window", "lock", "gates", "issue", "up", "smoke", "end-to-end", "status page", "report", "issue closed", "notify")
+    ]
+    assert [phase for event, phase in whole if event == "end"] == started
+    assert (whole[0], whole[-1]) == (("begin", None), ("done", None))
+
+
+def test_killed_after_any_line_status_tells_the_truth_and_resume_ends_well(
+    stage: Stage, whole: list[tuple[str, str | None]]
+) -> None:
+    former, meant = stage.live, stage.build("2", *BOTH)
+    before = stage.state()
+    ups = whole.index(("end", "up"))
+    for count in range(1, len(whole)):
+        stage.save(before)
+        assert stage.killed(count, *SKIPPED), whole[count - 1]
+        lines = _lines(stage)
+        assert lines == whole[:count]
+        changed = ("start", "up") in lines
+        code, text = stage.mo("status", "--json")
+        told = json.loads(text)["interrupted"]
+        assert (code, told["state"], told["changed"]) == (1, "interrupted", changed), whole[count - 1]
+        event, phase = lines[-1]
+        assert told["phase"] == (phase if event == "start" else "lock" if event == "lock" else None)
+        assert "interrupted" in stage.mo("history")[1]
+        updates = len(stage.messages)
+        code, text = stage.mo("deploy", "--resume", "--yes")
+        assert code == 0, (whole[count - 1], text)
+        assert stage.live == meant
+        again = len(stage.messages) - updates
+        assert again == (0 if count > ups else 1), "an update that had ended is not done again"
+        assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+        assert stage.mo("deploy", "--resume", "--yes")[0] == 1, "there is nothing left to go on with"
+        report = json.loads(stage.mo("report", "--json")[1])
+        assert report["succeeded"]
+        assert "was interrupted" in report["resumed"]
+    assert former != meant
+
+
+def test_killed_after_any_change_a_rollback_ends_well(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+    former, before = stage.live, stage.state()
+    stage.build("2", *BOTH)
+    for count in range(whole.index(("end", "up")) + 1, len(whole)):
+        stage.save(before)
+        assert stage.killed(count, *SKIPPED)
+        code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
+        assert code == 0, text
+        assert stage.live == former
+        assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+
+
+def test_a_rollback_that_was_killed_goes_on_where_it_was_going(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    back = ("rollback", "--yes", "--reason", "the login is broken")
+    before = stage.state()
+    assert stage.mo(*back)[0] == 0
+    lines = _lines(stage)
+    for count in range(lines.index(("start", "rollback")) + 1, len(lines)):
+        stage.save(before)
+        assert stage.killed(count, *back), lines[count - 1]
+        code, text = stage.mo("deploy", "--resume")
+        assert code == 0, text
+        assert stage.live == first
+        assert stage.messages[-1] == "rollback to update 1: the login is broken"
+        assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+
+
+def test_a_next_deployment_tells_of_the_interrupted_one(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    assert stage.killed(12, *SKIPPED)
+    text = stage.mo("deploy", answer="n\n")[1]
+    assert "was interrupted" in text
+    assert "`bin/mo deploy --resume` goes on with it instead" in text
+    told = json.loads(stage.mo("status", "--json")[1])["interrupted"]
+    assert told is not None, "a no settles nothing"
+
+
+def test_a_resume_does_not_take_back_what_another_has_deployed_meanwhile(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    state = stage.state()
+    state["live"]["admin_stg"] = "r" + "9" * 16
+    stage.save(state)
+    code, text = stage.mo("deploy", "--resume")
+    assert code == 1
+    assert "Another update has changed admin_stg" in text
+    assert stage.live["admin_stg"] == "r" + "9" * 16
+
+
+def test_a_failed_smoke_test_takes_everything_back_and_says_so(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.broken = {"admin_stg": stage.build("2", *BOTH)["admin_stg"]}
+    code, text = stage.mo(*SKIPPED)
+    assert code == 1
+    assert stage.live == first
+    assert "the smoke test of admin_stg failed: everything goes back" in text
+    assert stage.messages[-1] == "automatic rollback to update 1: the smoke test of admin_stg failed"
+    assert issues(stage.root)[-3:] == ["begin", "incident", "end"]
+    report = json.loads(stage.mo("report", "--json")[1])
+    assert (report["succeeded"], report["went_back"]) == (False, "the smoke test of admin_stg failed")
+    run = journals.runs(stage.root, STACK)[0]
+    assert (run.state, run.outcomes[-1].name) == ("failed", "notify")
+    assert "taken back, because the smoke test of admin_stg failed" in run.summary
+    # The way back is a position in the history: a rollback now goes before it, and there is nothing.
+    assert "no earlier update" in stage.mo("rollback", "--yes", "--reason", "one step further")[1]
+
+
+def test_a_release_that_the_host_put_back_by_itself_takes_the_others_back_too(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    stage.fails = {"admin_stg": "admin_stg: switching on web1: the smoke test failed: answers 500; ra stays live"}
+    assert stage.mo(*SKIPPED)[0] == 1
+    assert stage.live == first
+
+
+def test_a_service_that_fails_otherwise_leaves_the_others_finished(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    second = stage.build("2", *BOTH)
+    stage.fails = {"admin_stg": "admin_stg: no space on web1"}
+    code, text = stage.mo(*SKIPPED)
+    assert code == 1
+    assert "✗ admin_stg: no space on web1" in text
+    assert stage.live == {"api_stg": second["api_stg"], "admin_stg": first["admin_stg"]}
+
+
+def test_too_many_failed_flows_take_everything_back(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    stage.flows = "2 of 7 end-to-end flows failed, more than 10 %"
+    assert stage.mo(*SKIPPED)[0] == 1
+    assert stage.live == first
+    assert stage.messages[-1].startswith("automatic rollback to update 1: 2 of 7 end-to-end flows failed")
+
+
+def test_killed_in_its_own_way_back_a_resume_finishes_that(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    before = stage.state()
+    stage.broken = {"admin_stg": stage.build("2", *BOTH)["admin_stg"]}
+    assert stage.mo(*SKIPPED)[0] == 1
+    lines = _lines(stage)
+    for count in range(lines.index(("end", "smoke")) + 1, len(lines)):
+        stage.save(before)
+        assert stage.killed(count, *SKIPPED), lines[count - 1]
+        code, text = stage.mo("deploy", "--resume")
+        assert code == 1, text
+        assert stage.live == first, lines[count - 1]
+
+
+def test_there_is_nothing_to_take_a_first_deployment_back_to(stage: Stage) -> None:
+    made = stage.build("1", *BOTH)
+    stage.broken = {"admin_stg": made["admin_stg"]}
+    code, text = stage.mo(*SKIPPED)
+    assert code == 1
+    assert "there is no former release set" in text
+    assert "NOT everything is back" in text
+    assert stage.live == made
+
+
+def test_a_part_that_is_left_out_is_in_the_report(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED, "--skip", "end-to-end")[0] == 0
+    report = json.loads(stage.mo("report", "--json")[1])
+    assert {"name": "end-to-end", "ok": True, "summary": "left out by --skip"}.items() <= next(
+        p for p in report["phases"] if p["name"] == "end-to-end"
+    ).items()
+    assert stage.mo(*SKIPPED, "--skip", "smoke")[0] == 2
+
+
+def test_a_deploy_without_a_change_asks_nothing_and_leaves_nothing(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    runs, updates = len(journals.runs(stage.root, STACK)), len(stage.messages)
+    for arguments in (("deploy",), SKIPPED):
+        code, text = stage.mo(*arguments)
+        assert (code, text.splitlines()[-1].startswith("Nothing to change")) == (0, True)
+    assert (len(journals.runs(stage.root, STACK)), len(stage.messages)) == (runs, updates)
+    assert len(list((stage.root / "quality-reports").glob("*.md"))) == 1
+
+
+def test_what_dist_lacks_and_what_is_of_an_earlier_build_is_named(stage: Stage) -> None:
+    assert "dist/ holds no artefact to deploy" in stage.mo("deploy")[1]
+    stage.build("1", "api_stg")
+    failed = stage.root / "dist/.failed/api_stg"
+    failed.parent.mkdir()
+    failed.touch()
+    text = stage.mo("deploy", "--plan")[1]
+    assert "dist/ holds no artefact of admin_stg: left as it is, never deployed: admin_stg (bin/mo build admin_stg)." in text
+    assert "The last build of api_stg failed: dist/ holds the artefact of an earlier one" in text
+    told = json.loads(stage.mo("deploy", "--plan", "--json")[1])
+    assert (len(told["notes"]), list(told["releases"]), told["nothing"]) == (2, ["api_stg"], False)
+
+
+def test_a_rollback_to_a_build_finds_the_update_that_brought_it(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    (stage.root / "dist/manifest.json").write_text('{"build": "b20261121T090000-abcdef"}')
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    (stage.root / "dist/manifest.json").write_text('{"build": "b20261121T100000-abcdef"}')
+    assert stage.mo(*SKIPPED)[0] == 0
+    assert "(build b20261121T100000-abcdef; by " in stage.messages[-1]
+    code, text = stage.mo("rollback", "--yes", "--to", "b20261121T090000-abcdef", "--reason", "the login is broken")
+    assert code == 0, text
+    assert stage.live == first
+    assert (
+        "No update is known to have deployed"
+        in stage.mo("rollback", "--to", "b20200101T000000-abcdef", "--reason", "no such build")[1]
+    )
