@@ -85,7 +85,7 @@ class Executor:
                 return
 
     def _give_up(self, rest: list[Step]) -> None:
-        """Answers what waits for the rest of a chain of which a step has failed: a deletion, say, before the creation of what replaces it."""
+        """Answers what waits for the rest of a chain after a failed step: a deletion, say, before the creation of what replaces it."""
         waiting = [step for step in rest if step.answer is not None]
         with self._lock:
             self.errored += waiting
