@@ -15,6 +15,7 @@ from typing import Any, Final
 from embedded.cli import metadata
 from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
+from embedded.interpreters import python_of, server
 from embedded.model import EngineError, Options, PolicyPack, Project, Result
 from embedded.settings import StackSettings, full_key, has_secure
 from embedded.state.backend import ORGANIZATION, StackName
@@ -102,7 +103,10 @@ class Run:
 
     def __init__(self, context: Context, kind: str) -> None:
         self.context, self.kind = context, kind
-        _ = context.project  # before the stack: the CLI complains of it first
+        project = context.project  # before the stack: the CLI complains of it first
+        if (kind == "update" or self._runs_program()) and not context.arguments.text("client"):
+            with contextlib.suppress(EngineError):  # it is told of when the program is to run
+                server(*python_of(project.virtualenv, str(project.directory)))  # it imports the SDK while we get ready
         self.stack = context.stack()
         self.settings = context.settings(self.stack)
         self._given_config()
@@ -110,6 +114,9 @@ class Run:
         self.log: EventLog | None = open_log(context.arguments.text("event-log"))
         self.options = self._options()
         self.project = self._project()
+
+    def _runs_program(self) -> bool:
+        return self.context.arguments.on("run-program") or self.context.truthy("PULUMI_RUN_PROGRAM")
 
     def _given_config(self) -> None:
         """``-c key=value`` is written to the settings, as the CLI does."""
@@ -159,7 +166,7 @@ class Run:
             exclude_protected=arguments.on("exclude-protected"),
             replaces=(*arguments.many("replace"), *arguments.many("target-replace")),
             refresh=(arguments.text("refresh") or "").lower() in ("true", "1", "t"),
-            run_program=arguments.on("run-program") or self.context.truthy("PULUMI_RUN_PROGRAM"),
+            run_program=self._runs_program(),
             clear_pending_creates=arguments.on("clear-pending-creates"),
             continue_on_error=arguments.on("continue-on-error") or self.context.truthy("PULUMI_CONTINUE_ON_ERROR"),
             policy_packs=tuple(PolicyPack(path, config) for path, config in itertools.zip_longest(packs, configs)),

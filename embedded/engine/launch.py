@@ -1,7 +1,9 @@
-"""Runs a Pulumi program in a process of its own: started by ``program.py`` with the Python of the project, never imported.
+"""Runs programs and policy packs, each in a process of its own: started by ``interpreters.py`` with the Python of the project, never
+imported.
 
-It imports the SDK at once, waits on an inherited pipe for the configuration and the addresses of the engine, and then runs the program. It
-must stay free of imports from this package, for the project's Python need not have it.
+It imports the SDK once and then forks a child for each that the engine asks for, which costs no import. The engine is the other end of the
+control socket: a request is one line of JSON with the child's files beside it, an answer one line with the child's process id or its end.
+It must stay free of imports from this package, for the project's Python need not have it.
 """
 
 import sys
@@ -10,29 +12,121 @@ del sys.path[0]  # this file's folder, whose modules are not the program's
 
 import argparse  # noqa: E402
 import asyncio  # noqa: E402
+import contextlib  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
 import runpy  # noqa: E402
+import select  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from typing import Any  # noqa: E402
 
 _REPORTED = 32  # exit code: the user has been told what is wrong
+_FILES = 4  # of a child: its standard input, output and error, and a program's gate
 
 
-def end_with(engine: int) -> None:
-    """Ends this process when the engine that started it is gone: a killed engine leaves nobody to talk to, and nobody to end us."""
-    while os.getppid() == engine:
+def main() -> None:
+    """Serves until the engine is gone; in a child, runs what was asked for."""
+    with contextlib.suppress(ImportError):  # a child will say it
+        import pulumi
+        import pulumi.runtime  # noqa: F401
+    server = os.getpid()
+    request, gate = serve(socket.socket(fileno=int(sys.argv[1])))
+    threading.Thread(target=end_with, args=(server,), daemon=True).start()
+    sys.argv = [sys.argv[0], *request["arguments"]]
+    if request["kind"] == "pack":
+        run_pack()
+    else:
+        sys.exit(run_program(gate))
+
+
+def serve(control: socket.socket) -> "tuple[dict[str, Any], int]":
+    """Forks a child for each request and tells the engine of its end. Returns in a child: its request, and its gate if it has one."""
+    ended, end = os.pipe()
+    for side in (ended, end):
+        os.set_blocking(side, False)
+    signal.set_wakeup_fd(end)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([control.fileno(), ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            tell_of_ends(control)
+        if control.fileno() not in ready:
+            continue
+        message, files = receive(control)
+        child = os.fork()
+        if child == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for side in (ended, end):
+                os.close(side)
+            control.close()
+            return become(json.loads(message), files)
+        for file in files:
+            os.close(file)
+        control.sendall(b'{"started":%d}\n' % child)
+
+
+def receive(control: socket.socket) -> "tuple[bytes, list[int]]":
+    """One request and its files. Ends this process where the engine is gone."""
+    message = b""
+    files: list[int] = []
+    while not message.endswith(b"\n"):
+        part, found, _, _ = socket.recv_fds(control, 1 << 20, _FILES)
+        if not part:
+            os._exit(0)
+        message += part
+        files += found
+    return message, files
+
+
+def tell_of_ends(control: socket.socket) -> None:
+    """Tells the engine of each child that has ended."""
+    with contextlib.suppress(ChildProcessError, BrokenPipeError):
+        while True:
+            child, status = os.waitpid(-1, os.WNOHANG)
+            if child == 0:
+                return
+            control.sendall(b'{"ended":%d,"code":%d}\n' % (child, os.waitstatus_to_exitcode(status)))
+
+
+def become(request: "dict[str, Any]", files: "list[int]") -> "tuple[dict[str, Any], int]":
+    """Makes this child a process like one that the engine had started: session, files, folder, environment."""
+    os.setsid()
+    for number, file in enumerate(files[:3]):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(request["directory"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    return request, files[3] if files[3:] else -1
+
+
+def end_with(server: int) -> None:
+    """Ends this process when its parent is gone, which goes with the engine: nobody is left to talk to, and nobody to end us."""
+    while os.getppid() == server:
         time.sleep(0.5)
     os._exit(1)
 
 
-def main() -> int:
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+def run_pack() -> None:
+    """``python -m pulumi.policy``, unmodified, with the stack's configuration from standard input."""
+    # Set here and not by the engine: what a process is started with is in /proc, and the configuration has secrets.
+    os.environ["PULUMI_CONFIG"] = sys.stdin.read()
+    sys.path.insert(0, os.getcwd())  # as with -m
+    runpy.run_module("pulumi.policy", run_name="__main__", alter_sys=True)
+
+
+def run_program(opened: int) -> int:
+    """The program, once the engine has sent the configuration and its addresses through the gate. Its exit code."""
     parser = argparse.ArgumentParser()
-    for name in ("project", "stack", "organization", "root_directory", "parallel", "dry_run", "debug", "gate"):
+    for name in ("project", "stack", "organization", "root_directory", "parallel", "dry_run", "debug"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("program")
     args = parser.parse_args()
@@ -47,7 +141,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    with os.fdopen(int(args.gate), "r") as gate:
+    with os.fdopen(opened, "r") as gate:
         line = gate.readline()
     if not line:
         return 0  # the engine has given up
@@ -135,4 +229,4 @@ def _trace(program: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +20,10 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from embedded.engine import urns
 from embedded.engine.events import Events, masked
 from embedded.engine.policy_settings import LEVELS, Config, SettingsError, initial, read_settings, reconciled
-from embedded.engine.program import Output, python_of
+from embedded.engine.program import Output
 from embedded.engine.steps import Goal
-from embedded.model import Options, PolicyPack, Project, ResourceState
+from embedded.interpreters import python_of, server
+from embedded.model import EngineError, Options, PolicyPack, Project, ResourceState
 from embedded.wire import from_struct, number, to_struct
 
 if TYPE_CHECKING:
@@ -62,17 +62,16 @@ class Pack:
             "PULUMI_ORGANIZATION": project.organization,
             "PULUMI_DRY_RUN": "true" if preview else "false",
         }
-        self._process = subprocess.Popen(
-            [python, "-u", str(Path(__file__).with_name("launch_pack.py")), "127.0.0.1:0", str(described.get("main") or ".")],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+        configuration, given = os.pipe()
+        arguments = ["127.0.0.1:0", str(described.get("main") or ".")]
+        try:
+            self._process = server(python, environment).start("pack", arguments, str(directory), environment, configuration)
+        except EngineError as error:
+            os.close(given)
+            raise PolicyError(str(error)) from None
+        finally:
+            os.close(configuration)
+        with contextlib.suppress(BrokenPipeError), os.fdopen(given, "wb") as pipe:
             pipe.write(json.dumps(project.config).encode())
         self._channel: grpc.Channel | None = None
         self.name = self.version = ""
@@ -93,7 +92,6 @@ class Pack:
 
     def connect(self, project: Project, preview: bool, events: Events) -> list[str]:
         """Waits for the pack, learns its policies and hands it its settings. The complaints about the settings, if any."""
-        assert self._process.stdout is not None
         timer = threading.Timer(_PATIENCE, self._kill)
         timer.start()
         line = self._process.stdout.readline().strip()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ import grpc
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from embedded.engine.events import Events
+from embedded.interpreters import Child, python_of, server
 from embedded.model import EngineError, Options, Project
 
 _REPORTED = 32  # the exit code of a program that has said itself what is wrong
@@ -59,31 +58,10 @@ class NoProgram:
         pass
 
 
-def python_of(virtualenv: str | None, directory: str) -> tuple[str, dict[str, str]]:
-    """The Python to run with, and the environment that a ``virtualenv`` needs."""
-    environment = dict(os.environ)
-    if not virtualenv:
-        return sys.executable, environment
-    root = Path(directory, virtualenv)
-    python = root / "bin" / "python"
-    if not python.exists():
-        raise EngineError(
-            f'The \'virtualenv\' option in Pulumi.yaml is set to "{virtualenv}", but "{root}" doesn\'t exist; run the following commands '
-            f"to create the virtual environment and install dependencies into it:\n\n"
-            f"    1. {shlex.join([sys.executable, '-m', 'venv', str(root)])}\n"
-            f"    2. {shlex.join([str(python), '-m', 'pip', 'install', '-r', str(Path(directory, 'requirements.txt'))])}"
-        )
-    environment |= {"VIRTUAL_ENV": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{environment.get('PATH', '')}"}
-    environment.pop("PYTHONHOME", None)
-    return str(python), environment
-
-
 class Output:
     """Passes the lines of a process on as messages."""
 
-    def __init__(self, process: subprocess.Popen[bytes], say: Callable[[str, str], None]) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    def __init__(self, process: Child, say: Callable[[str, str], None]) -> None:
         self._threads = [
             threading.Thread(target=self._read, args=(stream, severity, say), daemon=True)
             for stream, severity in ((process.stdout, "info"), (process.stderr, "info#err"))
@@ -106,12 +84,11 @@ class PythonProgram:
 
     def __init__(self, options: Options, project: Project, parallel: int) -> None:
         python, environment = python_of(project.virtualenv, project.directory)
+        # By the pipe: what the program starts in turn would inherit a variable, and /proc shows it.
         for name in ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS"):
             environment.pop(name, None)
-        # By the pipe: what the program starts in turn would inherit a variable, and /proc shows it.
         self._configuration = {"config": dict(project.config), "secret_keys": sorted(project.secret_keys)}
         directory, entry = _entry_point(project)
-        gate, self._gate = os.pipe()
         settings = {
             "project": project.name,
             "stack": project.stack,
@@ -120,26 +97,18 @@ class PythonProgram:
             "parallel": str(parallel),
             "dry_run": "true" if options.kind.startswith("preview") else "false",
             "debug": "true" if options.debug else "false",
-            "gate": str(gate),
         }
-        launcher = str(Path(__file__).with_name("launch.py"))
-        flags = [item for name, value in settings.items() for item in (f"--{name}", value)]
+        arguments = [item for name, value in settings.items() for item in (f"--{name}", value)] + [entry]
+        gate, self._gate = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
         try:
-            self._process = subprocess.Popen(
-                [python, "-u", launcher, *flags, entry],
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[gate],
-                start_new_session=True,
-            )
-        except OSError as error:
+            self._process = server(python, environment).start("program", arguments, directory, environment, nothing, gate)
+        except EngineError:
             os.close(self._gate)
-            raise EngineError(f"problem executing program (could not run language executor): {error}") from None
+            raise
         finally:
             os.close(gate)
+            os.close(nothing)
         self._ended: threading.Thread | None = None
         self._interrupted = False
 

@@ -44,7 +44,7 @@ def _counted() -> Iterator[list[int]]:
         yield found
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         found[0] = next(counter)
 
 
