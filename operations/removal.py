@@ -54,8 +54,14 @@ class Removal:
             yield f"  the path {found['target']} on the host"
         yield from (f"  GitHub secret {name}" for name in self.secrets)
         if found.get("there"):
-            uploads = f", and {size(found['persistent'])} of the running site (shared/)" if found.get("persistent") else ""
-            yield f"kept on the host in {found['keep']}: a final dump, tested, with its checksum and the way to restore it{uploads}"
+            kept = (
+                ["a final dump, tested, with its checksum and the way to restore it"]
+                if data and found.get("database") is not False
+                else []
+            )
+            kept += [f"{size(found['persistent'])} of the running site (shared/)"] if found.get("persistent") else []
+            if kept:
+                yield f"kept on the host in {found['keep']}: {', and '.join(kept)}"
 
 
 def refuse_declared(service: str, although: bool) -> Service | None:
@@ -112,7 +118,7 @@ def secret_names(found: Mapping[str, Any], entry: Service | None) -> tuple[str, 
 
 def drop(root: Path, removal: Removal, entry: Service | None, keep: str | None, unverified: bool, loaded: Loaded) -> dict[str, Any]:
     """Removes all of it; gives ``kept``, ``dump``, ``verified``, ``removed``, ``by_hand``. Raises ``Problem``."""
-    request = {**_request(removal.service, entry, keep, "drop"), "unverified": unverified}
+    request = {**_request(removal.service, entry, keep, "drop"), "unverified": unverified, "folder": removal.found.get("keep")}
     done = remote.run(root, removal.stack, "remove", request, timeout=TIMEOUT)
     removed = [*done["removed"]]
     for name in removal.secrets:
@@ -122,7 +128,7 @@ def drop(root: Path, removal: Removal, entry: Service | None, keep: str | None, 
     return {
         "service": removal.service,
         "stack": removal.stack,
-        "kept": done["keep"] if removal.found.get("there") else None,
+        "kept": done["kept_in"],
         "dump": done["dump"],
         "verified": done["verified"],
         "removed": removed,

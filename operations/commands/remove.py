@@ -73,5 +73,7 @@ def remove(
     if done["dump"]:
         tested = "restored for a test" if done["verified"] is not None else "not tested"
         typer.echo(f"kept: {done['kept']}/{done['dump']['name']}.dump ({tested}; RESTORE.txt beside it says how to restore it)")
+    elif done["kept"]:
+        typer.echo(f"kept: {done['kept']}")
     for what in done["by_hand"]:
         typer.echo(f"by hand: {what}")

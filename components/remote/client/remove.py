@@ -49,7 +49,8 @@ class Found:
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``action`` (``look``, ``drop``), ``target`` (path or null: as the host knows it), ``keep`` (folder on the host or null),
-    ``database`` (``server``, ``name``, ``user``, or null: as the host knows it), ``unverified`` (bool: without a test of the dump).
+    ``database`` (``server``, ``name``, ``user``, or null: as the host knows it), ``unverified`` (bool: without a test of the dump),
+    ``folder`` (what an earlier ``look`` told as ``keep``, or null).
 
     Result: what was found (``Found``); ``drop`` adds ``dump`` (its manifest, or null where there was no database any more), ``verified``,
     ``removed`` and ``by_hand`` (sentences)."""
@@ -58,8 +59,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     connection = connections.load(str(request["stack"]))
     host = Host(connection)
     fields = {
-        "service": key, "target": relative(request["target"], "target") if request.get("target") else "", "keep": _folder(request),
-        "folder": "", "name": "", "scratch": "",
+        "service": key, "target": relative(request["target"], "target") if request.get("target") else "",
+        "keep": _folder(request, "keep"),
+        "folder": _folder(request, "folder"), "name": "", "scratch": "",
     }  # fmt: skip
     found = look(host, fields, request.get("database"))
     answer: dict[str, Any] = (
@@ -71,8 +73,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {**answer, **_Removal(host, fields, found, bool(request.get("unverified"))).run()}
 
 
-def _folder(request: dict[str, Any]) -> str:
-    keep = request.get("keep") or ""
+def _folder(request: dict[str, Any], key: str) -> str:
+    keep = request.get(key) or ""
     if not isinstance(keep, str) or any(c in keep for c in "\n\r\0") or ".." in keep.split("/"):
         raise Failure(f"The folder {keep!r} for the final dump must be a plain path on the host.")
     return keep.rstrip("/")
@@ -162,7 +164,10 @@ class _Removal:
         if found.process:
             self.by_hand.append("stop its process in the hoster's panel, if it still runs")
         self.by_hand += [values[0] for values in reply.all("note")]
-        return {"dump": dump, "verified": rows(tested), "removed": self.removed, "by_hand": self.by_hand}
+        return {
+            "dump": dump, "verified": rows(tested), "removed": self.removed, "by_hand": self.by_hand,
+            "kept_in": reply.first("kept-in") or None,
+        }  # fmt: skip
 
     def _dump(self) -> tuple[dict[str, Any] | None, Reply | None]:
         assert self.found.data is not None

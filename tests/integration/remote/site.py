@@ -16,6 +16,7 @@ class Site:
         self.services: dict[str, Path] = {}
         self.redirects: dict[str, str] = {}
         self.requests: list[str] = []
+        self.walks_up = False
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,6 +52,9 @@ class Site:
             return
         if path in self.redirects:
             self.send(request, 302, b"", {"Location": self.redirects[path]})
+            return
+        if ".." in path.split("/") and not self.walks_up:
+            self.send(request, 400, b"bad request", {})
             return
         try:
             file = self.directories[domain] / path.lstrip("/")

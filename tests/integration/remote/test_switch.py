@@ -204,6 +204,16 @@ def test_a_process_is_restarted_where_its_secrets_have_changed(service: Service)
     assert marker.read_text() == "x\nx\n"
 
 
+def test_a_server_that_serves_the_secrets_by_a_path_that_leads_up_stops_the_switch(service: Service) -> None:
+    service.remote.run("env", service="votes", variables={"KEY": "kanarie"})
+    release = service.stage({"index.html": "one"})
+    service.site.walks_up = True
+    sentence = service.remote.refused("switch", **service.request(release))
+    assert "/../../secrets.env is served to everybody" in sentence
+    assert "kanarie" not in sentence
+    assert service.live is None
+
+
 def test_a_persistent_path_below_a_link_of_the_release_removes_nothing_that_is_shared(service: Service) -> None:
     one = service.deploy({"index.html": "one", "files/a/seed": "s"}, persistent=["files"])["live"]
     (service.path / "files" / "a" / "upload").write_text("mine")
