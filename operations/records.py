@@ -13,6 +13,7 @@ from typing import Any
 from operations.problem import Problem
 
 _BUILD = re.compile(r"b\d{8}T\d{6}-[0-9a-f]{6}")
+_BY = re.compile(r"[(;] ?by ([^);]+)\)")
 _WAIVED = re.compile(r" \[waived: (.+)\]")
 
 
@@ -31,6 +32,12 @@ class Record:
     releases: Mapping[str, str] | None
     rollback: Mapping[str, Any] | None
     changes: Mapping[str, int]
+
+    @property
+    def by(self) -> str:
+        """Who made it: as `bin/mo` wrote it down, else the author of the commit that was checked out."""
+        found = _BY.search(self.message)
+        return str((self.rollback or {}).get("author") or (found[1] if found else self.author))
 
     @property
     def waived(self) -> tuple[str, ...]:

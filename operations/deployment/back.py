@@ -18,7 +18,7 @@ from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
 from operations.deployment.restoring import Restore
 from operations.deployment.session import Session
-from operations.deployment.update import Applied, Update, progress_of
+from operations.deployment.update import Applied, Update, counted, progress_of
 from operations.records import Record
 
 PHASE = "rollback"
@@ -184,7 +184,7 @@ def note(update: int, reason: str) -> dict[str, Any]:
     return {
         "update": update,
         "reason": reason[:500],
-        "author": owners.here().user,
+        "author": owners.here().name,
         "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
 
@@ -193,7 +193,7 @@ def told(applied: Applied, moves: Moves) -> Outcome:
     """The outcome of an update that went back; it never asks for a further one."""
     outcome = applied.outcome(PHASE)
     ahead = stays_ahead(applied.progress.services.values())
-    said = f"{len(moves)} services went back ({', '.join(moves)})" if outcome.ok else outcome.summary
+    said = f"{counted(len(moves), 'service')} went back ({', '.join(moves)})" if outcome.ok else outcome.summary
     if ahead:
         said += f"; the databases of {', '.join(ahead)} stay ahead"
     details = {**outcome.details, "moves": {key: list(pair) for key, pair in moves.items()}, "ahead": ahead}

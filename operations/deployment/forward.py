@@ -135,10 +135,11 @@ class _Deployment:
         self.moves = release_set.changes(self.before, self.releases)
 
     def _note(self) -> None:
-        """Puts the build and the waived gates into the message: the history, wherever it is kept, keeps the message."""
+        """Puts build, operator and waived gates into the message: the history, wherever it is kept, keeps the message."""
         if self.session.resumes is None or not self.session.resumes.releases:
             build = release_set.build_of(self.here.root)
-            message = self.message + (f" (build {build})" if build else "")
+            marks = [*([f"build {build}"] if build else []), f"by {self.session.who.name}"]
+            message = f"{self.message} ({'; '.join(marks)})"
             self.message = verdicts.noted(message, verdicts.now(self.here.root, self.here.settings.gates))
         self.session.planned(self.before, self.releases, self.message)
 

@@ -27,7 +27,12 @@ class Owner:
     run: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.machine}" + (f" ({self.run})" if self.run else f" (pid {self.pid})")
+        return self.name + (f" ({self.run})" if self.run else f" (pid {self.pid})")
+
+    @property
+    def name(self) -> str:
+        """``user@machine``."""
+        return f"{self.user}@{self.machine}"
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""

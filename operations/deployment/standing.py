@@ -145,6 +145,6 @@ def authors(history: Sequence[Record]) -> dict[tuple[str, str], str]:
     for record in reversed(history):
         for key, release in (record.releases or {}).items():
             if before.get(key) != release:
-                found[key, release] = str((record.rollback or {}).get("author") or record.author)
+                found[key, release] = record.by
         before = record.releases or before
     return found

@@ -48,6 +48,9 @@ class Update:
             outcome = self.here.engine.up(config, message, screen)
         if not outcome.ok and not any(entry.failed for entry in progress.services.values()) and not progress.errors:
             progress.errors.append(outcome.error or "The update failed.")
+        if any(entry.errors for entry in progress.services.values()):
+            # The program's own words for a service's failed step, with the SDK's traceback: the service has said it better.
+            progress.errors = [text for text in progress.errors if "ResourceRegistrationFailed" not in text]
         return Applied(outcome.ok, progress, self.here.live())
 
     def _refuse_outdated(self) -> None:
@@ -83,12 +86,17 @@ class Applied:
         entries = self.progress.services.values()
         failed = [entry.service for entry in entries if entry.failed]
         untested = [e.service for e in entries if e.steps.get("health") == "failed" or any(SMOKE_FAILED in x for x in e.errors)]
-        said = f"{len(self.changed)} services changed" if self.changed else "no service changed"
+        said = f"{counted(len(self.changed), 'service')} changed" if self.changed else "no service changed"
         problems = [*(f"{e.service}: {x.removeprefix(e.service + ': ')}" for e in entries for x in e.errors), *self.progress.errors]
         if not self.ok:
-            said = f"{len(failed)} of {len(self.changed)} services failed" if failed else "the update failed"
+            said = f"{len(failed)} of {counted(len(self.changed), 'service')} failed" if failed else "the update failed"
         why = f"the smoke test of {', '.join(untested)} failed" if untested else None
         return Outcome(name, self.ok, "; ".join([said, *(p.splitlines()[0] for p in problems if p)]), _plain(self.progress), why)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 service``, ``2 services``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _plain(progress: Progress) -> dict[str, Any]:
