@@ -35,7 +35,7 @@ from tests.conformance.chance import CHANCE
 ROOT = Path(__file__).resolve().parents[2]
 REFUSAL = "is not supported by the embedded engine"
 OPERATIONS = frozenset({"up", "preview", "destroy", "refresh", "import"})
-_TIME_LIMIT = 180  # seconds for one command
+_TIME_LIMIT = 500  # seconds for one command
 
 
 @dataclass

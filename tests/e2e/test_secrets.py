@@ -34,7 +34,7 @@ OWN_FILES = (
     "clone/.mo/sandbox/connection.json",
     "clone/.mo/sandbox/ssh-key",
     "clone/.mo/signing.pem",
-    "host/home/www/htdocs/w01234567/.deploy/[^/]+/secrets.env",
+    "host/home/www/htdocs/w01234567/.deploy/[^/]+/secrets.(env|former)",
 )
 """Where secrets belong, each file of mode 600: the checkout's connection and keys, each service's ``secrets.env``."""
 OTHERS_FILES = ("host/settings.yaml", "host/secrets.json", "host/ssh/id_(ed25519|new)", r"host/data/[^/]+/init\.sql")
@@ -151,9 +151,18 @@ def _first_deploy(made: Deployed) -> None:
 
 def _commands(made: Deployed) -> None:
     site = made.site
-    made.run("bin/mo", "deploy", "--yes")
+    # A real one: with the issue on GitHub, the report, the status page and the call to n8n. No mail can be sent with the canary that the
+    # SMTP password is (its "ä" is none of SMTP's), so that the flows could not pass.
+    site.edit("website/index.html", "<!-- secrets -->\n")
+    site.run("bin/mo", "build", "--stack", "sandbox", "main")
+    made.run("bin/mo", "deploy", "--yes", "--skip", "end-to-end", "--skip", "visual", "--skip", "lighthouse")
+    assert [issue["title"] for issue in site.sandbox.github.state()["issues"].values()], "its issue is searched too"
     made.run("bin/pulumi", "up", "--yes", "--json", "--stack", "sandbox", *made.renewed("votes-db-password", "secret-jwt-secret"))
     made.run("bin/pulumi", "preview", "--diff", "--stack", "sandbox", *made.renewed("idp-db-password"))
+    made.collect()
+    with made.processes:
+        for name in ("votes", "api", "JWT_SECRET"):
+            made.run("bin/mo", "rotate", name, "--yes")
     made.collect()
     for command in ("status", "doctor", "report", "history", "drift"):
         made.run("bin/mo", command, expect=None)
