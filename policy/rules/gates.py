@@ -65,7 +65,7 @@ def passes_by(resource: Resource) -> bool:
 def waived(resource: Resource, gate: dict[str, Any], threshold: Threshold, days: float) -> bool:
     """Whether a waiver for this very commit lets the gate's figure through."""
     waiver = gate.get("waiver")
-    if not threshold.waivable or not isinstance(waiver, dict):
+    if not threshold.waivable or not isinstance(waiver, dict) or holds_unknown(waiver):
         return False
     expires = moment(waiver.get("expires"))
     return (

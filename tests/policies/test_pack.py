@@ -5,6 +5,7 @@ The pack runs in a process of its own, as an engine runs it. Taking a rule out o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,8 @@ RIGHT: list[Made] = [
     p.postgresql_provider(),
     p.postgresql_provider(host="::1", sslmode="disable"),
     p.mysql_database(),
+    Made("postgresql:index/database:Database", "api-database", {"name": "mo_api"}, parent=p.PARENT),
+    Made("mysql:index/user:User", "votes-user", {"user": "svc_votes"}, parent=p.PARENT),
     p.role(),
     p.postgresql_grant(),
     p.mysql_grant(),
@@ -69,6 +72,13 @@ BAD: dict[str, list[Made]] = {
         p.gate(rollback=p.rollback(author="")),
         p.gate(rollback=p.rollback(update=0)),
         p.gate(rollback={}),
+        p.gate(rollback=UNKNOWN),
+        p.gate(rollback=p.rollback(reason=UNKNOWN)),
+        p.gate(commit=UNKNOWN),
+        p.gate(required=UNKNOWN),
+        p.gate(required=[*p.FIGURES, UNKNOWN]),
+        p.gate(gates=UNKNOWN),
+        p.gate(gates=[UNKNOWN]),
     ],
     "gates-provenance": [
         p.gate_with("trivy", problem="missing", detail="there is no report"),
@@ -88,6 +98,16 @@ BAD: dict[str, list[Made]] = {
         p.gate_with("trivy", time="yesterday"),
         p.gate_with("trivy", time=p.ago(25)),
         p.gate_with("trivy", time=p.ago(-1)),
+        p.gate_with("trivy", problem=UNKNOWN),
+        p.gate_with("trivy", digest=UNKNOWN),
+        p.gate_with("trivy", tool=UNKNOWN),
+        p.gate_with("trivy", toolVersion=UNKNOWN),
+        p.gate_with("trivy", commit=UNKNOWN),
+        p.gate_with("trivy", uncommitted=UNKNOWN),
+        p.gate_with("trivy", count=UNKNOWN),
+        p.gate_with("trivy", time=UNKNOWN),
+        p.gate_with("trivy", path=UNKNOWN),
+        p.gate(maxAgeHours=UNKNOWN),
     ],
     "host-key-pinned": [
         p.host(hostKeys=[]),
@@ -246,6 +266,20 @@ def test_every_rule_of_the_pack_is_tested_and_none_is_missing(pack: Analyzer) ->
     assert names == set(BAD) | OTHERWISE_TESTED
 
 
+def test_every_rule_that_reads_a_value_has_a_program_in_which_it_is_unknown() -> None:
+    for rule, several in BAD.items():
+        assert any(UNKNOWN in json.dumps(made.props) for made in [*several, *UNKNOWN_BUT_FINE.get(rule, [])]), rule
+
+
+def test_a_right_program_has_what_each_rule_looks_at(pack: Analyzer) -> None:
+    """Else it would pass a rule that refuses everything."""
+    pack.configure()
+    for rule, several in BAD.items():
+        refused = {made.type for made in several if of_rule(pack.register(made), rule)}
+        assert refused
+        assert refused - {"command:remote:Command"} <= {made.type for made in RIGHT}, rule
+
+
 def test_a_right_program_passes_every_rule(fresh: Analyzer) -> None:
     assert fresh.register(*RIGHT) == []
     assert fresh.finish(*RIGHT) == []
@@ -350,6 +384,10 @@ def test_a_waiver_lets_a_figure_through_for_its_commit_and_is_shown(pack: Analyz
         {"author": ""},
         {"gate": "trivy"},
         {"expires": UNKNOWN},
+        {"commit": UNKNOWN},
+        {"reason": UNKNOWN},
+        {"author": UNKNOWN},
+        {"gate": UNKNOWN},
     ],
 )
 def test_a_waiver_that_does_not_hold_lets_nothing_through(pack: Analyzer, changes: dict[str, Any]) -> None:
@@ -379,6 +417,15 @@ def test_a_rollback_passes_the_gates_and_is_written_down(pack: Analyzer) -> None
     found = pack.register(passing)
     assert [(violation.rule, violation.level) for violation in found] == [("gates-rollback", "advisory")]
     assert "smoke tests failed" in found[0].message
+
+
+@pytest.mark.parametrize("note", [UNKNOWN, p.rollback(time=UNKNOWN), p.rollback(update=UNKNOWN)])
+def test_a_rollback_note_that_is_not_known_passes_nothing(pack: Analyzer, note: Any) -> None:
+    pack.configure()
+    red = p.gate_with("trivy", figure=9)
+    found = pack.register(Made(red.type, red.name, {**red.props, "rollback": note}, stack=red.stack))
+    assert of_rule(found, "gates-security")
+    assert not of_rule(found, "gates-rollback")
 
 
 def test_a_stale_rollback_note_passes_nothing(pack: Analyzer) -> None:
