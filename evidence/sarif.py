@@ -13,6 +13,7 @@ from evidence.report import moment
 
 _SEVERE = 7.0
 """CVSS from which on a finding is HIGH."""
+_SUCCESSFUL = "runs.item.invocations.item.executionSuccessful"
 
 
 @dataclass
@@ -29,6 +30,7 @@ class _Run:
     findings: list[str] = field(default_factory=list)
     artifacts: int = 0
     has_results: bool = False
+    failed: bool = False
 
 
 def read(name: str, stream: BinaryIO, tool: str) -> Reading:
@@ -52,6 +54,8 @@ def read(name: str, stream: BinaryIO, tool: str) -> Reading:
             raise ReportError("wrong-tool", f"was written by {run.tool or 'no named tool'}, not by {tool}")
         if not run.has_results:
             raise ReportError("unreadable", "has a run without a list of results: the tool did not get to its end")
+        if run.failed:
+            raise ReportError("unreadable", "says of its own run that it was not successful (executionSuccessful)")
     return _summed(tool, runs)
 
 
@@ -78,7 +82,7 @@ def _facts(event: jsonstream.Event, source: Any) -> Any:
         yield "result", jsonstream.whole_object(source)
     elif path == "runs.item.artifacts.item" and kind == "start_map":
         yield "artifact", None
-    elif path == "version" or (path.startswith("runs.item.") and kind == "string"):
+    elif path in ("version", _SUCCESSFUL) or (path.startswith("runs.item.") and kind == "string"):
         yield path, value
 
 
@@ -99,6 +103,8 @@ def _take(run: _Run, path: str, value: Any) -> None:
         run.commit = value[:64]
     elif path == "runs.item.invocations.item.endTimeUtc":
         run.time = moment(value)
+    elif path == _SUCCESSFUL:
+        run.failed = run.failed or value is not True
 
 
 def _rule(run: _Run, rule: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def load(path: Path) -> list[Waiver]:
         raise WaiverError(f"{path.name} is larger than {_MAX_BYTES >> 10} KiB")
     try:
         content: Any = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
         raise WaiverError(f"{path.name} is no YAML{place}") from None

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from catalog.settings import GateSettings
 from evidence.collect import UnknownGateError, collect
@@ -118,23 +120,58 @@ def test_a_waivers_file_is_read(tmp_path: Path) -> None:
         ("a: &a [*a]\nwaivers: *a", "one key"),
         ("x" * 300_000, "larger"),
         ("waivers: !!python/object/apply:os.system [id]", "no YAML"),
+        ("waivers: !!int ''", "no YAML"),
+        ("waivers: !!bool often", "no YAML"),
+        ("waivers: !!timestamp soon", "no YAML"),
+        ("waivers: {[]: 1}", "no YAML"),
+        ("[" * 5_000, "no YAML"),
+        (ENTRY.replace("2026-11-25T12:00:00Z", "2026-11-99"), "no YAML"),
+        (b"waivers: \xff\xfe\x00", "no YAML"),
+        (ENTRY.encode("utf-16")[:-3], "no YAML"),
+        (ENTRY[: len(ENTRY) * 2 // 3], "author"),
     ],
 )
-def test_a_broken_waivers_file_is_refused_in_one_sentence(tmp_path: Path, text: str, word: str) -> None:
+def test_a_broken_waivers_file_is_refused_in_one_sentence(tmp_path: Path, text: str | bytes, word: str) -> None:
     path = tmp_path / "waivers.yaml"
-    path.write_text(text)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(WaiverError) as caught:
         load(path)
     assert word in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_waivers_file_crashes_its_reader_and_none_waives_without_reason_and_author(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(ENTRY.encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content)))
+        content[place : place + data.draw(st.integers(0, 30))] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"!!int ", b"!!set ", b"&a ", b"*a", b"<<: ", b"[", b"{", b"- ", b"? ", b"|"])
+        )
+    path = tmp_path / "waivers.yaml"
+    path.write_bytes(content)
+    try:
+        found = load(path)
+    except WaiverError:
+        return  # whatever else is raised fails the test
+    for waiver in found:
+        assert GATES[waiver.gate].waivable
+        assert (len(waiver.commit), len(waiver.reason) >= 15, len(waiver.author) >= 3) == (40, True, True)
+
+
+def test_a_waivers_file_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "waivers.yaml").mkdir()
+    with pytest.raises(WaiverError, match="cannot be read"):
+        load(tmp_path / "waivers.yaml")
+
+
 def test_the_gates_inputs_do_not_change_with_the_clock(tmp_path: Path) -> None:
     put(tmp_path / "r", the_report("eslint", "fail"))
     put(tmp_path / "r", the_report("pytest", "pass"))
-    settings = GateSettings(required=("eslint", "unit-tests"))
+    wanted = GateSettings(required=("eslint", "unit-tests"))
     made = [
-        inputs(evidence_of(tmp_path / "r", *settings.required, now=now), settings, COMMIT, [a_waiver()], now=now)
+        inputs(evidence_of(tmp_path / "r", *wanted.required, now=now), wanted, COMMIT, [a_waiver()], now=now)
         for now in (NOW, NOW + timedelta(hours=3))
     ]
     assert made[0] == made[1]

@@ -133,6 +133,10 @@ def test_single_runs_that_a_manifest_sums_up_do_not_count_again(tmp_path: Path) 
 
 
 _NO_LINES = b'{"statistics": {"total": {"lines": 0, "duplicatedLines": 0, "percentage": 0, "clones": 0, "sources": 0}}}'
+_FAILED = (
+    b'{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}, "results": [], '
+    b'"invocations": [{"executionSuccessful": true}, {"executionSuccessful": false}]}]}'
+)
 NOTHING: list[tuple[str, str, bytes, ProblemKind | None]] = [
     ("trivy", "trivy.json", b'{"SchemaVersion": 2, "ArtifactName": ".", "ArtifactType": "filesystem"}', "nothing-checked"),
     ("trivy", "trivy.json", b"{}", "wrong-tool"),
@@ -140,6 +144,7 @@ NOTHING: list[tuple[str, str, bytes, ProblemKind | None]] = [
     ("trivy", "trivy.sarif", b'{"version": "2.1.0", "runs": []}', "nothing-checked"),
     ("trivy", "trivy.sarif", b'{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Trivy"}}}]}', "unreadable"),
     ("trivy", "trivy.sarif", b'{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Semgrep"}}, "results": []}]}', "wrong-tool"),
+    ("trivy", "trivy.sarif", _FAILED, "unreadable"),
     ("gitleaks", "gitleaks.json", b"{}", "wrong-tool"),
     ("gitleaks", "gitleaks.json", b"[1]", "wrong-tool"),
     ("dependabot", "dependabot.json", b'{"message": "Dependabot alerts are disabled", "status": "403"}', "wrong-tool"),
