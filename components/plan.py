@@ -27,11 +27,12 @@ class FileChange:
 @dataclass(frozen=True)
 class Snapshot:
     """The snapshot before the switch, in bytes. ``database``: what the database holds; ``expected``: what the snapshot will take, from the
-    newest one's ratio (``None`` without one); ``room``: what must be free for it."""
+    newest one's ratio (``None`` without one); ``room``: what must be free for it; ``free``: what is, where the host tells."""
 
     database: int
     expected: int | None
     room: int
+    free: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         restart=" ".join(entry.steps.restart.command) if entry.steps.restart else None,
         accounts=_accounts(entry, known),
         lacks=_lacks(entry, facts, known),
-        snapshot=snapshot(entry, known),
+        snapshot=snapshot(entry, known, free(facts)),
         half_applied=_half_applied(entry, known, manifest),
     )
 
@@ -89,15 +90,20 @@ SNAPSHOT_RESERVE = 4 << 20
 """Bytes that must stay free besides a snapshot's own (as the host program asks, dump: snapshot_need)."""
 
 
-def snapshot(entry: Service, known: ServiceFacts) -> Snapshot | None:
+def free(facts: Facts) -> int | None:
+    """Bytes free on the host: of the disk or of the account's quota, whichever is less; ``None`` where it tells neither."""
+    return min((n for n in (facts.free_bytes, facts.quota_bytes) if n is not None), default=None)
+
+
+def snapshot(entry: Service, known: ServiceFacts, room: int | None = None) -> Snapshot | None:
     """The snapshot that the switch will make first; ``None`` where the database is empty or not known."""
     if entry.database is None or not known.database or not known.database_bytes:
         return None
     held = known.database_bytes
     if known.snapshot_bytes and known.snapshot_of:
         expected = held * known.snapshot_bytes // known.snapshot_of
-        return Snapshot(held, expected, expected * 3 // 2 + SNAPSHOT_RESERVE)
-    return Snapshot(held, None, held + SNAPSHOT_RESERVE)
+        return Snapshot(held, expected, expected * 3 // 2 + SNAPSHOT_RESERVE, room)
+    return Snapshot(held, None, held + SNAPSHOT_RESERVE, room)
 
 
 def _half_applied(entry: Service, known: ServiceFacts, manifest: Manifest) -> str | None:
@@ -118,15 +124,15 @@ def _half_applied(entry: Service, known: ServiceFacts, manifest: Manifest) -> st
 
 def room(plans: Iterable[ServicePlan], facts: Facts) -> str | None:
     """What is wrong with the space on the host for all of these, or ``None``: uploads of releases that are not there yet and snapshots."""
-    free = min((n for n in (facts.free_bytes, facts.quota_bytes) if n is not None), default=None)
+    left = free(facts)
     uploads = snapshots = 0
     for plan in plans:
         uploads += 0 if plan.new in facts.of(plan.service).releases else plan.upload_bytes
         snapshots += plan.snapshot.room if plan.snapshot else 0
-    if free is None or free > uploads + snapshots:
+    if left is None or left > uploads + snapshots:
         return None
     return (
-        f"Only {size(free)} are free on the host; expected {size(uploads + snapshots)}: {size(uploads)} of releases and "
+        f"Only {size(left)} are free on the host; expected {size(uploads + snapshots)}: {size(uploads)} of releases and "
         f"{size(snapshots)} for snapshots of the databases. Nothing was changed. Make room (bin/mo snapshots list SERVICE, mo:snapshots, "
         "mo:keepReleases), or deploy fewer services at a time (--only)."
     )
@@ -200,7 +206,8 @@ def lines(plan: ServicePlan) -> Iterator[str]:
         told = (
             f"about {size(plan.snapshot.expected)}" if plan.snapshot.expected is not None else "size unknown before the first one"
         )
-        yield f"  snapshot: {told}, of a database of {size(plan.snapshot.database)}; {size(plan.snapshot.room)} must be free"
+        left = "" if plan.snapshot.free is None else f", {size(plan.snapshot.free)} are"
+        yield f"  snapshot: {told}, of a database of {size(plan.snapshot.database)}; {size(plan.snapshot.room)} must be free{left}"
     if plan.restart:
         yield f"  restart: {plan.restart}"
     if plan.accounts:

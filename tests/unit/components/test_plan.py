@@ -135,6 +135,25 @@ def test_the_snapshots_size_is_told_from_the_newest_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "left"),
+    [
+        ({"free_bytes": 3_000_000_000}, ", 3.0 GB are"),
+        ({"free_bytes": 3_000_000_000, "quota_bytes": 900_000_000}, ", 900.0 MB are"),
+        ({"quota_bytes": 0}, ", 0 B are"),
+        ({}, ""),
+    ],
+)
+def test_beside_the_snapshot_s_size_stands_what_is_free(host: dict[str, int], left: str) -> None:
+    known = {"live": "r" + "0" * 16, "database": True, "applied": [], "database_bytes": 200_000_000}
+    found = plan.of(
+        "votes", SERVICES["votes"], Choice(artefact("votes")), Facts.model_validate({"services": {"votes": known}, **host})
+    )
+    assert found is not None
+    (line,) = [text for text in plan.lines(found) if "snapshot" in text]
+    assert line.endswith(f"204.2 MB must be free{left}")
+
+
+@pytest.mark.parametrize(
     ("half", "told"),
     [
         ({"name": "0002_x", "sha256": "1" * 64, "resumes": True}, "goes on at the statement where it stopped"),
