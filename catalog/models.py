@@ -6,9 +6,10 @@ file, line, service and key.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 ServiceKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 RelativePath = Annotated[str, StringConstraints(pattern=r"^(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._][A-Za-z0-9._/ -]*$", max_length=200)]
@@ -58,6 +59,25 @@ class Build(Strict):
     """Seconds for each step."""
 
 
+class VersionIn(Strict):
+    """Where an artefact says the version that its schema has after its migrations."""
+
+    file: RelativePath
+    pattern: str = Field(min_length=1, max_length=200)
+    """Regular expression whose one group is the version, as ``schema_query`` gives it afterwards."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_one_group(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        if groups != 1:
+            raise ValueError(f"has {groups} groups; one is the version")
+        return value
+
+
 class Migration(Strict):
     """How the database follows a release. ``online``: compatible with the running release, never restored automatically."""
 
@@ -67,6 +87,8 @@ class Migration(Strict):
     """Where the release holds its migrations (``sql``, ``alembic``, ``prisma``)."""
     commands: tuple[tuple[str, ...], ...] = ()
     """For ``drush`` and ``command``: argument lists, run in the release's directory in order."""
+    version: VersionIn | None = None
+    """For ``command``: without it a release cannot be told from one whose schema the database has outgrown."""
     timeout: int = Field(default=600, ge=1, le=7200)
     """Seconds for the whole of it."""
 

@@ -151,6 +151,10 @@ def _steps(here: Path_, service: Service) -> Iterator[tuple[Path_, str]]:
             yield (*at, "commands"), f"is missing; a migration of kind {migrate.kind} needs the commands to run"
     elif migrate.directory is None:
         yield (*at, "directory"), f"is missing; a migration of kind {migrate.kind} needs the directory that holds its steps"
+    if migrate.version is not None and migrate.kind != "command":
+        yield (*at, "version"), f"is for kind command; of kind {migrate.kind} the build knows the versions"
+    elif migrate.version is not None and service.schema_query is None:
+        yield (*at, "version"), "needs a schema_query, which it is compared with"
 
 
 def _cycles(catalog: Catalog) -> Iterator[tuple[Path_, str]]:

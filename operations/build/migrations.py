@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from catalog.models import Migration
+from catalog.models import Migration, VersionIn
 from operations.build.errors import BuildError
 
 _CIVICRM_VERSION = "vendor/civicrm/civicrm-core/xml/version.xml"
+_MAX_VERSION_FILE = 1 << 20
+_VERSION_WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,99}")
 _VERSION = re.compile(r"<version_no>\s*([0-9][0-9A-Za-z.]*)\s*</version_no>")
 
 
@@ -18,10 +20,13 @@ def contained(tree: Path, service: str, migration: Migration | None) -> tuple[st
     """The versions of the migrations in ``tree``. Raises ``BuildError`` where the catalogue declares some and the tree holds none.
 
     ``sql``: names of ``<version>.sql`` (``<version>.down.sql`` is the way back and no migration); ``prisma``: folders with a
-    ``migration.sql``; ``alembic``: revision identifiers from base to head; ``drush``: CiviCRM's version; ``command``: not known.
+    ``migration.sql``; ``alembic``: revision identifiers from base to head; ``drush``: CiviCRM's version; ``command``: the version that the
+    file of its ``version`` says, else not known.
     """
-    if migration is None or migration.kind == "command":
+    if migration is None:
         return ()
+    if migration.kind == "command":
+        return _told(tree, service, migration.version) if migration.version else ()
     reader: Callable[[Path], tuple[str, ...]] = {"sql": _sql, "prisma": _prisma, "alembic": _alembic, "drush": _drush}[
         migration.kind
     ]
@@ -50,6 +55,21 @@ def _drush(tree: Path) -> tuple[str, ...]:
     place = tree / _CIVICRM_VERSION
     found = _VERSION.search(place.read_text("utf-8", "replace")) if place.is_file() else None
     return (found.group(1),) if found else ()
+
+
+def _told(tree: Path, service: str, version: VersionIn) -> tuple[str, ...]:
+    place = tree / version.file
+    try:
+        with place.open("rb") as file:
+            text = file.read(_MAX_VERSION_FILE).decode("utf-8", "replace")
+    except OSError as error:
+        raise BuildError(f"{service}: its version should stand in {version.file}, which cannot be read: {error.strerror}") from None
+    found = re.search(version.pattern, text)
+    if found is None or not _VERSION_WORD.fullmatch(found[1] or ""):
+        raise BuildError(
+            f"{service}: {version.file} says no version where the catalogue's pattern {version.pattern!r} looks for it"
+        )
+    return (found[1],)
 
 
 def _alembic(folder: Path) -> tuple[str, ...]:

@@ -104,11 +104,13 @@ def _included(context: Context, key: str, folder: str) -> Listing:
 
 def _digest(service: Service, inputs: dict[str, Any], parts: Sequence[tuple[str, Listing]]) -> str:
     """What the artefact is made from, as one SHA-256. The service's name is no part of it: equal sources are built once."""
+    migrate = service.steps.migrate
     settled = {
         "build": service.build.model_dump(exclude={"timeout"}),
         "excludes": service.excludes,
         "persistent": service.persistent,
-        "migrate": service.steps.migrate.model_dump(include={"kind", "directory"}) if service.steps.migrate else None,
+        "migrate": migrate.model_dump(include={"kind", "directory"}) if migrate else None,
+        **({"version": migrate.version.model_dump()} if migrate and migrate.version else {}),
         "source": service.source,
         "inputs": inputs,
         "content": tree.digest(parts),

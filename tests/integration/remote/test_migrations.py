@@ -261,8 +261,9 @@ def test_prisma_migrations_keep_prismas_table(service: Service, server: MariaDB 
     assert "0001_init was edited" in data.refused("four", edited)
 
 
-def test_commands_run_with_the_secrets_and_their_failure_is_a_failure(service: Service, mariadb: MariaDB) -> None:
-    data = Data(service, mariadb, kind="drush", commands=[["sh", "bin/tool", "updatedb", "-y"]])
+@pytest.mark.parametrize("kind", ["drush", "command"])
+def test_commands_run_with_the_secrets_and_their_failure_is_a_failure(service: Service, mariadb: MariaDB, kind: str) -> None:
+    data = Data(service, mariadb, kind=kind, commands=[["sh", "bin/tool", "updatedb", "-y"]])
     data.schema = {"query": "SELECT version FROM civicrm_domain ORDER BY id LIMIT 1", "expect": None}
     mariadb.query("CREATE TABLE civicrm_domain (id int, version varchar(20))", data.name)
     mariadb.query("INSERT INTO civicrm_domain VALUES (1, '5.9.10')", data.name)

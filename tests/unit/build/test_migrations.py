@@ -78,3 +78,47 @@ def test_a_declared_migration_that_the_artefact_lacks_is_refused(tmp_path: Path,
 
 def test_without_a_migration_there_is_nothing(tmp_path: Path) -> None:
     assert contained(tmp_path, "s", None) == contained(tmp_path, "s", Migration(kind="command", mode="online")) == ()
+
+
+MATOMO = {"file": "core/Version.php", "pattern": r"const VERSION = '([^']+)'"}
+"""As CONTRIBUTING.md has it."""
+
+
+def by_command(version: object) -> Migration:
+    return Migration.model_validate({"kind": "command", "mode": "offline", "commands": [["php", "console"]], "version": version})
+
+
+def test_a_command_s_version_is_read_where_the_catalogue_says(tmp_path: Path) -> None:
+    tree = files(tmp_path, {"core/Version.php": "<?php\nfinal class Version {\n    const VERSION = '5.1.2';\n}\n"})
+    assert contained(tree, "s", by_command(MATOMO)) == ("5.1.2",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"const VERSION = '';",
+        b"const VERSION = '5.1; DROP TABLE x'",
+        b"\xff\xfe\x00",
+        b"x" * 2_000_000,
+        None,
+    ],
+    ids=["empty", "no version", "no word", "no text", "huge", "absent"],
+)
+def test_a_version_that_cannot_be_read_stops_the_build(tmp_path: Path, content: bytes | None) -> None:
+    tree = files(tmp_path, {"core/Version.php": ""})
+    if content is None:
+        (tree / "core/Version.php").unlink()
+    else:
+        (tree / "core/Version.php").write_bytes(content)
+    with pytest.raises(BuildError, match=r"^s: .*core/Version\.php"):
+        contained(tree, "s", by_command(MATOMO))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("([0-9", "no regular expression"), ("v", "has 0 groups"), ("(a)(b)", "has 2 groups"), ("", "at least 1 character")],
+)
+def test_a_pattern_without_its_one_group_is_refused(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        by_command({**MATOMO, "pattern": pattern})

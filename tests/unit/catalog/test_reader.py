@@ -147,3 +147,19 @@ def test_every_prefix_of_the_file_is_either_a_catalogue_or_a_sentence() -> None:
     for end in range(0, len(GOOD), 97):
         with contextlib.suppress(reader.CatalogError):
             assert len(reader.parse(GOOD[:end]).services) < 22
+
+
+def test_the_entry_for_matomo_in_the_contributor_s_guide_is_one_that_the_catalogue_takes() -> None:
+    guide = (reader.DEFAULT.parents[1] / "CONTRIBUTING.md").read_text()
+    block = guide[guide.index("    steps:\n      programs: [php]") :].split("\n\n")[0]
+    begin, end = GOOD.index("    source: services/analytics"), GOOD.index("  admin_stg:")
+    entry = GOOD[begin:end]
+    changed = entry[: entry.index("    steps:")] + block + "\n    stacks: [production, sandbox]\n\n"
+    service = reader.parse(GOOD[:begin] + changed + GOOD[end:]).services["analytics"]
+    assert service.steps.migrate is not None
+    assert service.steps.migrate.version is not None
+    assert service.steps.migrate.version.file == "core/Version.php"
+    without = changed[: changed.index("    schema_query")] + changed[changed.index("    stacks") :]
+    assert _refused(GOOD[:begin] + without + GOOD[end:])[-1].endswith("version needs a schema_query, which it is compared with.")
+    other = changed.replace("kind: command", "kind: drush")
+    assert "is for kind command" in _refused(GOOD[:begin] + other + GOOD[end:])[-1]
