@@ -31,6 +31,8 @@ class Snapshot:
     """When a test restore of it succeeded (UTC)."""
     rows: int | None = None
     """In all tables together."""
+    damaged: bool = False
+    """Its manifest is not whole, so that nothing else of it is known."""
 
 
 def ask(
@@ -66,12 +68,18 @@ def listed(root: Path, stack: str, service: str, entry: Service) -> list[Snapsho
             str(one.get("release") or ""),
             str(one.get("at") or ""),
             one.get("verified"),
-            sum(one["rows"].values()) if isinstance(one.get("rows"), dict) else None,
+            _rows(one.get("rows")),
+            bool(one.get("damaged")),
         )
         for one in found
         if isinstance(one, dict)
     ]
     return sorted(snapshots, key=lambda snapshot: snapshot.name)
+
+
+def _rows(counted: Any) -> int | None:
+    numbers = [number for number in counted.values() if isinstance(number, int)] if isinstance(counted, dict) else []
+    return sum(numbers) if isinstance(counted, dict) and len(numbers) == len(counted) else None
 
 
 def before(release: str, snapshots: Sequence[Snapshot]) -> Snapshot | None:

@@ -53,6 +53,7 @@ def list_(service: ServiceName, stack: Stack = DEFAULT_STACK, as_json: AsJson = 
         return
     for snapshot in found:
         told = [
+            "its manifest is damaged" if snapshot.damaged else "",
             size(snapshot.bytes) if snapshot.bytes else "",
             f"{snapshot.rows} rows" if snapshot.rows is not None else "",
             f"schema {snapshot.schema}" if snapshot.schema else "",

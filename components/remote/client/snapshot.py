@@ -28,8 +28,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``action``, ``name`` (of a snapshot), ``target``, ``schema`` (query); for ``verify`` and ``restore`` also ``server``,
     ``database``, ``user`` (where the test restore may be made) and ``unverified`` (bool: restore without one).
 
-    Result: ``snapshots`` of ``list``; ``made``: the snapshot that ``make`` made, or the fresh one before ``restore``; ``verified``: the
-    rows of each table as the test restore counted them, or ``null``; ``notes``."""
+    Result: ``snapshots`` of ``list`` (``damaged`` where a manifest is not whole); ``made``: the snapshot that ``make`` made, or the fresh
+    one before ``restore``; ``verified``: the rows of each table as the test restore counted them, or ``null``; ``notes``."""
     key = service(request)
     action = one_of(request.get("action", "list"), "action", ACTIONS)
     name = relative(request["name"], "name") if action in ("pin", "unpin", "verify", "restore") else ""
@@ -47,13 +47,24 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         tested = verify(host, request, fields)
     reply = tested if action == "verify" and tested else host.call("snapshot", fields, f"{key}: snapshot {action}")
     snapshots = [
-        {**json.loads(line), "pinned": pinned == "true", "verified": at or None} for pinned, at, line in reply.all("snapshot")
+        {**manifest(line, name), "pinned": pinned == "true", "verified": at or None}
+        for name, pinned, at, line in reply.all("snapshot")
     ]
     said = [*(tested.all("note") if tested and tested is not reply else []), *reply.all("note")]
     return {
         "action": action, "snapshots": snapshots, "made": reply.first("made") or None, "verified": rows(tested),
         "notes": [values[0] for values in said], "steps": reply.steps,
     }  # fmt: skip
+
+
+def manifest(line: str, name: str) -> dict[str, Any]:
+    """What a snapshot's manifest says; of one that is not whole its name, and that it is ``damaged``."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    whole = isinstance(found, dict) and found.get("name") == name and isinstance(found.get("sha256"), str)
+    return found if whole else {"name": name, "damaged": True}
 
 
 def verify(host: Host, request: dict[str, Any], fields: dict[str, str]) -> Reply:

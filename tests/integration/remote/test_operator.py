@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .conftest import Service
@@ -95,3 +97,68 @@ def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service
     assert data.query("SELECT id FROM votes") == [(1,)]
     assert not (service.base / "maintenance").exists()
     assert data.deploy("two", M2)["schema"] == "migrated"
+
+
+def _fake(service: Service, name: str, size: int) -> None:
+    folder = service.base / "snapshots"
+    (folder / f"{name}.json").write_text(json.dumps({"name": name}))
+    (folder / f"{name}.sha256").write_text("")
+    (folder / f"{name}.dump").write_bytes(b"x" * size)
+    service.remote.own(folder)
+
+
+def test_snapshots_beyond_their_total_size_go_but_for_the_newest_and_pinned_ones(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    service.remote.write(snapshots={"keep": 10, "megabytes": 1})
+    (service.base / "snapshots").mkdir(exist_ok=True)
+    names = [f"2020010{n}T000000Z-r0000000000000000" for n in range(1, 5)]
+    for name in names:
+        _fake(service, name, 600_000)
+    data.snapshot("pin", names[0])
+    made = data.snapshot("make")["made"]
+    # The new one and one of 600 kB fit into a megabyte; the pinned one does not count.
+    assert {s["name"] for s in data.snapshot("list")["snapshots"]} == {made, names[3], names[0]}
+    assert {p.stem for p in (service.base / "snapshots").glob("*.dump")} == {made, names[3], names[0]}
+    newest = "29990101T000000Z-r0000000000000000"
+    _fake(service, newest, 3_000_000)
+    service.remote.run("prune", service="votes", target=service.target, keep=5, pinned=[])
+    assert {p.stem for p in (service.base / "snapshots").glob("*.json")} == {newest, names[0]}
+
+
+def test_a_snapshot_for_which_there_is_no_room_is_refused_before_anything_is_written(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    before = data.snapshot("make")["made"]
+    # As if the last one had taken ten thousand times what the database holds.
+    manifest = service.base / "snapshots" / f"{before}.json"
+    text = manifest.read_text()
+    held = int(text.partition('"database_bytes":')[2].partition(",")[0])
+    manifest.write_text(
+        text.replace(f'"bytes":{text.partition(chr(34) + "bytes" + chr(34) + ":")[2].partition(",")[0]}', f'"bytes":{held << 40}')
+    )
+    sentence = service.remote.refused("snapshot", **data.asked("make"))
+    assert "MB are free for a snapshot of a database" in sentence
+    assert "nothing was changed" in sentence
+    assert [path.name for path in (service.base / "snapshots").glob("*.dump*")] == [f"{before}.dump"]
+    assert "MB are free for a snapshot" in data.refused("two", M2)
+    assert data.query("SELECT version FROM schema_version") == [("0001_init",)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b'{"name": 7}', b"null\n\n\t@fail\tx\n", b"\xff\xfe\x00", b"[" * 100_000],
+    ids=lambda content: repr(content[:12]),
+)
+def test_a_damaged_manifest_is_told_and_hides_no_other_snapshot(service: Service, mariadb: MariaDB, content: bytes) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    made = data.snapshot("make")["made"]
+    _fake(service, "20200101T000000Z-r0000000000000000", 10)
+    (service.base / "snapshots" / "20200101T000000Z-r0000000000000000.json").write_bytes(content)
+    damaged, whole = data.snapshot("list")["snapshots"]
+    assert damaged == {"name": "20200101T000000Z-r0000000000000000", "damaged": True, "pinned": False, "verified": None}
+    assert (whole["name"], whole["rows"]) == (made, {"schema_version": 1, "votes": 1})
+    # Its checksum is not that of its dump: it is no way back.
+    assert "checksum" in service.remote.refused("snapshot", **data.asked("restore", damaged["name"]))
+    assert data.query("SELECT id FROM votes") == [(1,)]
