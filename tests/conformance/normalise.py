@@ -31,6 +31,16 @@ class Names:
 
     replacements: dict[str, str] = field(default_factory=dict)
     lengths: set[int] = field(default_factory=set)
+    ways: list[tuple[re.Pattern[str], str]] = field(default_factory=list)
+
+    def add_place(self, path: str, name: str) -> None:
+        """Names a folder, also where a source position leads to it from a project that shares some of the folders above it."""
+        self.add(path, name)
+        *above, last = path.strip("/").split("/")
+        own = ""
+        for folder in above:
+            own = f"(?:{own}{re.escape(folder)}/)?"
+        self.ways.append((re.compile(rf"project:///(?:\.\./)+{own}{re.escape(last)}(?=/)"), f"project:///{name}"))
 
     def add(self, text: str, name: str) -> None:
         """Gives ``text`` a name; the first one stays."""
@@ -62,6 +72,8 @@ class Names:
         """``text`` with names in place of what they stand for."""
         text = text.replace(_UNKNOWN, "<unknown>")
         text = re.sub(r'"size":(\d+)', lambda m: '"size":<length>' if int(m[1]) in self.lengths else m[0], text)
+        for way, place in self.ways:
+            text = way.sub(place, text)
         for old in sorted(self.replacements, key=len, reverse=True):
             text = text.replace(old, self.replacements[old])
         for pattern, name in _PATTERNS:

@@ -100,7 +100,7 @@ class Case:
             settings.unlink()
         self.environment = self._environment()
         for place, name in self._places():
-            self.names.add(place, name)
+            self.names.add_place(place, name)
 
     def _environment(self) -> dict[str, str]:
         bin_folder = self.work / "bin"
