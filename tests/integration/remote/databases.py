@@ -200,6 +200,10 @@ class PostgreSQL:
         """Ends the server without a farewell and starts it again."""
         self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-m", "immediate", "-w", "-l", str(self.log), "restart"])
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Ends the server without a farewell; ``restart`` brings it back."""
         self._as([str(self.BIN / "pg_ctl"), "-D", f"{self.folder}/data", "-m", "immediate", "stop"])
+
+    def close(self) -> None:
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)

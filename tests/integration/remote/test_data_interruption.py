@@ -27,12 +27,17 @@ __all__ = ["server"]
 
 WRAPPED = ("mv", "gzip", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")
 WRAPPER = """#!/bin/sh
-# Where orders/at holds n, the n-th call of any wrapped program kills everything of this session: nothing is left to clean up.
+# Where orders/at holds n, the n-th call of any wrapped program kills everything of this session (nothing is left to clean up), or waits
+# where there is orders/wait, until that is gone.
 orders={orders}
 if [ -s "$orders/at" ]; then
   echo "{name} $*" >>"$orders/calls"
   if [ "$(wc -l <"$orders/calls")" -ge "$(cat "$orders/at")" ]; then
     /bin/rm -f "$orders/at"; : >"$orders/killed"
+    if [ -e "$orders/wait" ]; then
+      while [ -e "$orders/wait" ]; do sleep 0.01; done
+      exec {real} "$@"
+    fi
     kill -s KILL -- -$(ps -o pgid= -p $$ | tr -d ' ')
     sleep 5
   fi
@@ -42,19 +47,22 @@ exec {real} "$@"
 
 
 class Killer:
-    """``at`` makes the n-th call of a wrapped program fatal; ``killed`` says whether that happened."""
+    """``at`` makes the n-th call of a wrapped program fatal, or (``wait``) lets it wait for ``off``; ``killed``: whether it did."""
 
     def __init__(self, folder: Path) -> None:
         self.orders = folder
 
-    def at(self, call: int) -> None:
-        for name in ("calls", "killed", "at"):
+    def at(self, call: int, wait: bool = False) -> None:
+        for name in ("calls", "killed", "at", "wait"):
             (self.orders / name).unlink(missing_ok=True)
+        if wait:
+            (self.orders / "wait").touch()
         (self.orders / "at").write_text(str(call))
         (self.orders / "at").chmod(0o666)
 
     def off(self) -> None:
-        (self.orders / "at").unlink(missing_ok=True)
+        for name in ("at", "wait"):
+            (self.orders / name).unlink(missing_ok=True)
 
     @property
     def killed(self) -> bool:
@@ -146,7 +154,7 @@ def test_a_snapshot_killed_at_each_step_leaves_none_that_counts_and_is_made_agai
     def check() -> None:
         assert everything(data) == before
         assert whole(service)
-        assert not [p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".failed", ".counts", ".new")]
+        assert not [p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")]
 
     assert points(killer, service.remote, "snapshot", data.asked("make"), lambda: None, check) >= 4
 
