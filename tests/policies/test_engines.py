@@ -20,6 +20,8 @@ from tests.policies import programs as p
 from tests.policies.analyzer import PACK, SIGNATURE, UNKNOWN, Made, running
 from tests.policies.test_pack import BAD
 
+pytestmark = pytest.mark.slow
+
 ROOT = PACK.parent
 
 PROGRAM = '''
@@ -236,7 +238,6 @@ def test_a_right_program_runs_with_the_pack(engine: Engine) -> None:
     assert sorted(engine.ran()) == ["env", "gate", "health", "switch"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rule", sorted(violating()))
 def test_a_violated_rule_stops_preview_and_update_and_nothing_is_created(engine: Engine, rule: str, tmp_path: Path) -> None:
     resources = violating()[rule]
@@ -255,7 +256,6 @@ def test_a_violated_rule_stops_preview_and_update_and_nothing_is_created(engine:
     assert resources[-1].name not in engine.made(stack)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rule", sorted(unknown()))
 def test_a_value_that_must_be_known_and_is_not_stops_the_preview(engine: Engine, rule: str, tmp_path: Path) -> None:
     resources = unknown()[rule]
@@ -327,7 +327,6 @@ def test_without_its_rule_the_pack_lets_the_same_program_through(engine: Engine,
     assert engine.run("preview", "--policy-pack", str(pack), stack="production").returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rule", [*sorted(violating()), *sorted(TOLD), *sorted(ASKED_AT_THE_END)])
 def test_nothing_but_its_own_rule_refuses_a_program_so_that_no_rule_can_go_unnoticed(rule: str, tmp_path: Path) -> None:
     resources = {**violating(), **TOLD, "health-checked": [p.gate(), p.switch("votes")]}[rule]

@@ -26,6 +26,8 @@ from components.platform import Platform, PlatformArgs
 from components.trust import Verify
 
 COMMIT = "c" * 40
+FEW = frozenset({"votes", "docs", "crm", "games", "api", "idp", "frontend"})
+"""A catalogue of these runs much faster than the whole one: files, PHP, processes, every engine, and ``after``."""
 RAW: dict[str, Any] = {
     "domain": "example.org",
     "host": {
@@ -188,9 +190,15 @@ def run(
     now: datetime = datetime(2026, 11, 21, 9, tzinfo=UTC),
     backend: str = "https://example.org",
     log: logging.Logger | None = None,
+    services: frozenset[str] | None = None,
     **changes: Any,
 ) -> Run:
-    """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword."""
+    """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword.
+
+    ``services``: the catalogue has these alone."""
+    catalog = reader.read()
+    if services is not None:
+        catalog = catalog.model_copy(update={"services": {k: s for k, s in catalog.services.items() if k in services}})
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     engine = Engine()
@@ -206,7 +214,7 @@ def run(
         args = PlatformArgs(
             stack="sandbox",
             project=project,
-            catalog=reader.read(),
+            catalog=catalog,
             loaded=loaded(project, **changes),
             ask=ask,
             verify=verify or (lambda *_: None),

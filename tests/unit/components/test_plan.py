@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from catalog.manifest import File, Manifest
 from components import plan
 from components.artefacts import Choice
 from components.facts import Facts
-from tests.unit.components.program import artefact, put, run
+from tests.unit.components import program
+from tests.unit.components.program import FEW, artefact, put
 
+run = partial(program.run, services=FEW)
 SERVICES = reader.read().services
 
 

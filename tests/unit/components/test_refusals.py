@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from components.artefacts import ArtefactError
 from components.facts import Facts
 from components.judgement import Judgement
 from components.quality_gate import QualityGateArgs, closed
-from tests.unit.components.program import COMMIT, artefact, put, run
+from tests.unit.components import program
+from tests.unit.components.program import COMMIT, FEW, artefact, put
 
+run = partial(program.run, services=FEW)
 FIGURES = {"commit": COMMIT, "required": [], "gates": []}
 
 

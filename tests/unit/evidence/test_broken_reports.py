@@ -173,6 +173,7 @@ LARGE = {
 """Of each kind of report its beginning, one of its entries, what stands between two, and its end."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", list(LARGE))
 def test_a_large_report_is_read_in_little_memory(tmp_path: Path, gate: str) -> None:
     """Bounded memory: 20,000 entries (of 1 to 6 MB), and the reader needs less than 3 MiB."""

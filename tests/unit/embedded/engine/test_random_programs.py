@@ -209,6 +209,7 @@ def crypter() -> Crypter:
     return Crypter.create("conformance")
 
 
+@pytest.mark.slow
 @settings(
     max_examples=_EXAMPLES or 60,
     derandomize=not _EXAMPLES,
