@@ -99,9 +99,14 @@ def _time(moment: Any) -> str:
 
 def number_of(records: Sequence[Record], releases: Mapping[str, str]) -> int:
     """The number of the last update that had made ``releases`` live; of the last one before the newest where the history has none such."""
-    deployed = [record for record in records if record.deployed]
-    same = next((r.target for r in deployed if all((r.releases or {}).get(k) == v for k, v in releases.items())), None)
-    return same if same is not None else max(1, len(records) - 1)
+    same = of_set(records, releases)
+    return same.target if same is not None else max(1, len(records) - 1)
+
+
+def of_set(records: Sequence[Record], releases: Mapping[str, str]) -> Record | None:
+    """The last update that had made ``releases`` live."""
+    deployed = (record for record in records if record.deployed)
+    return next((r for r in deployed if all((r.releases or {}).get(k) == v for k, v in releases.items())), None)
 
 
 def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str | None, root: Path = Path()) -> Record:

@@ -29,8 +29,9 @@ def rollback(
     """Goes back to the releases of an earlier succeeded update, through an ordinary update; databases stay as they are
     unless `--restore-databases` names them. Then every service is asked, and an incident is opened on GitHub.
 
-    Without `--to` it goes to the last update before the present one with other releases; a second time, one further. The quality gates do
-    not stop it; that is written down. One that was interrupted goes on by `bin/mo deploy --resume`.
+    Without `--to` it undoes the run that was interrupted; where none was, it goes to the last update before the present one with other
+    releases; a second time, one further. The quality gates do not stop it; that is written down. One that was interrupted itself goes on by
+    `bin/mo deploy --resume`.
 
     Examples: `bin/mo rollback --reason 'the forum shows no posts'`;
     `bin/mo rollback --to 7 --only votes --yes --reason 'votes lose their session'`.

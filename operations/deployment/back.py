@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from operations import display, records, release_set
-from operations.deployment import checks, ending, engine_busy, restoring
+from operations.deployment import astray, checks, ending, engine_busy, restoring
+from operations.deployment import journal as journals
 from operations.deployment import owner as owners
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
@@ -58,12 +59,21 @@ class _Rollback:
     def __init__(self, here: Here, wish: Wish, session: Session) -> None:
         self.here, self.wish, self.session, self.phases = here, wish, session, session.phases
         self._applied: Applied | None = None
+        self._patient = session.resumes is not None
 
     def run(self) -> int:
         here, out, old = self.here, self.here.out, self.session.resumes
         self.session.lock(f"rollback: {self.wish.reason}")
         live = here.live().releases
-        target = records.to_go_back_to(records.read(here.engine.history()), live, self._to(), here.root)
+        history = records.read(here.engine.history())
+        undone = self._interrupted(live)
+        target = records.of_set(history, undone.before) if undone else None
+        if undone and target:
+            # What it left behind may still work on: what it meant counts as live, and is waited for.
+            live, self._patient = {**live, **undone.releases}, True
+            out.print(f"Undoing the {undone.kind} {undone.id} of {undone.who}, which was interrupted {undone.where}.", markup=False)
+        else:
+            target = records.to_go_back_to(history, live, self._to(), here.root)
         fresh = old is None or not old.releases
         before = live if old is None or fresh else old.before
         releases = self._releases(target, live) if old is None or fresh else old.releases
@@ -71,7 +81,7 @@ class _Rollback:
         out.print(f"update {target.number} of {target.started}: {target.message}", markup=False)
         for service, (former, new) in moves.items():
             out.print(f"  {service}: {former or 'none'} → {new}", markup=False)
-        if not moves:
+        if not moves and not undone and not astray.found(here, live):
             self.session.discard()
             out.print("Its releases are live already; nothing was changed.")
             return 0
@@ -96,6 +106,17 @@ class _Rollback:
         done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, message), show=False)
         return self._validated(done, before, moves, restores, message)
 
+    def _interrupted(self, live: Mapping[str, str]) -> Run | None:
+        """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names another update
+        or somebody has deployed since."""
+        if self.session.resumes is not None or self.wish.to is not None:
+            return None
+        run = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
+        if run is None or not run.changed or not run.before:
+            return None
+        meant = all(release in (run.before.get(key), run.releases.get(key)) for key, release in live.items())
+        return run if meant else None
+
     def _to(self) -> str | None:
         """The update's number that an interrupted rollback went to: its wish may mean another one by now."""
         old = self.session.resumes
@@ -119,9 +140,8 @@ class _Rollback:
 
     def _up(self, target: Record, before: Mapping[str, str], releases: Mapping[str, str], moves: Moves, message: str) -> Outcome:
         update = Update(self.here, {"releases": releases, "rollback": note(target.target, self.wish.reason)}, before)
-        patient = self.session.resumes is not None
-        self._applied = engine_busy.waited_for(lambda: update.apply(message), self.here.out, patient=patient)
-        return told(self._applied, moves)
+        self._applied = engine_busy.waited_for(lambda: update.apply(message), self.here.out, patient=self._patient)
+        return astray.put_right(self.here, told(self._applied, moves))
 
     def _validated(self, done: Outcome, before: Mapping[str, str], moves: Moves, restores: Sequence[Restore], message: str) -> int:
         here, phases = self.here, self.phases
@@ -169,14 +189,14 @@ def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason:
     releases = {**live, **before}
     moves = release_set.changes(live, releases)
     if not moves:
-        return Outcome("", True, "every service runs its former release already", {"moves": {}})
+        return astray.put_right(here, Outcome("", True, "every service runs its former release already", {"moves": {}}))
     number = records.number_of(records.read(here.engine.history()), before)
     update = Update(here, {"releases": releases, "rollback": note(number, reason)}, live)
     patient = session.resumes is not None
     applied = engine_busy.waited_for(
         lambda: update.apply(f"automatic rollback to update {number}: {reason}"), here.out, patient=patient
     )
-    return told(applied, moves)
+    return astray.put_right(here, told(applied, moves))
 
 
 def note(update: int, reason: str) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Run:
         return bool({*self.began, *(outcome.name for outcome in self.outcomes)} & CHANGING)
 
     @property
+    def settles(self) -> bool:
+        """Whether it came to its end after an update, whatever came of that: one that was refused leaves everything as it was."""
+        return self.ended is not None and any(o.name in CHANGING and (o.ok or o.details) for o in self.outcomes)
+
+    @property
     def where(self) -> str:
         """The phase in which, or after which, it was interrupted."""
         if self.phase is not None:
@@ -244,14 +249,14 @@ def _paths(root: Path, stack: str) -> list[Path]:
 
 
 def unfinished(found: Sequence[Run]) -> Run | None:
-    """The run that was interrupted, and that nothing has settled since: no later run that changed something came to its end.
+    """The run that was interrupted, and that nothing has settled since: no later run with an update came to its end.
 
     One that was interrupted before anything changed counts only while no later run has begun.
     """
     for position, run in enumerate(found):
         if run.state == "interrupted" and (run.changed or position == 0):
             return run
-        if run.changed and run.ended is not None:
+        if run.settles:
             return None
     return None
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from components.facts import Facts, RunFacts, ServiceFacts
+from operations import mending
+from operations.deployment import engine_busy
 from operations.deployment import journal as journals
+from operations.drifts import Drift
+from operations.engine import Busy
+from operations.engine import Outcome as Ended
 from tests.unit.deployment.stage import STACK, Stage, issues, stage
 
 __all__ = ["stage"]
@@ -77,13 +87,95 @@ def test_killed_after_any_line_status_tells_the_truth_and_resume_ends_well(
 def test_killed_after_any_change_a_rollback_ends_well(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
     former, before = stage.live, stage.state()
     stage.build("2", *BOTH)
-    for count in range(whole.index(("end", "up")) + 1, len(whole)):
+    for count in range(whole.index(("start", "up")) + 1, len(whole)):
         stage.save(before)
         assert stage.killed(count, *SKIPPED)
         code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
         assert code == 0, text
+        assert "Undoing the deployment" in text
         assert stage.live == former
         assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+
+
+def test_killed_before_its_engine_changed_anything_a_rollback_goes_no_further_back_than_that(
+    stage: Stage, whole: list[tuple[str, str | None]]
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    former = stage.live
+    stage.build("3", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
+    assert code == 0, text
+    assert stage.live == former
+    assert stage.messages[-1] == "rollback to update 2: the laptop was closed"
+    assert stage.mo("rollback", "--yes", "--reason", "the login is broken")[0] == 0
+    assert stage.messages[-1] == "rollback to update 1: the login is broken"
+
+
+def test_a_rollback_waits_for_the_engine_of_the_run_that_it_undoes(
+    stage: Stage, whole: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former, meant = stage.live, stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    waits: list[float] = []
+
+    def busy(config: Mapping[str, Any], message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Ended:
+        if len(waits) < 2:
+            raise Busy("Another update is running.")
+        return applied(config, message, on_event)
+
+    def ends(seconds: float) -> None:
+        waits.append(seconds)
+        stage.save({**stage.state(), "live": meant})
+
+    applied = stage.applied
+    monkeypatch.setattr(stage, "applied", busy)
+    monkeypatch.setattr(engine_busy.waited_for, "__kwdefaults__", {"sleep": ends})
+    code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
+    assert (code, len(waits)) == (0, 2), text
+    assert stage.live == former
+
+
+def test_a_run_that_was_refused_settles_nothing(
+    stage: Stage, whole: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    cut = json.loads(stage.mo("status", "--json")[1])["interrupted"]["run"]
+
+    def busy(*_: object) -> Ended:
+        raise Busy("Another update is running.")
+
+    monkeypatch.setattr(stage, "applied", busy)
+    assert stage.mo(*SKIPPED) == (1, ANY)
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"]["run"] == cut
+
+
+def test_what_a_killed_engine_switched_without_a_note_is_switched_back_too(
+    stage: Stage, whole: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former, meant = stage.live, stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    hosts = {**former, "api_stg": meant["api_stg"]}
+    switched: list[str] = []
+
+    def facts(_asked: RunFacts, _request: object) -> Facts:
+        return Facts(services={key: ServiceFacts(live=release) for key, release in hosts.items()})
+
+    def mended(
+        _root: Path, _stack: str, _services: object, live: Mapping[str, str], drifts: Sequence[Drift], *_: object
+    ) -> list[str]:
+        switched.extend(drift.service for drift in drifts)
+        hosts.update(live)
+        return []
+
+    monkeypatch.setattr(RunFacts, "__call__", facts)
+    monkeypatch.setattr(mending, "mend", mended)
+    code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
+    assert code == 0, text
+    assert switched == ["api_stg"]
+    assert stage.live == former
 
 
 def test_a_rollback_that_was_killed_goes_on_where_it_was_going(stage: Stage) -> None:
