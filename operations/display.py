@@ -178,7 +178,7 @@ def _row(
     return [
         entry.service,
         release.rpartition("→ ")[2] if narrow else release,
-        str(stage.get("files", "")),
+        str(stage.get("files", "")) if stage.get("uploaded", True) else "",
         _migrations(switch.get("migrations") or ()),
         f"{entry.seconds:.1f}" if entry.changed else "",
         str(answer.status or "none") if answer else "",

@@ -47,7 +47,8 @@ class GateLine:
 
 @dataclass(frozen=True)
 class ServiceLine:
-    """One service. ``old``, ``new``: releases; ``seconds``: of its steps in this update; ``status``: what its URL answered afterwards."""
+    """One service. ``old``, ``new``: releases; ``files``, ``bytes``: of the new one, 0 where the host had it; ``seconds``: of its steps in
+    this update; ``status``: what its URL answered afterwards."""
 
     service: str
     old: str | None
@@ -105,14 +106,15 @@ def service_lines(
     def line(service: str) -> ServiceLine:
         entry, answer = progress.services[service], answers.get(service)
         stage, switch = entry.results.get("stage", {}), entry.results.get("switch", {})
+        sent = stage.get("uploaded", True)
         said = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
         return ServiceLine(
             service=service,
             old=before.get(service),
             new=live.get(service),
             changed=entry.changed,
-            files=stage.get("files"),
-            bytes=stage.get("bytes"),
+            files=stage.get("files") if sent else 0,
+            bytes=stage.get("bytes") if sent else 0,
             migrations=tuple(map(str, switch.get("migrations") or ())),
             snapshot=switch.get("snapshot"),
             seconds=round(entry.seconds, 1),

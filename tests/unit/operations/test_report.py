@@ -56,6 +56,15 @@ def test_it_names_every_service_gate_and_problem() -> None:
     assert "- eslint waived" in text
 
 
+def test_a_release_that_the_host_had_counts_no_file_and_no_byte() -> None:
+    progress = Progress.of(["docs"])
+    progress.services["docs"].steps["stage"] = "done"
+    progress.services["docs"].results = {"stage": {"files": 3, "bytes": 1500, "uploaded": False, "sent": 0}}
+    told = _report(services=report.service_lines(progress, {"docs": "r2"}, {"docs": "r1"}, {}))
+    assert (told.services[0].files, told.services[0].bytes, report.trend(told)["bytes"]) == (0, 0, 0)
+    assert "1 of 1 services changed: 0 files, 0 B, 0 migrations, 0 snapshots." in report.markdown(told)
+
+
 def test_reports_of_one_day_are_kept_apart_and_the_trends_have_a_line_for_each(tmp_path: Path) -> None:
     written = [report.write(tmp_path, _report()) for _ in range(3)]
     assert [path.name for path in written] == [
