@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from embedded.values import PropertyMap, PropertyValue
+from embedded.values import PropertyMap
 
 
 @dataclass
@@ -142,7 +142,6 @@ class Options:
     clear_pending_creates: bool = False
     continue_on_error: bool = False
     policy_packs: tuple[PolicyPack, ...] = ()
-    exec_kind: str = "cli"
     client: str | None = None  # host:port of an inline program's LanguageRuntime (Automation API)
     debug: bool = False  # whether anybody reads the program's debug messages
 
@@ -159,7 +158,6 @@ class Project:
     organization: str
     config: dict[str, str]
     secret_keys: frozenset[str]
-    config_property_map: dict[str, PropertyValue] = field(default_factory=dict)
     stack_outputs: Callable[[str], PropertyMap] | None = None  # of another stack, by its name; may raise EngineError
 
 

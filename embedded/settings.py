@@ -15,7 +15,6 @@ import yaml
 from embedded.property_path import remove_at, set_at
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
-from embedded.values import PropertyValue, Secret
 
 NO_PROJECT: Final = (
     "no Pulumi.yaml project file found (searching upwards from {0}). If you have not created a project yet, "
@@ -266,10 +265,6 @@ class StackSettings:
     def plain(self, project: ProjectFile, crypter: Crypter | None) -> dict[str, str]:
         """What the program gets: each value decrypted, as text."""
         return {key: as_text(revealed(value, crypter)) for key, value in self.merged(project).items()}
-
-    def property_map(self, project: ProjectFile, crypter: Crypter | None) -> dict[str, PropertyValue]:
-        """The values with their types, secrets wrapped."""
-        return {key: revealed(value, crypter, Secret) for key, value in self.merged(project).items()}
 
 
 @dataclass(frozen=True)

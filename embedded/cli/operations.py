@@ -170,7 +170,6 @@ class Run:
             clear_pending_creates=arguments.on("clear-pending-creates"),
             continue_on_error=arguments.on("continue-on-error") or self.context.truthy("PULUMI_CONTINUE_ON_ERROR"),
             policy_packs=tuple(PolicyPack(path, config) for path, config in itertools.zip_longest(packs, configs)),
-            exec_kind=arguments.text("exec-kind") or "cli",
             client=arguments.text("client"),
             debug=arguments.on("debug"),
         )
@@ -187,7 +186,6 @@ class Run:
             organization=ORGANIZATION,
             config=settings.plain(project, self.crypter),
             secret_keys=frozenset(key for key, value in merged.items() if has_secure(value)),
-            config_property_map=settings.property_map(project, self.crypter),
             stack_outputs=self._stack_outputs,
         )
 

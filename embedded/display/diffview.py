@@ -140,7 +140,7 @@ class Differences:
         text = self._header(step, indent)
         if step.op == "same":
             return text
-        printer = Printer(step.op, indent + 1, planning=self._preview, show_secrets=self._options.show_secrets)
+        printer = Printer(step.op, indent + 1, show_secrets=self._options.show_secrets)
         if step.detailed is not None:
             changed = from_detailed(step, refresh=refresh)
             if changed is not None:

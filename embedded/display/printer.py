@@ -34,7 +34,6 @@ class Printer:
 
     op: str
     indent: int
-    planning: bool = False
     prefix: bool = False
     summary: bool = False
     show_secrets: bool = False

@@ -164,7 +164,7 @@ def outputs(
             without_unknown_resources(group)
         if group is None and not show_same:
             return ""
-    printer = Printer(step.op, indent, planning=preview, show_secrets=show_secrets)
+    printer = Printer(step.op, indent, show_secrets=show_secrets)
     keys = sorted(new.outputs) if group is None else [str(key) for key in group.members()]
     align = max(map(len, keys), default=0)
     for key in keys:

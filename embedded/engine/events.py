@@ -107,7 +107,6 @@ class Events:
         self._started = time.monotonic()
         self.masker = Masker()
         self.changes: dict[str, int] = {}
-        self.failed_steps = 0
         self.last_error: str | None = None
         for key in project.secret_keys:
             _add_setting(self.masker, project.config.get(key, ""))
@@ -173,7 +172,6 @@ class Events:
         self._step("resOutputsEvent", step, step.op)
 
     def step_fails(self, step: Step, message: str) -> None:
-        self.failed_steps += 1
         self.error(message if not self._preview else f"Preview failed: {message}", "" if step.internal else step.urn)
         if not self._preview:
             self._step("resOpFailedEvent", step, step.op, {"status": 0, "steps": sum(self.changes.values())})
