@@ -152,7 +152,13 @@ def _connect(connection: Connection, name: str, server: dict[str, Any]) -> pymys
     _has_administrator(name, server)
     tls: ssl.SSLContext | None = None
     if server.get("tls"):
-        tls = ssl.create_default_context(cafile=server.get("ca_file"))
+        try:
+            tls = ssl.create_default_context(cafile=server.get("ca_file"))
+        except OSError as error:
+            raise Failure(
+                f"The authority's file {server['ca_file']} of the database server {name} cannot be used ({error.strerror or error}); "
+                "expected certificates as PEM; mend its caFile in mo:servers."
+            ) from None
     link: pymysql.Connection[Any] = pymysql.connect(
         host=server["host"], port=int(server["port"]), user=server["admin_user"], password=server["admin_password"].encode(),
         charset="utf8mb4",

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,12 @@ def port() -> int:
 
 
 class MariaDB:
-    """A mariadbd with the general log on, so that tests can look for secrets in it. ``query`` asks as the administrator."""
+    """A mariadbd with the general log on, so that tests can look for secrets in it. ``query`` asks as the administrator.
 
-    def __init__(self) -> None:
+    ``certificate`` writes ``cert.pem`` and ``key.pem`` into a folder, for a user; with it the server speaks TLS too."""
+
+    def __init__(self, certificate: Callable[[Path, str], object] | None = None) -> None:
+        self.tls = certificate is not None
         self.folder = Path(tempfile.mkdtemp(prefix="mo-mariadb-"))
         self.port = port()
         user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
@@ -44,6 +48,8 @@ class MariaDB:
         if os.getuid() == 0:
             shutil.chown(self.folder, user)
         self.log = self.folder / "general.log"
+        if certificate is not None:
+            certificate(self.folder, user)
         self._start(user)
         for _ in range(400):
             try:
@@ -64,6 +70,7 @@ class MariaDB:
                 f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
                 "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log",
                 "--innodb-buffer-pool-size=32M",
+                *([f"--ssl-cert={self.folder}/cert.pem", f"--ssl-key={self.folder}/key.pem"] if self.tls else []),
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip

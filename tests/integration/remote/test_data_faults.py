@@ -151,7 +151,9 @@ def test_a_snapshot_counts_only_where_it_is_whole(service: Service, fault: Fault
     def check() -> None:
         assert everything(data) == before
         assert whole(service)
-        assert not [p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")]
+        assert not [
+            p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")
+        ]
 
     assert moments(killer, fault, "snapshot", lambda: data.asked("make"), check) >= 1
 

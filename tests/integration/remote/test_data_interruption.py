@@ -154,7 +154,9 @@ def test_a_snapshot_killed_at_each_step_leaves_none_that_counts_and_is_made_agai
     def check() -> None:
         assert everything(data) == before
         assert whole(service)
-        assert not [p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")]
+        assert not [
+            p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")
+        ]
 
     assert points(killer, service.remote, "snapshot", data.asked("make"), lambda: None, check) >= 4
 
