@@ -104,9 +104,10 @@ def deployed() -> Iterator[Deployed]:
     with deployment() as site:
         made = Deployed(site, site.clone.parent, began)
         _prepare(made)
-        _first_deploy(made)
-        _commands(made)
-        _failures(made)
+        with made.processes:
+            _first_deploy(made)
+            _commands(made)
+            _failures(made)
         yield made
 
 
@@ -144,8 +145,7 @@ def _first_deploy(made: Deployed) -> None:
     made.run("bin/pulumi", "preview", "--stack", "sandbox")
     made.run("bin/pulumi", "preview", "--diff", "--stack", "sandbox")
     made.run("bin/pulumi", "preview", "--json", "--stack", "sandbox")
-    with made.processes:
-        made.run("bin/pulumi", "up", "--yes", "--skip-preview", "--diff", "--stack", "sandbox")
+    made.run("bin/pulumi", "up", "--yes", "--skip-preview", "--diff", "--stack", "sandbox")
     made.collect()
 
 
@@ -160,9 +160,8 @@ def _commands(made: Deployed) -> None:
     made.run("bin/pulumi", "up", "--yes", "--json", "--stack", "sandbox", *made.renewed("votes-db-password", "secret-jwt-secret"))
     made.run("bin/pulumi", "preview", "--diff", "--stack", "sandbox", *made.renewed("idp-db-password"))
     made.collect()
-    with made.processes:
-        for name in ("votes", "api", "JWT_SECRET"):
-            made.run("bin/mo", "rotate", name, "--yes")
+    for name in ("votes", "api", "JWT_SECRET"):
+        made.run("bin/mo", "rotate", name, "--yes")
     made.collect()
     for command in ("status", "doctor", "report", "history", "drift"):
         made.run("bin/mo", command, expect=None)
