@@ -12,7 +12,7 @@ from operations.completion import VARIABLE
 from operations.exit_codes import INTERRUPTED, STOPPED
 from operations.problem import Problem
 
-SAID_WHEN_STOPPED = "mo: stopped; what had begun is finished or put back by the next run.\n"
+SAID_WHEN_STOPPED = "mo: stopped. `bin/mo status` says whether a run was interrupted, and how it goes on.\n"
 
 app = typer.Typer(
     name="mo",

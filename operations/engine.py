@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Engine:
     def __init__(self, stack: str, root: Path = ROOT) -> None:
         self.name = stack
         self.root = root
+        _without_cut_readers()
         try:
             # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
             os.environ["PULUMI_STACK"] = stack
@@ -122,6 +124,19 @@ class Engine:
             return self._stack.history(page_size=100_000, page=1, show_secrets=False)
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
+
+
+def _without_cut_readers() -> None:
+    """Keeps quiet what the Automation API's readers of the engine's output say where Ctrl-C has closed it under them."""
+    told = threading.excepthook
+
+    def tell(failure: threading.ExceptHookArgs) -> None:
+        if not (failure.exc_type is ValueError and "closed file" in str(failure.exc_value)):
+            told(failure)
+
+    tell.__name__ = _without_cut_readers.__name__
+    if getattr(told, "__name__", "") != tell.__name__:
+        threading.excepthook = tell
 
 
 def _plain(on_event: OnEvent) -> Callable[[Any], None]:

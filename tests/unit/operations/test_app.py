@@ -28,7 +28,7 @@ def test_ctrl_c_ends_with_130_and_says_what_becomes_of_the_rest(
         raise KeyboardInterrupt
 
     assert _ended(stopped, monkeypatch) == 130
-    assert capsys.readouterr().err == "mo: stopped; what had begun is finished or put back by the next run.\n"
+    assert capsys.readouterr().err == "mo: stopped. `bin/mo status` says whether a run was interrupted, and how it goes on.\n"
 
 
 def test_ctrl_c_at_a_question_is_a_stop_by_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
