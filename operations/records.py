@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -109,21 +110,32 @@ def of_set(records: Sequence[Record], releases: Mapping[str, str]) -> Record | N
     return next((r for r in deployed if all((r.releases or {}).get(k) == v for k, v in releases.items())), None)
 
 
-def to_go_back_to(records: Sequence[Record], live: Mapping[str, str], wish: str | None, root: Path = Path()) -> Record:
+def to_go_back_to(
+    records: Sequence[Record], live: Mapping[str, str], wish: str | None, root: Path = Path(), only: Sequence[str] = ()
+) -> Record:
     """The update that a rollback goes to: the one that ``wish`` names (its number, a build, or a time: the last before it), else the last
-    one before the present position whose releases differ from the live ones. ``root``: the project, whose ``dist/`` knows builds.
-    Raises ``Problem``."""
+    one before the present position whose releases differ from the live ones; ``only``: those of these services, so that an update of
+    others is passed over. ``root``: the project, whose ``dist/`` knows builds. Raises ``Problem``."""
     deployed = [record for record in records if record.deployed]
     if not deployed:
         raise Problem("No update of this stack has succeeded yet; there is nothing to go back to.")
     if wish is None:
+
+        def concerned(releases: Mapping[str, str] | None) -> dict[str, str]:
+            return {service: release for service, release in (releases or {}).items() if not only or service in only}
+
         last = deployed[0]
-        if any(live.get(service) != release for service, release in (last.releases or {}).items()):
+        if any(live.get(service) != release for service, release in concerned(last.releases).items()):
             return last  # the update after it failed half-way
-        position = last.target
-        found = next((r for r in deployed if r.number < position and dict(r.releases or {}) != dict(live)), None)
+        # Where they are: at the last update that moved any of them, or where that one went back to.
+        pairs = itertools.pairwise(deployed)
+        moved = (newer for newer, older in pairs if concerned(newer.releases) != concerned(older.releases))
+        position = next(moved, deployed[-1]).target
+        there = concerned(live)
+        found = next((r for r in deployed if r.number < position and concerned(r.releases) not in ({}, there)), None)
         if found is None:
-            raise Problem("There is no earlier update with other releases; `bin/mo history` shows all.")
+            of = f" of {', '.join(only)}" if only else ""
+            raise Problem(f"There is no earlier update with other releases{of}; `bin/mo history` shows all.")
         return found
     if wish.isdecimal():
         chosen = next((record for record in records if record.number == int(wish)), None)

@@ -73,12 +73,12 @@ class _Rollback:
             live, self._patient = {**live, **undone.releases}, True
             out.print(f"Undoing the {undone.kind} {undone.id} of {undone.who}, which was interrupted {undone.where}.", markup=False)
         else:
-            target = records.to_go_back_to(history, live, self._to(), here.root)
+            target = records.to_go_back_to(history, live, self._to(), here.root, self.wish.only)
         fresh = old is None or not old.releases
         before = live if old is None or fresh else old.before
         releases = self._releases(target, live) if old is None or fresh else old.releases
         moves = release_set.changes(before, releases)
-        out.print(f"update {target.number} of {target.started}: {target.message}", markup=False)
+        out.print(f"Back to update {target.number} of {target.started}: {target.message}", markup=False)
         for service, (former, new) in moves.items():
             out.print(f"  {service}: {former or 'none'} → {new}", markup=False)
         if not moves and not undone and not astray.found(here, live):

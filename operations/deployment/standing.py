@@ -71,7 +71,7 @@ class Standing:
             told.append(f"A {self.running.kind} is running on this machine: {self.running.id}, {self.running.where}.")
         if (run := self.unfinished) is not None:
             way = (
-                "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback)"
+                "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback --reason '…')"
                 if run.changed
                 else "nothing was changed by it"
             )

@@ -66,6 +66,24 @@ def test_an_update_without_a_new_release_is_passed_over() -> None:
     assert records.to_go_back_to(_history(summary_of(1, A), summary_of(2, B), summary_of(3, B)), B, None).number == 1
 
 
+def test_one_service_goes_back_over_updates_of_others() -> None:
+    first = {"votes": "ra", "forum": "fa"}
+    history = [summary_of(1, first), summary_of(2, {**first, "votes": "rb"}), summary_of(3, {"votes": "rb", "forum": "fb"})]
+    live = {"votes": "rb", "forum": "fb"}
+    assert records.to_go_back_to(_history(*history), live, None, only=["votes"]).number == 1
+    assert records.to_go_back_to(_history(*history), live, None, only=["forum"]).number == 2
+    history.append(summary_of(4, live := {"votes": "ra", "forum": "fb"}, back=1))
+    assert records.to_go_back_to(_history(*history), live, None, only=["forum"]).number == 2
+    with pytest.raises(Problem, match="no earlier update with other releases of votes;"):
+        records.to_go_back_to(_history(*history), live, None, only=["votes"])
+
+
+def test_a_service_that_is_new_has_nothing_to_go_back_to() -> None:
+    history = _history(summary_of(1, A), summary_of(2, live := {**A, "petition": "pa"}))
+    with pytest.raises(Problem, match="no earlier update with other releases of petition;"):
+        records.to_go_back_to(history, live, None, only=["petition"])
+
+
 def test_after_a_half_failed_update_the_last_good_one_is_the_way_back() -> None:
     assert records.to_go_back_to(_history(summary_of(1, A), summary_of(2, B), summary_of(3, C, "failed")), C, None).number == 2
 
