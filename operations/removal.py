@@ -74,8 +74,9 @@ def refuse_declared(service: str, although: bool) -> Service | None:
         raise Problem(str(error)) from None
     if entry is not None and not although:
         raise Problem(
-            f"{service} is still in the catalogue. Take it out of catalog/services.yaml, deploy (that drops nothing), and remove it then; "
-            f"or say that it is to go although it is declared (--although-declared): the next deploy then makes it anew, empty."
+            f"{service} is still in the catalogue. Take it out of catalog/services.yaml, deploy (bin/mo deploy --plan says what that "
+            "leaves), and remove it then; or say that it is to go although it is declared (--although-declared): the next deploy then "
+            "makes it anew, empty."
         )
     return entry
 
@@ -85,7 +86,7 @@ def refuse_in_state(service: str, stack: str, resources: Sequence[Mapping[str, A
     if resources_of(service, (), resources):
         raise Problem(
             f"{service} is out of the catalogue, but the stack {stack} still has it: deploy once without it (bin/mo deploy --stack {stack}"
-            "; that drops nothing), and remove it then."
+            "; with --plan it says what that leaves), and remove it then."
         )
 
 

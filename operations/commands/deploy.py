@@ -58,7 +58,10 @@ def deploy(
             return
         for text in words:
             here.out.print(text, style="yellow", markup=False)
-        display.plan(here.out, progress)
+        if forward.is_nothing(progress):
+            here.out.print(f"Nothing to change: {stack} runs what dist/ holds.", markup=False)
+        else:
+            display.plan(here.out, progress)
         return
     if resume:
         run = forward.interrupted(here)

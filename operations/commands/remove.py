@@ -66,7 +66,7 @@ def remove(
         typer.echo(json.dumps(done, indent=1))
         return
     if not found.anything:
-        typer.echo(f"Nothing of {service} is left on {stack}.")
+        typer.echo(f"There is nothing of {service} on {stack} (any more).")
         return
     for what in done["removed"]:
         typer.echo(f"removed: {what}")

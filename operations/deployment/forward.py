@@ -62,7 +62,7 @@ def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None
     before = here.live().releases
     releases, words = release_set.deployable(here.root, here.services, only, before)
     progress = Update(here, {"releases": releases}, before).preview()
-    return release_set.changes(before, releases), progress, words
+    return release_set.changes(before, releases), progress, [*words, *going(here)]
 
 
 def deploy(here: Here, wish: Wish, resumes: Run | None = None) -> Ended:
@@ -129,7 +129,7 @@ class _Deployment:
         else:
             self.before = live
             self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live)
-            for text in words:
+            for text in [*words, *going(here)]:
                 here.out.print(text, style="yellow", markup=False)
             self.message = self.wish.message or default_message(release_set.changes(live, self.releases))
         self.moves = release_set.changes(self.before, self.releases)
@@ -195,6 +195,15 @@ class _Deployment:
     def _back(self, reason: str) -> None:
         self.here.out.print(f"✗ {reason}: everything goes back to the former release set.", style="bold red", markup=False)
         back.automatic(self.here, self.session, self.before, reason)
+
+
+def going(here: Here) -> list[str]:
+    """What becomes of the services that are live and out of the catalogue: this update is the first without them."""
+    gone = sorted(set(here.live().releases) - set(here.services))
+    stays = "its database, its account and its files stay (bin/mo remove {0})"
+    if here.settings.on_remove == "purge":
+        stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay (bin/mo remove {0})"
+    return [f"{service} is out of the catalogue and is no longer deployed; {stays.format(service)}." for service in gone]
 
 
 def is_nothing(progress: Progress) -> bool:
