@@ -97,6 +97,6 @@ def refuse_without_way_back(service: str, entry: Service) -> None:
     kind = declared(service, entry).kind
     if kind in _NO_WAY_BACK:
         raise Problem(
-            f"{service}: {_NO_WAY_BACK[kind]}. The way out is the snapshot that was made before the migration: "
-            f"bin/mo rollback --only {service}, then bin/mo snapshots list {service} and bin/mo snapshots restore {service} NAME."
+            f"{service}: {_NO_WAY_BACK[kind]}. The way out is the snapshot that was made before the migration: bin/mo rollback --only "
+            f"{service} --reason '…', then bin/mo snapshots list {service} and bin/mo snapshots restore {service} NAME."
         )

@@ -27,7 +27,8 @@ def migrate(
 
     `--down` needs what the tool has for it: `<version>.down.sql` beside plain SQL, `downgrade` of Alembic. The site answers 503 meanwhile
     where the web server honours the maintenance window; a snapshot is made first, the schema's version is verified after, and what fails is
-    restored. Prisma and drush have no step back; the way out is a snapshot. Go back with the code first (`bin/mo rollback --only SERVICE`).
+    restored. Prisma and drush have no step back; the way out is a snapshot. Go back with the code first (`bin/mo rollback --only SERVICE
+    --reason '…'`).
 
     Examples: `bin/mo migrate votes --list`; `bin/mo migrate api --down`.
     """
@@ -51,7 +52,8 @@ def migrate(
         raise Problem(f"{service} has no applied migration; there is nothing to take back.")
     what = known.last or "its last migration"
     if not yes and not typer.confirm(
-        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database."
+        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database. "
+        "The code must be back already: a live release that needs it would fail."
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)

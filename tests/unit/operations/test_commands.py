@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -415,6 +416,38 @@ def test_logs_show_both_logs_and_let_no_visitor_drive_the_terminal(
     told = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
     assert (told["log"], told["deployment"], told["errors"]) == ("20261121-switch.log", ["first", "second"], ["GET /�[2J"])
     assert _mo("logs", "api_stg", "--stack", "staging", "--json", "--follow")[0] == 2
+    monkeypatch.setattr(remote, "run", lambda *_, **__: {"output": ""})
+    assert _mo("logs", "api_stg", "--stack", "staging")[1] == "== deployment log: nothing\n== host error log: nothing\n"
+
+
+def test_of_the_error_log_whole_entries_of_the_service_are_shown(tmp_path: Path) -> None:
+    apex, votes = "mo.localhost", "votes.mo.localhost"
+    entries = [
+        f'2026/11/25 20:05:33 [error] 1#1: *{n} FastCGI sent in stderr: "PHP Fatal error:  canary\nStack trace:\n#0 {{main}}\n'
+        f'  thrown in x" while reading, server: {votes}, host: "{votes}:28443"\n'
+        for n in (7, 8)
+    ]
+    others = [
+        f"2026/11/25 20:06:00 [error] 1#1: *9 is forbidden, client: 127.0.0.1, server: {apex}, request\n",
+        "[Sat Nov 21 09:00:00 2026] PHP Warning in /w/.deploy/votes/releases/r1/index.php\n",
+        f"2026/11/25 20:06:01 [error] server: {apex}.example.org\n2026/11/25 20:06:02 [error] server: www.{apex}\n",
+    ]
+    log = tmp_path / "www" / "logs" / "error.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join([*entries, *others]))
+    here = tmp_path / "www" / ".deploy" / "s" / "releases" / "r"
+    here.mkdir(parents=True)
+
+    def found(domain: str, key: str) -> list[str]:
+        command = ["sh", "-c", logs._ERRORS, "40", domain, key, logs._RECORDS]
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert [line.rpartition(" ")[2] for line in found(apex, "main")] == ["request", f"www.{apex}"]
+    mine = found(votes, "votes")
+    assert (len(mine), "canary" in mine[0], mine[-1].endswith("/.deploy/votes/releases/r1/index.php")) == (9, True, True)
+    once = logs.told_once(mine)
+    assert [line.endswith("  (2 times)") for line in once] == [True] * 4 + [False]
+    assert "canary" in once[0]
 
 
 @pytest.mark.parametrize(
