@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from operations.exit_codes import USAGE
 from operations.options import DEFAULT_STACK, AsJson, ServiceName, Stack, Yes
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ def _entry(stack: str, service: str) -> Service:
 
     (entry,) = project.chosen(project.services_of(stack, project.stack_file(stack)), [service]).values()
     remote.connect(project.ROOT, stack)
+    return entry
+
+
+def _with(stack: str, service: str, name: str) -> Service:
+    """The service's entry, where it has the snapshot ``name``. Raises ``Problem``."""
+    from operations import project, snapshots
+    from operations.problem import Problem
+
+    entry = _entry(stack, service)
+    if name not in (one.name for one in snapshots.listed(project.ROOT, stack, service, entry)):
+        raise Problem(f"{service} has no snapshot {name}; those that there are: bin/mo snapshots list {service}.", USAGE)
     return entry
 
 
@@ -51,16 +63,18 @@ def list_(service: ServiceName, stack: Stack = DEFAULT_STACK, as_json: AsJson = 
     if as_json:
         typer.echo(json.dumps([snapshot.__dict__ for snapshot in found], indent=1))
         return
+    wide = max((len(snapshot.name) for snapshot in found), default=0)
     for snapshot in found:
         told = [
             "its manifest is damaged" if snapshot.damaged else "",
             size(snapshot.bytes) if snapshot.bytes else "",
             f"{snapshot.rows} rows" if snapshot.rows is not None else "",
             f"schema {snapshot.schema}" if snapshot.schema else "",
-            f"verified {snapshot.verified}" if snapshot.verified else "",
+            # To the minute: a line is to fit on a terminal.
+            f"verified {snapshot.verified[:16]}" if snapshot.verified else "",
             "pinned" if snapshot.pinned else "",
         ]
-        typer.echo("  ".join([snapshot.name, *filter(None, told)]))
+        typer.echo("  ".join([snapshot.name.ljust(wide), *filter(None, told)]).rstrip())
     if not found:
         typer.echo(f"{service} has no snapshot.")
 
@@ -93,7 +107,7 @@ def verify(
     from operations import project, snapshots
     from operations.problem import Problem
 
-    entry = _entry(stack, service)
+    entry = _entry(stack, service) if name is None else _with(stack, service, name)
     if name is None:
         found = snapshots.listed(project.ROOT, stack, service, entry)
         if not found:
@@ -112,7 +126,7 @@ def pin(service: ServiceName, name: SnapshotName, stack: Stack = DEFAULT_STACK) 
     """
     from operations import project, snapshots
 
-    snapshots.ask(project.ROOT, stack, service, _entry(stack, service), "pin", name)
+    snapshots.ask(project.ROOT, stack, service, _with(stack, service, name), "pin", name)
     typer.echo(f"{name} is pinned.")
 
 
@@ -124,7 +138,7 @@ def unpin(service: ServiceName, name: SnapshotName, stack: Stack = DEFAULT_STACK
     """
     from operations import project, snapshots
 
-    snapshots.ask(project.ROOT, stack, service, _entry(stack, service), "unpin", name)
+    snapshots.ask(project.ROOT, stack, service, _with(stack, service, name), "unpin", name)
     typer.echo(f"{name} is no longer pinned.")
 
 
@@ -145,7 +159,7 @@ def restore(
     """
     from operations import project, snapshots
 
-    entry = _entry(stack, service)
+    entry = _with(stack, service, name)
     if not yes and not typer.confirm(
         f"Put the database of {service} on {stack} back to {name}? Whatever was written since is lost."
     ):
