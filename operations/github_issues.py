@@ -133,7 +133,7 @@ class Issues:
             issue = act()
         except IssueError as error:
             return Outcome(NAME, False, f"no issue on GitHub: {error}")
-        return Outcome(NAME, True, f"issue #{issue.number} {what}: {issue.url}", {"number": issue.number, "url": issue.url})
+        return Outcome(NAME, True, f"#{issue.number} {what}: {issue.url}", {"number": issue.number, "url": issue.url})
 
     def _opened(self, title: str, lines: Sequence[str], labels: Sequence[str], mark: str) -> Issue:
         """A new issue, or the one with this mark where an earlier try made it though its answer did not come."""

@@ -85,7 +85,10 @@ def _sums(report: Report) -> list[str]:
     files, sent = sum(line.files or 0 for line in report.services), sum(line.bytes or 0 for line in report.services)
     migrations = sum(len(line.migrations) for line in report.services)
     snapshots = sum(line.snapshot is not None for line in report.services)
-    done = f"{files} files, {size(sent)}, {migrations} migrations, {snapshots} snapshots"
+    counts = [
+        f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((files, "file"), (migrations, "migration"), (snapshots, "snapshot"))
+    ]
+    done = ", ".join([counts[0], size(sent), *counts[1:]])
     return [f"{changed} of {len(report.services)} services changed: {done}."]
 
 

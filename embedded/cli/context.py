@@ -61,7 +61,7 @@ class Context:
         url = self.environment.get("PULUMI_BACKEND_URL") or (self.found_project and self.found_project.backend_url) or logged_in()
         if not url:
             raise StateError(
-                "no backend is chosen: set PULUMI_BACKEND_URL=file://<directory> or run `pulumi login file://<directory>` "
+                "no backend is chosen: set PULUMI_BACKEND_URL=file://<directory> or run `bin/pulumi login file://<directory>` "
                 "(the embedded engine has file backends only; the Pulumi CLI has the others)"
             )
         return Backend(url)

@@ -159,7 +159,9 @@ def _print(console: Console, built: Built) -> None:
     states = [outcome.state for outcome in built.outcomes.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     commit = (built.commit or "no commit")[:12] + (" with uncommitted changes" if built.dirty else "")
-    console.print(f"{len(states)} services: {counts}; {commit}; {built.seconds:.1f} s", markup=False)
+    console.print(
+        f"{len(states)} service{'' if len(states) == 1 else 's'}: {counts}; {commit}; {built.seconds:.1f} s", markup=False
+    )
     for outcome in built.outcomes.values():
         if outcome.error:
             console.print(outcome.error, style="red", markup=False, soft_wrap=True)

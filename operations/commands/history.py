@@ -41,7 +41,10 @@ def history(
     table = Table(box=None, padding=(0, 1))
     for heading in ("update", "started (UTC)", "result", "releases", "message"):
         table.add_column(
-            heading, justify="right" if heading == "update" else "left", no_wrap=heading in ("update", "started (UTC)")
+            heading,
+            justify="right" if heading == "update" else "left",
+            no_wrap=heading in ("update", "started (UTC)"),
+            overflow="fold",
         )
     deployed = [record for record in found if record.deployed]
     lines: list[tuple[str, list[str], str | None]] = []
@@ -51,7 +54,7 @@ def history(
         cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved), record.message]
         lines.append((record.started, cells, "red" if record.result == "failed" else None))
     for run in cut:
-        cells = ["", run.began_at, f"{run.kind} interrupted", run.where, f"{run.message} ({run.who})"]
+        cells = ["", run.began_at, f"{run.kind} interrupted", run.where, f"{run.message}; {run.who}"]
         lines.append((run.began_at, cells, "yellow"))
     for _, cells, style in sorted(lines, key=lambda line: line[0], reverse=True)[:count]:
         table.add_row(*cells, style=style)

@@ -140,7 +140,11 @@ def _waits(name: str) -> str:
 def _show(out: Console, wanted: Subject, done: Done, errors: list[str]) -> None:
     for key, answer in done.services.items():
         told = [word for word in ("restarted", "checked") if answer.get(word)]
-        out.print(f"{key}: has the present value" + (f" ({', '.join(told)})" if told else ""), markup=False)
+        out.print(
+            f"{key}: has the new {'password' if wanted.kind == 'database' else 'value'}"
+            + (f" ({', '.join(told)})" if told else ""),
+            markup=False,
+        )
     for note in done.notes:
         out.print(note, style="yellow", markup=False)
     for error in errors:

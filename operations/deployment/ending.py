@@ -66,9 +66,12 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
         phases.carry(CLOSED, lambda: issues.end(deployment_issue, session.id, text, kind.good), show=False)
     text = _sentence(here, kind)
     phases.carry("notify", lambda: _notified(here, kind, services, text), show=False)
+    closed = phases.named(CLOSED)
     for name in (ISSUE, CLOSED, "status page", todo.NAME, "notify"):
         outcome = phases.named(name)
-        if outcome is not None and (not outcome.ok or (name == ISSUE and outcome.details.get("url"))):
+        if name == ISSUE and outcome is not None and outcome.ok and closed is not None and closed.ok and closed.details.get("url"):
+            phases.show(replace(closed, name=ISSUE))  # what has become of it
+        elif outcome is not None and (not outcome.ok or (name == ISSUE and outcome.details.get("url"))):
             phases.show(outcome)
     written = phases.named("report")
     if written is not None:

@@ -143,7 +143,7 @@ def whole() -> Report:
         "- issue: https://github.example/o/r/issues/7",
         "because 1 of 7 end-to-end flows failed.",
         "| up | ok | 61.0 | 22 services |",
-        "2 of 2 services changed: 3 files, 1500 B, 2 migrations, 1 snapshots.",
+        "2 of 2 services changed: 3 files, 1500 B, 2 migrations, 1 snapshot.",
         "- eslint: waived by Anna Bauer until 2026-11-28 09:00 UTC: known, mended on Monday",
         "2 of 2 services answer as they must. Slowest answer: 7 ms.",
         "| CiviCRM donation | failed | 3.2 | crm answers 500 | donation.webm |",
