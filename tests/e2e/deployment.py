@@ -6,6 +6,7 @@ It is driven by commands alone, as a user would.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,9 +14,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from catalog import reader
 from catalog.manifest import load
@@ -25,6 +27,8 @@ from sandbox.layout import Layout
 from tests.sandbox_fixture import CLONE, Sandbox, free_base, remove_stale
 
 RAN = re.compile(r"^ *[+~-]+ +(\S+) (\S+) (created|updated|replaced|deleted)\b")
+QUICK = tuple(word for part in ("end-to-end", "visual", "lighthouse") for word in ("--skip", part))
+"""Arguments of a ``bin/mo deploy`` that looks at nothing but the smoke tests."""
 
 
 class Deployment:
@@ -33,12 +37,13 @@ class Deployment:
     def __init__(self, clone: Path, sandbox: Sandbox) -> None:
         self.clone, self.sandbox = clone, sandbox
         self.services: dict[str, Service] = reader.read().of_stack("sandbox")
+        self.engine = "embedded"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The user's environment: nothing of Pulumi's but the embedded engine."""
+        """The user's environment: nothing of Pulumi's but the choice of the engine."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "MO_"))}
-        return {**clean, "PULUMI_ENGINE": "embedded", "PULUMI_STACK": "sandbox"}
+        return {**clean, "PULUMI_ENGINE": self.engine, "PULUMI_STACK": "sandbox"}
 
     def run(self, *command: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs a command in the clone; with another exit code than ``expect`` (``None``: any) the test fails with its output."""
@@ -65,6 +70,13 @@ class Deployment:
         self.run("bin/mo", "build", "--stack", "sandbox", *services)
         self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
 
+    def require_few_gates(self) -> None:
+        """Leaves the stack the gates that need no tool of npm or pip: for tests of what comes after them."""
+        file = self.clone / "Pulumi.sandbox.yaml"
+        text, count = re.subn(r"required: \[.*\]", "required: [personal-data, privacy-policy]", file.read_text())
+        assert count == 1
+        file.write_text(text)
+
     def up(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """``bin/pulumi up``, as a user types it."""
         return self.run("bin/pulumi", "up", "--yes", "--skip-preview", "--stack", "sandbox", *arguments, expect=expect)
@@ -83,9 +95,14 @@ class Deployment:
         self.run("git", "checkout", "-q", "--", ".")
         self.build()
 
-    def releases(self) -> dict[str, str]:
-        """Release id of each artefact in ``dist/``."""
-        return {key: load(self.clone / "dist" / key / "manifest.json").release for key in self.services}
+    def releases(self, services: Iterable[str] | None = None) -> dict[str, str]:
+        """Release id of each artefact in ``dist/``, of all services or these."""
+        return {key: load(self.clone / "dist" / key / "manifest.json").release for key in services or self.services}
+
+    def report(self) -> dict[str, Any]:
+        """The report of the last deployment or rollback."""
+        found: dict[str, Any] = json.loads(self.run("bin/mo", "report", "--json").stdout)
+        return found
 
     def live(self, service: str) -> str:
         """The release that the host's link names."""
