@@ -20,17 +20,17 @@ _DEPLOYMENT = 'f=$(ls -t ../../log 2>/dev/null | head -n 1); [ -n "$f" ] && { ec
 _RECORDS = r"""
 function named(text, at, from, front, back) {
   for (from = 1; (at = index(substr(text, from), domain)) > 0; from = at + 1) {
-    at += from - 1
-    front = substr(text, 1, at - 1); back = substr(text, at + length(domain), 2)
-    if ((front !~ /[A-Za-z0-9.-]$/ || front ~ /(^|[^A-Za-z0-9.-])www\.$/) && back !~ /^([A-Za-z0-9-]|\.[A-Za-z0-9])/) return 1
-  }
-  return index(text, folder) > 0
-}
-function tell() { if (record != "" && named(record)) print record; record = "" }
-/^([0-9][0-9][0-9][0-9][-\/]|\[)/ { tell(); record = $0; next }
-{ record = (record == "" ? $0 : record "\n" $0) }
+    at += from - 1;
+    front = substr(text, 1, at - 1); back = substr(text, at + length(domain), 2);
+    if ((front !~ /[A-Za-z0-9.-]$/ || front ~ /(^|[^A-Za-z0-9.-])www\.$/) && back !~ /^([A-Za-z0-9-]|\.[A-Za-z0-9])/) return 1;
+  };
+  return index(text, folder) > 0;
+};
+function tell() { if (record != "" && named(record)) print record; record = "" };
+/^([0-9][0-9][0-9][0-9][-\/]|\[)/ { tell(); record = $0; next };
+{ record = (record == "" ? $0 : record "\n" $0) };
 END { tell() }
-"""
+""".replace("\n", " ").strip()
 """Of an error log the entries that name a domain as a whole, or the service's folder: with all their lines, the error's text is in the
 first and the domain in the last one. Both ``2026/11/21 …`` (nginx) and ``[Sat Nov 21 …`` (Apache, PHP) begin one."""
 _ERRORS = 'tail -c 50000000 ../../../../logs/error.log 2>/dev/null | awk -v domain="$1" -v folder="/.deploy/$2/" "$3" | tail -n "$0"; true'

@@ -445,6 +445,7 @@ def test_of_the_error_log_whole_entries_of_the_service_are_shown(tmp_path: Path)
     assert [line.rpartition(" ")[2] for line in found(apex, "main")] == ["request", f"www.{apex}"]
     mine = found(votes, "votes")
     assert (len(mine), "canary" in mine[0], mine[-1].endswith("/.deploy/votes/releases/r1/index.php")) == (9, True, True)
+    assert "\n" not in logs._RECORDS, "the host takes no line break in a command"
     once = logs.told_once(mine)
     assert [line.endswith("  (2 times)") for line in once] == [True] * 4 + [False]
     assert "canary" in once[0]
