@@ -33,7 +33,7 @@ def put_right(here: Here, outcome: Outcome) -> Outcome:
     """The outcome of an update, once whatever of the host went astray was switched to what the state says."""
     if not outcome.ok:
         return outcome
-    releases = here.live().releases
+    releases = here.live(anew=False).releases
     try:
         astray = found(here, releases)
     except Problem as problem:

@@ -145,7 +145,7 @@ class _Rollback:
 
     def _validated(self, done: Outcome, before: Mapping[str, str], moves: Moves, restores: Sequence[Restore], message: str) -> int:
         here, phases = self.here, self.phases
-        live = here.live().releases
+        live = here.live(anew=False).releases
         progress = self._applied.progress if self._applied else progress_of(done, here.services)
         smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False)
         display.summary(here.out, progress, moves, live, checks.answers(smoke))
@@ -172,7 +172,7 @@ def _restored(here: Here, what: Restore) -> Outcome:
 def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:
     """Takes a deployment back to the releases ``before`` it, and asks every service. Whether all is well. Databases stay."""
     done = session.phases.carry(PHASE, lambda: _taken_back(here, session, before, reason))
-    live = here.live().releases
+    live = here.live(anew=False).releases
     looked_at = checks.validation(here, live, session.id)
     smoke = session.phases.carry(ending.AFTER_ROLLBACK, lambda: checks.smoked(looked_at))
     if not (done.ok and smoke.ok):

@@ -42,7 +42,7 @@ def open_issue(here: Here, session: Session, moves: Mapping[str, tuple[str | Non
 def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> None:
     """Tells everybody who is to know, and writes the journal's last line."""
     phases, issues = session.phases, issues_of(here.loaded, here.stack)
-    live = here.live()
+    live = here.live(anew=False)
     smoke = phases.named(AFTER_ROLLBACK) or phases.named(checks.SMOKE)
     answers = checks.answers(smoke)
     if answers:

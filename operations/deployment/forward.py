@@ -157,7 +157,7 @@ class _Deployment:
 
     def _validated(self, up: Outcome) -> Ended:
         here, phases = self.here, self.phases
-        live = here.live()
+        live = here.live(anew=False)
         progress = self._applied.progress if self._applied else progress_of(up, here.services)
         begun = any(entry.changed or entry.failed for entry in progress.services.values())
         reason, smoke = up.rollback, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +31,18 @@ class Here:
     loaded: Loaded
     engine: Engine
     out: Console
+    _seen: list[release_set.Live] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def settings(self) -> StackSettings:
         """The stack's settings without secrets."""
         return self.loaded.settings
 
-    def live(self) -> release_set.Live:
-        """What is live by the stack's state, asked anew. Raises ``Problem``."""
-        return release_set.live(self.engine.resources())
+    def live(self, *, anew: bool = True) -> release_set.Live:
+        """What is live by the stack's state: asked anew, or as seen last where nothing of ours came since. Raises ``Problem``."""
+        if anew or not self._seen:
+            self._seen[:] = [release_set.live(self.engine.resources())]
+        return self._seen[0]
 
 
 def opened(stack: str, out: Console) -> Here:
