@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ import psycopg
 import pymysql
 import pytest
 
+from sandbox import processes
 from tests.e2e.deployment import Deployment, deployment, ran
 from tests.e2e.poller import Poller
 
@@ -267,6 +269,49 @@ def test_what_was_deleted_on_github_is_found_by_refresh_and_written_again(site: 
     site.run("bin/pulumi", "refresh", "--yes", "--skip-preview", "--stack", "sandbox")
     assert ran(site.up().stdout) == {"github-jwt-secret", "github-mo-votes-db-pass"}
     assert site.sandbox.github.secrets()["sandbox"] == before
+
+
+def test_a_protection_that_was_taken_away_by_hand_is_found_by_refresh_and_put_back(site: Deployment) -> None:
+    def guarded() -> dict[str, Any]:
+        held = site.sandbox.github.state()["environments"]["sandbox"]
+        return {key: held[key] for key in ("protection_rules", "deployment_branch_policy", "can_admins_bypass")}
+
+    before = guarded()
+    settings = site.sandbox.settings
+    github = settings["github"]
+    request = urllib.request.Request(
+        f"{site.sandbox.github.url}repos/{github['owner']}/{github['repository']}/environments/sandbox",
+        data=json.dumps({"reviewers": None, "deployment_branch_policy": None, "can_admins_bypass": True}).encode(),
+        headers={"Authorization": f"Bearer {settings['secrets']['githubToken']}", "Content-Type": "application/json"},
+        method="PUT",
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+    assert guarded() != before
+    site.run("bin/pulumi", "refresh", "--yes", "--skip-preview", "--stack", "sandbox")
+    assert ran(site.up().stdout) == {"github-environment"}
+    assert guarded() == before
+    assert ran(site.up().stdout) == set()
+
+
+def test_refresh_and_destroy_open_the_way_to_the_databases_or_say_how_to_and_change_nothing(site: Deployment) -> None:
+    assert any(server["reach"] == "host" for server in site.sandbox.settings["servers"].values())
+    site.disconnect()
+    site.run("bin/pulumi", "refresh", "--yes", "--skip-preview", "--stack", "sandbox")
+    before = site.run("bin/pulumi", "stack", "export", "--stack", "sandbox").stdout
+    site.disconnect()
+    processes.stop(site.sandbox.layout, "sshd")
+    try:
+        for command in ("refresh", "destroy"):
+            said = site.run("bin/pulumi", command, "--yes", "--skip-preview", "--stack", "sandbox", expect=1).stdout.splitlines()
+            assert len(said) == 2, said
+            assert "cannot be reached" in said[0]
+            assert f"pulumi: {command} reaches databases through the host" in said[1]
+            assert "bin/mo doctor --stack sandbox" in said[1]
+    finally:
+        site.sandbox.up()
+    assert site.run("bin/pulumi", "stack", "export", "--stack", "sandbox").stdout == before
+    assert works(site, secrets_of(site, "votes"))
 
 
 def test_an_application_secret_reaches_every_service_that_reads_it(site: Deployment) -> None:
