@@ -9,6 +9,7 @@ import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,9 @@ class Project:
         required = {"required": [gate], "reports": "quality-reports"}
         config = self.sandbox.stack_file(self.folder, gates=required)
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "MO_"))}
-        env = {**clean, **self.sandbox.environment(), "PULUMI_ENGINE": "embedded", "PULUMI_STACK": "sandbox"}
+        # The host's client looks beside itself, which is in the checkout.
+        own = {"MO_STATE_DIR": str(self.folder / ".mo" / "sandbox"), "MO_DIST_DIR": str(self.folder / "dist")}
+        env = {**clean, **self.sandbox.environment(), **own, "PULUMI_ENGINE": "embedded", "PULUMI_STACK": "sandbox"}
         if not pack:
             env["PULUMI_OPTION_POLICY_PACK"] = ""
         return subprocess.run(
@@ -70,7 +73,7 @@ def project(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 
 def state(sandbox: Sandbox) -> tuple[str, tuple[str, ...], int]:
-    """Checksum of the host's files but its logs, names of databases and accounts, and how many requests GitHub got."""
+    """Checksum of the host's files but its logs, names of databases, accounts and rights, and how many requests GitHub got."""
     digest = hashlib.sha256()
     for path in sorted(sandbox.root.rglob("*")):
         if "logs" not in path.relative_to(sandbox.root).parts:
@@ -79,7 +82,11 @@ def state(sandbox: Sandbox) -> tuple[str, tuple[str, ...], int]:
     names: list[str] = []
     for server in ("plesk", "external-mariadb"):
         with sandbox.mariadb(server) as connection, connection.cursor() as cursor:
-            for query in ("SELECT schema_name FROM information_schema.schemata", "SELECT CONCAT(user, '@', host) FROM mysql.user"):
+            for query in (
+                "SELECT schema_name FROM information_schema.schemata",
+                "SELECT CONCAT(user, '@', host) FROM mysql.user",
+                "SELECT CONCAT(user, '@', host, ' ', db) FROM mysql.db",
+            ):
                 cursor.execute(query)
                 names += sorted(str(row[0]) for row in cursor.fetchall())
     with sandbox.postgresql() as postgresql:
@@ -98,20 +105,25 @@ def red_report(gate: str) -> Path | None:
     return the_report(found[gate], "fail") if gate in found else None
 
 
-@pytest.mark.parametrize("gate", list(GATES))
-def test_a_red_gate_stops_the_update_before_anything_changes(project: Project, gate: str) -> None:
+def put_report(project: Project, report: Path, name: str, **note: Any) -> None:
+    """The one report that there is, as of now."""
     reports = project.folder / "quality-reports"
     for old in sorted(reports.rglob("*"), reverse=True) if reports.exists() else ():
         old.unlink() if old.is_file() else old.rmdir()
-    report = red_report(gate) or the_report("phpstan", "pass")
-    name = "integration.xml" if gate == "integration-tests" else report.name
-    if report.parent.name == "lighthouse":
-        name = f"lighthouse/{name}"
     content = report.read_bytes()
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     if b'"check"' in content:
         content = json.dumps({**json.loads(content), "commit": COMMIT, "uncommitted": False, "time": stamp}).encode()
-    put(reports, name, content, measures={"level": 5}, time=stamp)
+    put(reports, name, content, **note, time=stamp)
+
+
+@pytest.mark.parametrize("gate", list(GATES))
+def test_a_red_gate_stops_the_update_before_anything_changes(project: Project, gate: str) -> None:
+    report = red_report(gate) or the_report("phpstan", "pass")
+    name = "integration.xml" if gate == "integration-tests" else report.name
+    if report.parent.name == "lighthouse":
+        name = f"lighthouse/{name}"
+    put_report(project, report, name, measures={"level": 5})
     before = state(project.sandbox)
     for pack in (True, False):
         done = project.up(gate, pack)
@@ -120,3 +132,18 @@ def test_a_red_gate_stops_the_update_before_anything_changes(project: Project, g
         assert gate in said, said
         assert ("[mandatory]" in said) is pack, said
         assert state(project.sandbox) == before
+
+
+def test_the_same_project_with_a_green_gate_changes_databases_and_github_so_that_it_is_the_gate_that_kept_them(
+    project: Project,
+) -> None:
+    report = the_report("eslint", "pass")
+    put_report(project, report, report.name)
+    before = state(project.sandbox)
+    try:
+        done = project.up("eslint", pack=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        after = state(project.sandbox)
+        assert all(one != other for one, other in zip(before, after, strict=True))
+    finally:
+        project.sandbox.reset()
