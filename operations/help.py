@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
+from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 
 from operations.exit_codes import MEANING
@@ -46,6 +47,15 @@ class Command(TyperCommand):
         """``-h``, without a type."""
         return _plain(super().get_help_option(ctx))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the arguments. To a command that takes its services with ``--only``, names without it are told so."""
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if "unexpected extra argument" in error.message and any(option.name == "only" for option in self.params):
+                error.message += ". Name services with --only, each by its own."
+            raise
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Prints the help."""
         super().format_help(ctx, formatter)
@@ -80,11 +90,20 @@ def _tell(heading: str, lines: Sequence[str]) -> None:
         typer.echo()
 
 
+class Within(TyperGroup):
+    """A group of commands in ``bin/mo``."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """``-h``, without a type."""
+        return _plain(super().get_help_option(ctx))
+
+
 def arrange(app: typer.Typer) -> None:
     """Takes the examples out of the docstrings of all commands of ``app`` and of the groups in it."""
     for info in app.registered_commands:
         info.help, examples = split(inspect.getdoc(info.callback) or "")
         info.cls = type("Command", (Command,), {"examples": tuple(examples)})
     for group in app.registered_groups:
+        group.cls = Within
         if group.typer_instance is not None:
             arrange(group.typer_instance)

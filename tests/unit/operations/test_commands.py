@@ -21,6 +21,7 @@ from operations.app import app, register
 from operations.commands import logs
 from operations.deployment import ending
 from operations.deployment.outcome import Outcome as Phase
+from operations.deployment.update import told_once
 from operations.engine import Outcome
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded, put
@@ -157,6 +158,18 @@ def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine],
     ]
     stack.outcome = Outcome(False, "program exited with non-zero exit code: 1")
     assert _mo("deploy", "--stack", "staging", "--plan") == (1, "mo: coverage: 70, 80 needed")
+
+
+def test_of_a_red_gate_the_program_tells_once_with_the_way_out() -> None:
+    stop = "The quality gates stop this deploy, and nothing was changed:\n  coverage: 70, 80 needed"
+    pack = "Policy gates-provenance refuses gate: A report is whole. coverage: coverage.xml proves nothing. Run the tool again."
+    other = "Policy gates-waivers refuses gate: eslint: expired."
+    assert told_once([pack, other, stop]) == [
+        other,
+        stop,
+        "Make the reports anew: bin/mo gates --run. What stays red is mended, or waived (docs/gates.md).",
+    ]
+    assert told_once([pack]) == [pack]
 
 
 def test_a_failed_service_makes_the_command_fail_and_is_named_last(stack: type[FakeEngine], tmp_path: Path) -> None:

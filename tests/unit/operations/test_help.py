@@ -42,6 +42,13 @@ def test_each_command_explains_itself_with_h_and_gives_an_example_of_its_own(pat
         assert f"   {example}\n" in done.output
 
 
+def test_services_named_without_only_are_told_of_it() -> None:
+    done = CliRunner().invoke(app, ["deploy", "votes"])
+    assert done.exit_code == 2
+    assert "Name services with --only" in done.output + done.stderr
+    assert "--only" not in CliRunner().invoke(app, ["history", "votes"]).stderr
+
+
 def test_help_tells_every_exit_code() -> None:
     text = CliRunner().invoke(app, ["-h"]).output
     for code, meaning in exit_codes.MEANING.items():
