@@ -107,9 +107,9 @@ class _Rollback:
         return self._validated(done, before, moves, restores, message)
 
     def _interrupted(self, live: Mapping[str, str]) -> Run | None:
-        """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names another update
-        or somebody has deployed since."""
-        if self.session.resumes is not None or self.wish.to is not None:
+        """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names an update or
+        services, or somebody has deployed since."""
+        if self.session.resumes is not None or self.wish.to is not None or self.wish.only:
             return None
         run = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
         if run is None or not run.changed or not run.before:

@@ -113,6 +113,17 @@ def test_killed_before_its_engine_changed_anything_a_rollback_goes_no_further_ba
     assert stage.messages[-1] == "rollback to update 1: the login is broken"
 
 
+def test_a_rollback_of_one_service_undoes_no_other_half(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+    first = stage.live
+    second = stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("3", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    code, text = stage.mo("rollback", "--yes", "--only", "api_stg", "--reason", "the laptop was closed")
+    assert code == 0, text
+    assert stage.live == {**second, "api_stg": first["api_stg"]}
+
+
 def test_a_rollback_waits_for_the_engine_of_the_run_that_it_undoes(
     stage: Stage, whole: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
