@@ -38,6 +38,7 @@ def history(
         typer.echo(json.dumps(rows[:count], indent=1, sort_keys=True))
         return
     out = display.console()
+    narrow = out.width < 100
     table = Table(box=None, padding=(0, 1))
     for heading in ("update", "started (UTC)", "result", "releases", "message"):
         table.add_column(
@@ -51,7 +52,7 @@ def history(
     for record in found:
         earlier = next((r.releases for r in deployed if r.number < record.number), None) or {}
         moved = release_set.changes(earlier, record.releases or {})
-        cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved), record.message]
+        cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved, narrow), record.message]
         lines.append((record.started, cells, "red" if record.result == "failed" else None))
     for run in cut:
         cells = ["", run.began_at, f"{run.kind} interrupted", run.where, f"{run.message}; {run.who}"]
@@ -61,7 +62,8 @@ def history(
     out.print(table)
 
 
-def _releases(moved: dict[str, tuple[str | None, str]]) -> str:
+def _releases(moved: dict[str, tuple[str | None, str]], narrow: bool) -> str:
+    """What moved; on a narrow terminal without the releases' ids, which would be broken."""
     if len(moved) > 3:
         return f"{len(moved)} services"
-    return ", ".join(f"{service} {new}" for service, (_, new) in moved.items())
+    return ", ".join(service if narrow else f"{service} {new}" for service, (_, new) in moved.items())

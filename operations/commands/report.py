@@ -25,7 +25,9 @@ def report(
     """
     from datetime import date as day
 
-    from operations import project, report
+    from rich.markdown import Markdown
+
+    from operations import display, project, report
     from operations.problem import Problem
 
     try:
@@ -45,7 +47,7 @@ def report(
             typer.echo(json.dumps(rows, indent=1))
         for one in () if as_json else found:
             ended = "succeeded" if one.succeeded else "failed"
-            typer.echo(f"{report.FOLDER}/{one.markdown.name}  {one.started}  {one.stack}  {one.kind} {ended}")
+            typer.echo(f"{one.started}  {one.stack}  {one.kind} {ended}  {report.FOLDER}/{one.markdown.name}")
         return
     if not found:
         of = f" of {stack}" if stack else ""
@@ -53,4 +55,10 @@ def report(
             f"There is no report{of}{f' of {wish}' if wish else ''} in {report.FOLDER}/; a deploy or a rollback writes one."
         )
     chosen = found[-1].markdown
-    typer.echo((chosen.with_suffix(".json") if as_json else chosen).read_text(encoding="utf-8"), nl=False)
+    text = (chosen.with_suffix(".json") if as_json else chosen).read_text(encoding="utf-8")
+    out = display.console()
+    if as_json or not out.is_terminal:
+        typer.echo(text, nl=False)
+        return
+    # On a terminal the tables stand as tables; through a pipe the Markdown is what the file holds.
+    out.print(Markdown(text, hyperlinks=False))
