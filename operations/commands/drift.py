@@ -28,7 +28,7 @@ def drift(
 ) -> None:
     """Compares the host with what the last update left: live releases, every file of them, permissions, databases, public answers.
 
-    Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only`.
+    Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only --stack STACK`.
 
     Examples: `bin/mo drift`; `bin/mo drift --stack production --json`; `bin/mo drift --mend`.
     Exit code 7 where something drifted (with `--mend`: still).
