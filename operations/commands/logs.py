@@ -79,7 +79,7 @@ def logs(
                 typer.echo(f"== {title}")
             elif not shown:
                 typer.echo(f"== {title.strip()}: nothing")
-            for line in new if follow else told_once(new):
+            for line in new if follow or title != "host error log" else told_once(new):
                 typer.echo(line)
         if not follow:
             return

@@ -421,13 +421,13 @@ def test_logs_show_both_logs_and_let_no_visitor_drive_the_terminal(
 
     def answer(_root: Path, _stack: str, _step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
         errors = "error.log" in request["command"][2]
-        return {"output": "GET /\x1b[2J" if errors else "20261121-switch.log\nfirst\nsecond"}
+        return {"output": "GET /\x1b[2J" if errors else "20261121-switch.log\n--\nfirst\n--"}
 
     monkeypatch.setattr(remote, "run", answer)
     text = _mo("logs", "api_stg", "--stack", "staging")[1]
-    assert text.splitlines() == ["== deployment log 20261121-switch.log", "first", "second", "== host error log", "GET /�[2J"]
+    assert text.splitlines() == ["== deployment log 20261121-switch.log", "--", "first", "--", "== host error log", "GET /�[2J"]
     told = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
-    assert (told["log"], told["deployment"], told["errors"]) == ("20261121-switch.log", ["first", "second"], ["GET /�[2J"])
+    assert (told["log"], told["deployment"], told["errors"]) == ("20261121-switch.log", ["--", "first", "--"], ["GET /�[2J"])
     assert _mo("logs", "api_stg", "--stack", "staging", "--json", "--follow")[0] == 2
     monkeypatch.setattr(remote, "run", lambda *_, **__: {"output": ""})
     assert _mo("logs", "api_stg", "--stack", "staging")[1] == "== deployment log: nothing\n== host error log: nothing\n"
