@@ -28,7 +28,8 @@ _NO_WAY_BACK = {
 @dataclass(frozen=True)
 class Known:
     """What is known of a service's migrations. ``pending``: of the artefact in ``dist/``, ``None`` where only running the tool can tell or
-    there is no artefact; ``artefact``: its release."""
+    there is no artefact; ``artefact``: its release; ``needed_by``: the live release, where the last
+    applied migration is one of its own."""
 
     kind: str
     mode: str
@@ -37,6 +38,7 @@ class Known:
     pending: tuple[str, ...] | None
     artefact: str | None
     half_applied: str | None
+    needed_by: str | None = None
 
     @property
     def last(self) -> str | None:
@@ -64,6 +66,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
     except (OSError, ValueError):
         built = None
     half = known.half_applied
+    last = known.applied[-1] if known.applied else None
     return Known(
         migrate.kind,
         migrate.mode,
@@ -72,6 +75,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
         plan.pending(known, built, entry) if built else None,
         built.release if built else None,
         half.name if half else None,
+        known.live if known.manifest and last in known.manifest.migrations else None,
     )
 
 
@@ -90,6 +94,15 @@ def down(root: Path, stack: str, settings: StackSettings, service: str, entry: S
         "migration": migration,
     }
     return remote.run(root, stack, "down", request, timeout=TIMEOUT)
+
+
+def refuse_needed(service: str, known: Known, *, although: bool) -> None:
+    """Raises ``Problem`` where the live release came with the last applied migration, unless the operator says ``although``."""
+    if known.needed_by and not although:
+        raise Problem(
+            f"{service}'s live release {known.needed_by} came with {known.last}, and may fail without it. The code first: bin/mo rollback "
+            f"--only {service} --reason '…'; or say --although-needed."
+        )
 
 
 def refuse_without_way_back(service: str, entry: Service) -> None:

@@ -20,6 +20,9 @@ def migrate(
     stack: Stack = DEFAULT_STACK,
     down: Annotated[bool, typer.Option("--down", help="Take the last applied migration back.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only list (what it does without --down).")] = False,
+    needed: Annotated[
+        bool, typer.Option("--although-needed", help="Take back what the live release came with; it may fail without it.")
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,7 +31,7 @@ def migrate(
     `--down` needs what the tool has for it: `<version>.down.sql` beside plain SQL, `downgrade` of Alembic. The site answers 503 meanwhile
     where the web server honours the maintenance window; a snapshot is made first, the schema's version is verified after, and what fails is
     restored. Prisma and drush have no step back; the way out is a snapshot. Go back with the code first (`bin/mo rollback --only SERVICE
-    --reason '…'`).
+    --reason '…'`): while the live release came with the migration, nothing is taken back.
 
     Examples: `bin/mo migrate votes --list`; `bin/mo migrate api --down`.
     """
@@ -51,9 +54,9 @@ def migrate(
     if known.applied == ():
         raise Problem(f"{service} has no applied migration; there is nothing to take back.")
     what = known.last or "its last migration"
+    migrations.refuse_needed(service, known, although=needed)
     if not yes and not typer.confirm(
-        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database. "
-        "The code must be back already: a live release that needs it would fail."
+        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database."
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)

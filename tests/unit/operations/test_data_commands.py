@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from catalog import reader
+from components import facts
+from components.facts import Facts
 from operations import migrations, removal
 from operations.problem import Problem
-from tests.unit.components.program import loaded
+from tests.unit.components.program import artefact, loaded
 
 SERVICES = reader.read().services
 URN = "urn:pulumi:test::mo-deploy::mo:deploy:Platform$mo:deploy:Subdomain"
@@ -27,6 +29,31 @@ def test_a_tool_without_a_step_back_is_named_with_the_way_out(service: str) -> N
 def test_a_service_without_migrations_is_named() -> None:
     with pytest.raises(Problem, match="Service docs has no migrations"):
         migrations.declared("docs", SERVICES["docs"])
+
+
+@pytest.mark.parametrize(
+    ("live", "applied", "needed"),
+    [
+        (("0001_init", "0002_more"), ("0001_init", "0002_more"), True),
+        (("0001_init",), ("0001_init", "0002_more"), False),
+        (("0001_init",), (), False),
+        (None, ("0001_init",), False),
+    ],
+    ids=["live", "code-is-back", "nothing-applied", "no-release"],
+)
+def test_nothing_is_taken_back_that_the_live_release_came_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: tuple[str, ...] | None, applied: tuple[str, ...], needed: bool
+) -> None:
+    manifest = None if live is None else artefact("votes", migrations=live)
+    release = manifest.release if manifest else None
+    told = Facts.model_validate({"services": {"votes": {"live": release, "manifest": manifest, "applied": applied}}})
+    monkeypatch.setattr(facts, "RunFacts", lambda _: lambda _: told)
+    known = migrations.look(tmp_path, "sandbox", "host", "votes", SERVICES["votes"])
+    assert known.needed_by == (release if needed else None)
+    if needed:
+        with pytest.raises(Problem, match=rf"{release} came with 0002_more.*rollback --only votes.*--although-needed"):
+            migrations.refuse_needed("votes", known, although=False)
+    migrations.refuse_needed("votes", known, although=needed)
 
 
 def test_a_declared_service_is_removed_only_where_that_is_said() -> None:
