@@ -20,6 +20,7 @@ from operations.deployment.outcome import Outcome
 from operations.deployment.restoring import Restore
 from operations.deployment.session import Session
 from operations.deployment.update import Applied, Update, counted, progress_of
+from operations.problem import Problem
 from operations.records import Record
 
 PHASE = "rollback"
@@ -166,7 +167,14 @@ class _Rollback:
 
 
 def _restored(here: Here, what: Restore) -> Outcome:
-    return Outcome("", True, restoring.restored(here, what))
+    try:
+        return Outcome("", True, restoring.restored(here, what))
+    except Problem as problem:
+        raise Problem(
+            f"{problem}\nThe code of {what.service} is back, its database is not: once that is mended, bin/mo deploy --stack {here.stack} "
+            "--resume goes on with it.",
+            problem.code,
+        ) from None
 
 
 def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:

@@ -382,6 +382,25 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     assert (code, text) == (2, "mo: admin_stg: no service with a database that this rollback moves.")
 
 
+def test_a_restore_that_fails_in_a_rollback_says_what_is_back_and_how_it_goes_on(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.updates = [summary_of(1, {"api_stg": "ra"}), summary_of(2, {"api_stg": "rb"})]
+    stack.live = {"api_stg": "rb"}
+    answer = remote.run
+
+    def refuse(root: Path, stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "snapshot" and request["action"] == "restore":
+            raise Problem("api_stg: the dump does not match its checksum.")
+        return answer(root, stack, step, request, timeout)
+
+    monkeypatch.setattr(remote, "run", refuse)
+    code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
+    assert code == 1
+    assert text.startswith("mo: api_stg: the dump does not match its checksum.\nThe code of api_stg is back, its database is not")
+    assert "bin/mo deploy --stack staging --resume" in text
+
+
 def test_snapshots_are_listed_made_and_restored_after_a_question(
     stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
