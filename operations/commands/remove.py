@@ -28,7 +28,7 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Removes a service for good: database, accounts, releases, files on the host, GitHub secrets. Taking it out of the catalogue and
-    deploying removes nothing of that.
+    deploying removes nothing of that, but the database where the stack says `mo:onRemove: purge` (the sandbox).
 
     A question names exactly what goes. First a final dump is made outside the service's folder, with checksum and the way to restore it,
     and restored into a scratch database; uploads (`shared/`) move beside it. Databases that others use are refused. Where the panel
