@@ -12,6 +12,8 @@ _SAME_PROGRAM = "policy/mandatory and policy/environment-variable run one progra
 _FIRST_COMMAND = "the pack blames the first command it is given: `loud` where `quiet` was made first, `quiet` where `loud` was"
 
 CHANCE: Final[dict[str, str]] = {
+    "failures/update-fails": "the preview updated `later`, the run stopped before it came, though what it waits for, `good`, had ended",
+    "guards/replace-refused": "one program on one state: the preview counted seven resources as they were, the run had reached five",
     "policy/mandatory": _SAME_PROGRAM,
     "policy/environment-variable": _SAME_PROGRAM,
     "policy/stack-mandatory": _FIRST_COMMAND,
