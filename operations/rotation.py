@@ -94,6 +94,8 @@ def done(resources: Sequence[Mapping[str, Any]], wanted: Subject) -> Done:
     """What the state knows after the update."""
     now = status(resources, wanted)
     revoked = _answer(resources, f"{wanted.name}-revoke") if wanted.kind == "database" else {}
+    if revoked.get("rotation") != now.rotation:
+        revoked = {}  # of the rotation before
     services = {key: _answer(resources, f"{key}-env") for key in wanted.users}
     notes = [note for answer in (*services.values(), revoked) for note in answer.get("notes") or ()]
     return Done(

@@ -93,3 +93,9 @@ def test_nothing_that_was_never_deployed_is_rotated() -> None:
 def test_a_damaged_answer_counts_as_none(stdout: str | None) -> None:
     resources = [*state("r1", None), {"urn": f"{URN}votes-revoke", "outputs": {"stdout": stdout}}]
     assert rotation.status(resources, rotation.subject("votes", SERVICES, "sandbox")).finished is False
+
+
+def test_what_the_rotation_before_revoked_is_not_told_of_one_that_was_cut() -> None:
+    wanted = rotation.subject("votes", SERVICES, "sandbox")
+    cut = rotation.done(state("r2", {"rotation": "r1", "refused": True, "revoked": ["svc_votes"]}), wanted)
+    assert (cut.finished, cut.revoked, cut.refused) == (False, (), False)
