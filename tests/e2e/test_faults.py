@@ -5,9 +5,7 @@ One deployment of three services (files, PHP on MariaDB, a process on PostgreSQL
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.deployment import Deployment, deployment, ran
+from tests.e2e.deployment import Deployment, deployment
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -134,64 +132,3 @@ def test_a_read_only_root_is_one_sentence_and_the_sites_go_on(deployed: Deployme
         assert serving(site) == dict.fromkeys(SERVICES, 200)
     site.up()
     assert "read-only" in site.sandbox.get("main").body
-
-
-def test_a_database_that_is_down_fails_its_own_service_alone(deployed: Deployment) -> None:
-    site = deployed
-    good = site.live("votes")
-    site.edit("services/votes/index.php", "// database down\n")
-    site.edit("website/index.html", "<!-- goes on -->\n")
-    site.build("votes", "main")
-    with site.sandbox.database_down("mariadb-plesk"):
-        refused(site, "votes", unchanged=False)
-        assert site.live("votes") == good
-        assert "goes on" in site.sandbox.get("main").body
-    site.up()
-    assert site.live("votes") == site.releases()["votes"]
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(401, ("401",)), (403, ("403",)), (422, ("422",)), (500, ("500",))],
-    ids=["unauthorised", "forbidden", "refused", "broken"],
-)
-def test_what_github_refuses_for_good_is_said_and_mended_by_the_next_up(
-    deployed: Deployment, status: int, words: tuple[str, ...]
-) -> None:
-    site = deployed
-    with settings(site, lambda s: s["secrets"].update(smtpPassword=f"changed-{status}")):
-        site.sandbox.github.control(fail={"status": status, "count": 50, "match": "PUT .*/secrets/"})
-        try:
-            refused(site, "github-", *words, unchanged=False)
-        finally:
-            site.sandbox.github.control(fail={"status": status, "count": 0, "match": "PUT .*/secrets/"})
-        site.up()
-    assert serving(site) == dict.fromkeys(SERVICES, 200)
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_what_github_refuses_for_a_moment_is_asked_again(deployed: Deployment, status: int) -> None:
-    site = deployed
-    with settings(site, lambda s: s["secrets"].update(smtpPassword=f"again-{status}")):
-        site.sandbox.github.control(fail={"status": status, "count": 1, "match": "PUT .*/secrets/", "retry_after": 1})
-        assert any(name.startswith("github-") for name in ran(site.up().stdout))
-
-
-def test_an_empty_artefact_is_refused_and_the_old_release_serves(deployed: Deployment) -> None:
-    site = deployed
-    good = site.live("main")
-    artefact = site.clone / "dist/main"
-    kept = site.clone / "kept"
-    shutil.copytree(artefact, kept, symlinks=True)
-    manifest = artefact / "manifest.json"
-    document = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(document | {"files": []}))
-    shutil.rmtree(artefact / "tree")
-    (artefact / "tree").mkdir()
-    try:
-        refused(site, "main")
-    finally:
-        shutil.rmtree(artefact)
-        kept.rename(artefact)
-    assert site.live("main") == good
-    site.up()
