@@ -28,7 +28,9 @@ PHP = {"votes", "support", "newsletter", "hooks", "forum", "crm", "consent", "an
 def copy(tmp_path: Path) -> Path:
     """The monorepo at another place, under version control of its own."""
     target = tmp_path / "another place/monorepo"
-    shutil.copytree(MONOREPO, target, ignore=shutil.ignore_patterns("node_modules", "vendor", "dist", "__pycache__", ".venv"))
+    shutil.copytree(
+        MONOREPO, target, symlinks=True, ignore=shutil.ignore_patterns("node_modules", "vendor", "dist", "__pycache__", ".venv")
+    )
     return target
 
 
