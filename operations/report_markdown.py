@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.plan import size
+from operations.wording import counted
 
 if TYPE_CHECKING:
     from operations.deployment.outcome import Outcome
@@ -85,9 +86,7 @@ def _sums(report: Report) -> list[str]:
     files, sent = sum(line.files or 0 for line in report.services), sum(line.bytes or 0 for line in report.services)
     migrations = sum(len(line.migrations) for line in report.services)
     snapshots = sum(line.snapshot is not None for line in report.services)
-    counts = [
-        f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((files, "file"), (migrations, "migration"), (snapshots, "snapshot"))
-    ]
+    counts = [counted(files, "file"), counted(migrations, "migration"), counted(snapshots, "snapshot")]
     done = ", ".join([counts[0], size(sent), *counts[1:]])
     return [f"{changed} of {len(report.services)} services changed: {done}."]
 

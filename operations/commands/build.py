@@ -18,6 +18,7 @@ from operations import build as builds
 from operations.build import Built, Event, Outcome, Signer
 from operations.options import complete_service, complete_stack
 from operations.problem import Problem
+from operations.wording import counted
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = ".mo/signing.pem"
@@ -159,9 +160,7 @@ def _print(console: Console, built: Built) -> None:
     states = [outcome.state for outcome in built.outcomes.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     commit = (built.commit or "no commit")[:12] + (" with uncommitted changes" if built.dirty else "")
-    console.print(
-        f"{len(states)} service{'' if len(states) == 1 else 's'}: {counts}; {commit}; {built.seconds:.1f} s", markup=False
-    )
+    console.print(f"{counted(len(states), 'service')}: {counts}; {commit}; {built.seconds:.1f} s", markup=False)
     for outcome in built.outcomes.values():
         if outcome.error:
             console.print(outcome.error, style="red", markup=False, soft_wrap=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from components import facts as host_facts
-from components.facts import FactsError, RunFacts
 from operations import drifts, mending
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
@@ -22,10 +20,7 @@ def found(here: Here, releases: Mapping[str, str]) -> list[Drift]:
     deployed = {key: entry for key, entry in here.services.items() if key in releases}
     if not deployed:
         return []
-    try:
-        facts = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, deployed, dict(releases)))
-    except FactsError as error:
-        raise Problem(str(error)) from None
+    facts = here.facts({key: releases[key] for key in deployed})
     return [drift for drift in drifts.of(deployed, releases, facts) if drift.kind == "release" and facts.of(drift.service).live]
 
 

@@ -19,9 +19,10 @@ from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
 from operations.deployment.restoring import Restore
 from operations.deployment.session import Session
-from operations.deployment.update import Applied, Update, counted, progress_of
+from operations.deployment.update import Applied, Update, progress_of
 from operations.problem import Problem
 from operations.records import Record
+from operations.wording import counted
 
 PHASE = "rollback"
 Moves = Mapping[str, tuple[str | None, str]]

@@ -12,6 +12,8 @@ from rich.console import Console
 from catalog.models import Service
 from catalog.settings import StackSettings
 from catalog.settings_file import Loaded, SettingsError
+from components import facts as host_facts
+from components.facts import Facts, FactsError, RunFacts
 from operations import project, release_set
 from operations.problem import Problem
 from operations.project import StackFile
@@ -43,6 +45,14 @@ class Here:
         if anew or not self._seen:
             self._seen[:] = [release_set.live(self.engine.resources())]
         return self._seen[0]
+
+    def facts(self, releases: Mapping[str, str]) -> Facts:
+        """What the host says of the services of ``releases``, and of these releases. Raises ``Problem`` where it cannot be asked."""
+        chosen = {key: self.services[key] for key in releases}
+        try:
+            return RunFacts(self.root)(host_facts.request(self.stack, self.settings.host.name, chosen, releases))
+        except FactsError as error:
+            raise Problem(str(error)) from None
 
 
 def opened(stack: str, out: Console) -> Here:

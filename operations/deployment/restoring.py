@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.models import Service
-from components import facts as host_facts
-from components.facts import FactsError, RunFacts, ServiceFacts
+from components.facts import ServiceFacts
 from operations import release_set, snapshots
 from operations.deployment.here import Here
 from operations.problem import Problem
@@ -81,11 +80,7 @@ def ahead(here: Here, moves: Mapping[str, tuple[str | None, str]], without: Iter
     goes = {key: new for key, (_, new) in moves.items() if here.services[key].database and key not in set(without)}
     if not goes:
         return {}
-    chosen = {key: here.services[key] for key in goes}
-    try:
-        known = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, chosen, goes))
-    except FactsError as error:
-        raise Problem(str(error)) from None
+    known = here.facts(goes)
     found = {key: beyond(known.of(key), migrations(here.root, key, release, known.of(key))) for key, release in goes.items()}
     return {key: names for key, names in found.items() if names}
 

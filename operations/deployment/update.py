@@ -13,6 +13,7 @@ from operations.deployment.outcome import Outcome
 from operations.problem import Problem
 from operations.progress import Progress, ServiceProgress
 from operations.release_set import Live
+from operations.wording import counted
 
 SMOKE_FAILED = "the smoke test failed: "
 """What the host's step ``switch`` says before a failed probe's reason (components/remote/client/switch.py)."""
@@ -107,11 +108,6 @@ def told_once(errors: list[str]) -> list[str]:
     gates = [line.strip().partition(":")[0] for line in told.splitlines()[1:]]
     others = [text for text in errors if not (text.startswith("Policy gates-") and any(f" {gate}: " in text for gate in gates))]
     return [*others, "Make the reports anew: bin/mo gates --run. What stays red is mended, or waived (docs/gates.md)."]
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 service``, ``2 services``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _plain(progress: Progress) -> dict[str, Any]:

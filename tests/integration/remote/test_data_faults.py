@@ -20,7 +20,7 @@ import pytest
 
 from .conftest import Remote, Service
 from .databases import MariaDB, PostgreSQL
-from .test_data_interruption import Killer, everything, killer, orders, sshd, whole
+from .test_data_interruption import Killer, everything, killer, orders, sshd, unfinished, whole
 from .test_interruption import STEPS, leftovers
 from .test_migrations import M1, PASSWORD, Data, server
 from .test_rotation import FORMER, NEW, Side
@@ -151,9 +151,7 @@ def test_a_snapshot_counts_only_where_it_is_whole(service: Service, fault: Fault
     def check() -> None:
         assert everything(data) == before
         assert whole(service)
-        assert not [
-            p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")
-        ]
+        assert unfinished(service) == []
 
     assert moments(killer, fault, "snapshot", lambda: data.asked("make"), check) >= 1
 

@@ -128,6 +128,12 @@ def whole(service: Service) -> list[str]:
     return names
 
 
+def unfinished(service: Service) -> list[str]:
+    """The files that a snapshot has only while it is made."""
+    suffixes = (".part", ".done", ".failed", ".counts", ".new")
+    return [path.name for path in (service.base / "snapshots").iterdir() if path.suffix in suffixes]
+
+
 def points(killer: Killer, remote: Remote, step: str, fields: dict[str, Any], prepare: Any, check: Any, limit: int = 60) -> int:
     """Kills ``step`` before its 1st, 2nd, … call until it ends undisturbed; after each kill the next run succeeds and ``check`` holds."""
     for call in range(1, limit):
@@ -154,9 +160,7 @@ def test_a_snapshot_killed_at_each_step_leaves_none_that_counts_and_is_made_agai
     def check() -> None:
         assert everything(data) == before
         assert whole(service)
-        assert not [
-            p for p in (service.base / "snapshots").iterdir() if p.suffix in (".part", ".done", ".failed", ".counts", ".new")
-        ]
+        assert unfinished(service) == []
 
     assert points(killer, service.remote, "snapshot", data.asked("make"), lambda: None, check) >= 4
 
