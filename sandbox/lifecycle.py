@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sandbox import account, authority, databases, host, ports, processes, settings, site, stand_ins, web
@@ -138,7 +139,8 @@ def _check_ports(made: Site) -> None:
         # What a killed part of ours left behind may have its ports and sockets still.
         processes.end_all(processes.of_part(layout, part), 2.0)
         for label, port in its_ports.items():
-            if not ports.free(port):
+            # The kernel may free the port of a killed server only a moment after the process is gone.
+            if not processes.wait_until(partial(ports.free, port), partial(_held_by_none, port), 5.0):
                 taken.append(f"Port {port} (for {label}) is taken by {ports.owner(port)}")
     # Command lines are shortened, so that a name may have come in parts.
     names = set(re.findall(r"(?<=[ =])/\S*/mo-sandbox-[\w-]+", "; ".join(taken)))
@@ -149,6 +151,10 @@ def _check_ports(made: Site) -> None:
         )
     if taken:
         raise SandboxError("; ".join(taken) + ". Stop it, or choose another base with MO_SANDBOX_PORT")
+
+
+def _held_by_none(port: int) -> bool:
+    return ports.holder(port) is None
 
 
 def bring_up(layout: Layout, part: Part) -> str | None:

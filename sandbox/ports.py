@@ -28,8 +28,8 @@ def answers(port: int, timeout: float = 1.0) -> bool:
     return True
 
 
-def owner(port: int) -> str:
-    """The process that listens at ``port``, as ``process 123 (its command line)``; what can be told where it is another user's."""
+def holder(port: int) -> int | None:
+    """The process that listens at ``port``; ``None`` where none does, or none that this user may look at."""
     inodes = _listening(port)
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -39,8 +39,15 @@ def owner(port: int) -> str:
         except OSError:
             continue
         if held:
-            return f"process {entry.name} ({command_line(int(entry.name))})"
-    return "a process that this user may not see" if inodes else "no process that listens now"
+            return int(entry.name)
+    return None
+
+
+def owner(port: int) -> str:
+    """The process that listens at ``port``, as ``process 123 (its command line)``; what can be told where it is another user's."""
+    if (pid := holder(port)) is not None:
+        return f"process {pid} ({command_line(pid)})"
+    return "a process that this user may not see" if _listening(port) else "no process that listens now"
 
 
 def command_line(pid: int) -> str:

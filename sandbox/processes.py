@@ -210,6 +210,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _started_at(pid: int) -> str | None:
-    """When a process was started, in the kernel's ticks; ``None`` where it is gone or a zombie."""
+    """When a process was started, in the kernel's ticks; ``None`` where it is gone or a zombie without a thread that still ends."""
     stat = _stat(pid)
-    return None if stat is None or stat[0] in "ZX" else stat[19]
+    # A killed server's first thread is a zombie before its others have let go of its files and ports.
+    return None if stat is None or (stat[0] in "ZX" and int(stat[17]) <= 1) else stat[19]

@@ -212,6 +212,25 @@ def test_a_switch_killed_after_its_window_had_ended_restores_nothing_over_what_w
     assert leftovers(service) == []
 
 
+def test_the_look_at_a_window_that_a_killed_run_left_open_ends_with_nothing_of_that_run_left(
+    service: Service, mariadb: MariaDB
+) -> None:
+    data = Data(service, mariadb, mode="offline")
+    first = {"0000_init": "CREATE TABLE total (n int);"}
+    one = data.deploy("one", first)["live"]
+    more = first | {"0001_more": "CREATE TABLE more (a int);"}
+    two = data.deploy("two", more)
+    (service.base / "switching").write_text(
+        f"j_phase='renamed' j_release='{two['live']}' j_previous='{one}' j_snapshot='{two['snapshot']}' j_offline='yes' j_kind='link'\n"
+    )
+    (service.base / "maintenance").touch()
+    (service.base / f"probe-{'0' * 32}").touch()
+    service.remote.own(service.base)
+    again = service.remote.run("switch", **service.request(two["live"], **data.fields(sorted(more))))
+    assert again["live"] == two["live"] == service.live
+    assert leftovers(service) == []
+
+
 @pytest.mark.parametrize("written", [True, False], ids=["copied", "half-copied"])
 def test_an_in_place_switch_that_was_killed_has_its_code_put_back_with_its_data(
     service: Service, mariadb: MariaDB, written: bool
