@@ -57,7 +57,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--port", type=int, default=36000, help="base of the sandbox's ports")
+    parser.add_argument(
+        "--port", type=int, default=24000, help="base of the sandbox's ports, below those that the kernel gives to clients"
+    )
     options = parser.parse_args()
     figures: dict[str, dict[str, list[float]]] = {c: {} for c in CONTENDERS}
     imports: list[float] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -51,14 +52,14 @@ class Child:
 
 
 class Server:
-    """A Python that imports the SDK and then forks children."""
+    """A Python that imports the SDK and ``modules``, as far as they are there, and then forks children."""
 
-    def __init__(self, python: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, python: str, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [python, "-u", str(Path(__file__).parent / "engine" / "launch.py"), str(theirs.fileno())],
+                    [python, "-u", str(Path(__file__).parent / "engine" / "launch.py"), str(theirs.fileno()), *modules],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -131,15 +132,27 @@ _servers: dict[str, Server] = {}
 _lock = threading.Lock()
 
 
-def server(python: str, environment: Mapping[str, str]) -> Server:
-    """The server of a Python, which is started where there is none: asked for early, it imports the SDK meanwhile."""
+def server(python: str, environment: Mapping[str, str], directory: str) -> Server:
+    """The server of a Python, which is started where there is none: asked for early, it imports the SDK meanwhile.
+
+    ``directory``: of the program or pack that is to run, whose packages are imported too.
+    """
     with _lock:
         found = _servers.get(python)
         if found is None or not found.alive:
             # By a pipe, later: what the program starts in turn would inherit a variable, and /proc shows it.
             hidden = ("PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS")
-            found = _servers[python] = Server(python, {k: v for k, v in environment.items() if k not in hidden})
+            given = {k: v for k, v in environment.items() if k not in hidden}
+            found = _servers[python] = Server(python, given, _required(directory))
         return found
+
+
+def _required(directory: str) -> list[str]:
+    """The modules of the provider packages in ``requirements.txt``; none where that cannot be read."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        named = re.findall(r"^pulumi[-_]([\w-]+)", Path(directory, "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+        return [f"pulumi_{name.replace('-', '_')}" for name in named]
+    return []
 
 
 def python_of(virtualenv: str | None, directory: str) -> tuple[str, dict[str, str]]:

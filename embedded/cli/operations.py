@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import os
 import signal
@@ -106,7 +107,10 @@ class Run:
         project = context.project  # before the stack: the CLI complains of it first
         if (kind == "update" or self._runs_program()) and not context.arguments.text("client"):
             with contextlib.suppress(EngineError):  # it is told of when the program is to run
-                server(*python_of(project.virtualenv, str(project.directory)))  # it imports the SDK while we get ready
+                # It imports the SDK while we get ready.
+                server(*python_of(project.virtualenv, str(project.directory)), str(project.directory))
+        # The engine is imported while the key is derived, which takes a third of a second and no Python.
+        threading.Thread(target=importlib.import_module, args=("embedded.engine",), daemon=True).start()
         self.stack = context.stack()
         self.settings = context.settings(self.stack)
         self._given_config()

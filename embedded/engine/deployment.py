@@ -100,6 +100,8 @@ class Deployment:
 
     def request(self, goal: Goal | ReadGoal | OutputsGoal) -> None:
         """A request of the program; its ``answer`` is given when it is done."""
+        if isinstance(goal, Goal):
+            self.generator.anticipate(goal)
         self._queue.put(goal)
 
     def finished(self, error: str | None, *, reported: bool = False) -> None:

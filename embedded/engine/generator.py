@@ -23,7 +23,7 @@ class Bail(Exception):  # noqa: N818 - it is a way out, not an error
 
 
 class Generator(Comparison):
-    """Decides on steps; runs on the deployment's own thread only.
+    """Decides on steps; runs on the deployment's own thread only, but for ``anticipate``.
 
     ``mode``: ``update``, ``destroy`` (the program runs, then everything goes) or ``refresh`` (the program runs, nothing is
     changed). With ``refresh`` each resource is read before it is compared.
@@ -92,6 +92,22 @@ class Generator(Comparison):
         return [Step("read", old, new, goal.answer)]
 
     # Registrations
+
+    def anticipate(self, goal: Goal) -> None:
+        """Asks the policies beforehand, from any thread, of a resource that seems to be as it was: they judge while others are decided."""
+        policies = self.run.policies
+        if policies is None or self.mode != "update":
+            return
+        urn = self.run.urn(goal.parent, goal.type, goal.name)
+        old = self.run.olds.get(urn)
+        inputs = goal.inputs
+        if goal.custom:
+            inputs = (old.inputs or {}) if old is not None else {}
+            if any(key not in inputs or inputs[key] != value for key, value in goal.inputs.items()):
+                return
+        new = self._state(goal, urn, old, [])
+        new.inputs = inputs
+        policies.anticipate(new, goal, self.provider_state(new.provider))
 
     def register(self, goal: Goal) -> tuple[list[Step], bool]:
         """The steps for ``goal``, and whether they only prepare the decision (its continuation comes as an event)."""

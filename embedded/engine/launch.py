@@ -12,7 +12,10 @@ del sys.path[0]  # this file's folder, whose modules are not the program's
 
 import argparse  # noqa: E402
 import asyncio  # noqa: E402
+import atexit  # noqa: E402
 import contextlib  # noqa: E402
+import gc  # noqa: E402
+import importlib  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
@@ -35,14 +38,23 @@ def main() -> None:
     with contextlib.suppress(ImportError):  # a child will say it
         import pulumi
         import pulumi.runtime  # noqa: F401
+    for module in sys.argv[2:]:
+        # What the program requires and will most likely import; if it is missing, the program will say so.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    gc.freeze()  # no child need look through what stays anyway
     server = os.getpid()
     request, gate = serve(socket.socket(fileno=int(sys.argv[1])))
     threading.Thread(target=end_with, args=(server,), daemon=True).start()
     sys.argv = [sys.argv[0], *request["arguments"]]
     if request["kind"] == "pack":
         run_pack()
-    else:
-        sys.exit(run_program(gate))
+        return
+    try:
+        code = run_program(gate)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT  # by the engine, which says why
+    leave(code)
 
 
 def serve(control: socket.socket) -> "tuple[dict[str, Any], int]":
@@ -115,6 +127,16 @@ def end_with(server: int) -> None:
     os._exit(1)
 
 
+def leave(code: int) -> None:
+    """Ends this process as Python does, but for taking every object apart, which takes a third of a second."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the program's own threads
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 def run_pack() -> None:
     """``python -m pulumi.policy``, unmodified, with the stack's configuration from standard input."""
     # Set here and not by the engine: what a process is started with is in /proc, and the configuration has secrets.
@@ -176,8 +198,10 @@ def run_program(opened: int) -> int:
         code = 0
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
-    except Exception:
-        pulumi.log.error("Program failed with an unhandled exception:\n" + _trace(os.path.abspath(program)))
+    except Exception as error:
+        # Of a resource that failed the user has been told, where and why.
+        if type(error).__name__ != "ResourceRegistrationFailed":
+            pulumi.log.error("Program failed with an unhandled exception:\n" + _trace(os.path.abspath(program)))
         code = _REPORTED
     finally:
         executor.shutdown(wait=True)

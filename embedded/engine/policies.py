@@ -65,7 +65,9 @@ class Pack:
         configuration, given = os.pipe()
         arguments = ["127.0.0.1:0", str(described.get("main") or ".")]
         try:
-            self._process = server(python, environment).start("pack", arguments, str(directory), environment, configuration)
+            self._process = server(python, environment, str(directory)).start(
+                "pack", arguments, str(directory), environment, configuration
+            )
         except EngineError as error:
             os.close(given)
             raise PolicyError(str(error)) from None
@@ -76,6 +78,7 @@ class Pack:
         self._channel: grpc.Channel | None = None
         self.name = self.version = ""
         self.policies: list[Any] = []
+        self._anticipated: dict[tuple[str, str], tuple[Any, Any]] = {}
 
     def _description(self, directory: Path) -> dict[str, Any]:
         problem = f'failed to load Pulumi policy project located at "{self.path}": '
@@ -166,16 +169,30 @@ class Pack:
         except grpc.RpcError as error:
             raise PolicyError(problem + str(error.details())) from None
 
+    def _ask_of(self, method: str, request: Any, problem: str) -> Any:
+        """The answer to a question about one resource, which may have been asked beforehand."""
+        asked, answer = self._anticipated.pop((method, request.urn), (None, None))
+        if answer is None or asked != request:
+            return self._ask(method, request, problem)
+        try:
+            return answer.result()
+        except grpc.RpcError as error:
+            raise PolicyError(problem + str(error.details())) from None
+
+    def anticipate(self, method: str, request: Any) -> None:
+        """Asks a question whose answer will be wanted."""
+        self._anticipated[method, request.urn] = (request, getattr(self._stub, method).future(request))
+
     @property
     def remediates(self) -> bool:
         """Whether a policy of the pack is to mend resources; else its answer to ``Remediate`` is known without asking."""
         return "remediate" in self._levels.values()
 
     def remediate(self, request: Any) -> Any:
-        return self._ask("Remediate", request, "failed to run remediation: ")
+        return self._ask_of("Remediate", request, "failed to run remediation: ")
 
     def analyze(self, request: Any) -> Any:
-        return self._ask("Analyze", request, "failed to run policy: ")
+        return self._ask_of("Analyze", request, "failed to run policy: ")
 
     def analyze_stack(self, request: Any) -> Any:
         return self._ask("AnalyzeStack", request)
@@ -251,6 +268,13 @@ class Policies:
     def close(self) -> None:
         for pack in self.packs:
             pack.close()
+
+    def anticipate(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
+        """Asks the packs what ``judge`` will probably have to ask of them."""
+        for pack in self.packs:
+            if pack.remediates:
+                pack.anticipate("Remediate", _request(state, goal, provider, skip_internal=False))
+            pack.anticipate("Analyze", _request(state, goal, provider, skip_internal=True))
 
     def judge(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> bool:
         """Lets the packs mend ``state.inputs``, then judge them. Whether the resource may be made."""

@@ -102,7 +102,9 @@ class PythonProgram:
         gate, self._gate = os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
-            self._process = server(python, environment).start("program", arguments, directory, environment, nothing, gate)
+            self._process = server(python, environment, directory).start(
+                "program", arguments, directory, environment, nothing, gate
+            )
         except EngineError:
             os.close(self._gate)
             raise
