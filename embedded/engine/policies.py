@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,15 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 class PolicyError(Exception):
     """A policy pack cannot be loaded or does not answer."""
+
+
+@dataclass(frozen=True)
+class Anticipated:
+    """Questions about one resource that a pack was asked beforehand, and its answers; the second is missing where it would mend."""
+
+    remediation: Any
+    analysis: Any
+    answers: Future[tuple[Any, Any]]
 
 
 class Pack:
@@ -78,7 +88,10 @@ class Pack:
         self._channel: grpc.Channel | None = None
         self.name = self.version = ""
         self.policies: list[Any] = []
-        self._anticipated: dict[tuple[str, str], tuple[Any, Any]] = {}
+        # One at a time, as the real engine asks: rules may keep what they saw.
+        self._asking = threading.Lock()
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policies")
+        self._anticipated: dict[str, Anticipated] = {}
 
     def _description(self, directory: Path) -> dict[str, Any]:
         problem = f'failed to load Pulumi policy project located at "{self.path}": '
@@ -169,19 +182,22 @@ class Pack:
         except grpc.RpcError as error:
             raise PolicyError(problem + str(error.details())) from None
 
-    def _ask_of(self, method: str, request: Any, problem: str) -> Any:
-        """The answer to a question about one resource, which may have been asked beforehand."""
-        asked, answer = self._anticipated.pop((method, request.urn), (None, None))
-        if answer is None or asked != request:
-            return self._ask(method, request, problem)
-        try:
-            return answer.result()
-        except grpc.RpcError as error:
-            raise PolicyError(problem + str(error.details())) from None
+    def anticipate(self, remediation: Any, analysis: Any) -> None:
+        """Asks in the background what will probably be asked: to mend a resource (``None``: not needed), then to judge it."""
 
-    def anticipate(self, method: str, request: Any) -> None:
-        """Asks a question whose answer will be wanted."""
-        self._anticipated[method, request.urn] = (request, getattr(self._stub, method).future(request))
+        def ask() -> tuple[Any, Any]:
+            mended = None if remediation is None else self._remediate(remediation)
+            return mended, None if mended is not None and mended.remediations else self._analyze(analysis)
+
+        self._anticipated[analysis.urn] = Anticipated(remediation, analysis, self._ahead.submit(ask))
+
+    def _remediate(self, request: Any) -> Any:
+        with self._asking:
+            return self._ask("Remediate", request, "failed to run remediation: ")
+
+    def _analyze(self, request: Any) -> Any:
+        with self._asking:
+            return self._ask("Analyze", request, "failed to run policy: ")
 
     @property
     def remediates(self) -> bool:
@@ -189,10 +205,17 @@ class Pack:
         return "remediate" in self._levels.values()
 
     def remediate(self, request: Any) -> Any:
-        return self._ask_of("Remediate", request, "failed to run remediation: ")
+        found = self._anticipated.get(request.urn)
+        if found is not None and found.remediation == request:
+            return found.answers.result()[0]
+        self._anticipated.pop(request.urn, None)
+        return self._remediate(request)
 
     def analyze(self, request: Any) -> Any:
-        return self._ask_of("Analyze", request, "failed to run policy: ")
+        found = self._anticipated.pop(request.urn, None)
+        if found is not None and found.analysis == request and (answer := found.answers.result()[1]) is not None:
+            return answer
+        return self._analyze(request)
 
     def analyze_stack(self, request: Any) -> Any:
         return self._ask("AnalyzeStack", request)
@@ -221,6 +244,7 @@ class Pack:
         return _SEVERITIES[given or own]
 
     def close(self) -> None:
+        self._ahead.shutdown(wait=False, cancel_futures=True)
         if self._channel is not None:
             self._channel.close()
         self._kill()
@@ -272,9 +296,8 @@ class Policies:
     def anticipate(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
         """Asks the packs what ``judge`` will probably have to ask of them."""
         for pack in self.packs:
-            if pack.remediates:
-                pack.anticipate("Remediate", _request(state, goal, provider, skip_internal=False))
-            pack.anticipate("Analyze", _request(state, goal, provider, skip_internal=True))
+            remediation = _request(state, goal, provider, skip_internal=False) if pack.remediates else None
+            pack.anticipate(remediation, _request(state, goal, provider, skip_internal=True))
 
     def judge(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> bool:
         """Lets the packs mend ``state.inputs``, then judge them. Whether the resource may be made."""

@@ -51,7 +51,8 @@ class Deployment:
             command, cwd=self.clone, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if expect is not None:
-            assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-6000:]}"
+            said = done.stdout.split("\nOutputs:")[0]  # they are long, and never what is wrong
+            assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}\n{said[-6000:]}"
         return done
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:

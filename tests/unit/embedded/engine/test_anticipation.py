@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from pulumi.runtime.proto import analyzer_pb2
 
 from embedded.engine.policies import Pack
@@ -13,60 +13,74 @@ from embedded.wire import to_struct
 
 
 class Method:
-    """A stub's method that counts its calls and answers with the properties it was given."""
+    """A stub's method that notes what it is asked, and answers with a violation named after the question."""
 
-    def __init__(self) -> None:
-        self.asked: list[Any] = []
+    def __init__(self, name: str, asked: list[tuple[str, str]], mends: bool) -> None:
+        self.name, self.asked, self.mends = name, asked, mends
 
     def __call__(self, request: Any) -> Any:
-        self.asked.append(request)
-        return analyzer_pb2.RemediateResponse(
-            remediations=[analyzer_pb2.Remediation(policyName=request.urn, properties=request.properties)]
-        )
-
-    def future(self, request: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(self(request))
-        return done
+        value = request.properties["value"]
+        self.asked.append((self.name, value))
+        if self.name == "Analyze":
+            return analyzer_pb2.AnalyzeResponse(diagnostics=[analyzer_pb2.AnalyzeDiagnostic(message=value)])
+        mended = [analyzer_pb2.Remediation(policyName="mends", properties=request.properties)] if self.mends else []
+        return analyzer_pb2.RemediateResponse(remediations=mended)
 
 
 class Stub:
-    def __init__(self) -> None:
-        self.Analyze = Method()
+    def __init__(self, mends: bool) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.Analyze = Method("Analyze", self.asked, mends)
+        self.Remediate = Method("Remediate", self.asked, mends)
 
 
-@pytest.fixture
-def stub() -> Stub:
-    return Stub()
-
-
-@pytest.fixture
-def pack(stub: Stub) -> Pack:
-    made = Pack.__new__(Pack)
-    made._stub = stub
-    made._anticipated = {}
-    return made
+def packed(*, mends: bool = False) -> tuple[Pack, Stub]:
+    pack, stub = Pack.__new__(Pack), Stub(mends)
+    pack._stub = stub
+    pack._asking = threading.Lock()
+    pack._ahead = ThreadPoolExecutor(max_workers=1)
+    pack._anticipated = {}
+    return pack, stub
 
 
 def question(value: str) -> Any:
     return analyzer_pb2.AnalyzeRequest(urn="urn:x", properties=to_struct({"value": value}))
 
 
-def test_what_was_asked_beforehand_is_not_asked_again(pack: Pack, stub: Stub) -> None:
-    pack.anticipate("Analyze", question("same"))
-    answer = pack.analyze(question("same"))
-    assert answer.remediations[0].properties["value"] == "same"
-    assert len(stub.Analyze.asked) == 1
+def judged(pack: Pack, value: str) -> str:
+    pack.remediate(question(value))
+    message: str = pack.analyze(question(value)).diagnostics[0].message
+    return message
 
 
-def test_another_question_than_the_anticipated_one_is_asked_itself(pack: Pack, stub: Stub) -> None:
-    pack.anticipate("Analyze", question("old"))
-    assert pack.analyze(question("new")).remediations[0].properties["value"] == "new"
-    assert len(stub.Analyze.asked) == 2
+def test_what_was_asked_beforehand_is_not_asked_again_and_serves_once() -> None:
+    pack, stub = packed()
+    pack.anticipate(question("same"), question("same"))
+    assert judged(pack, "same") == "same"
+    assert stub.asked == [("Remediate", "same"), ("Analyze", "same")]
+    assert judged(pack, "same") == "same"
+    assert len(stub.asked) == 4
 
 
-def test_an_answer_serves_once(pack: Pack, stub: Stub) -> None:
-    pack.anticipate("Analyze", question("same"))
-    pack.analyze(question("same"))
-    pack.analyze(question("same"))
-    assert len(stub.Analyze.asked) == 2
+def test_another_question_than_the_anticipated_one_is_asked_itself() -> None:
+    pack, stub = packed()
+    pack.anticipate(question("old"), question("old"))
+    assert judged(pack, "new") == "new"
+    assert stub.asked[-2:] == [("Remediate", "new"), ("Analyze", "new")]
+
+
+def test_what_a_pack_would_mend_is_not_judged_beforehand() -> None:
+    pack, stub = packed(mends=True)
+    pack.anticipate(question("same"), question("same"))
+    pack.remediate(question("same"))
+    assert stub.asked == [("Remediate", "same")]
+    assert pack.analyze(question("mended")).diagnostics[0].message == "mended"
+
+
+def test_a_resource_is_mended_before_it_is_judged_however_many_are_asked_beforehand() -> None:
+    pack, stub = packed()
+    for number in range(50):
+        request = analyzer_pb2.AnalyzeRequest(urn=f"urn:{number}", properties=to_struct({"value": str(number)}))
+        pack.anticipate(request, request)
+    pack._ahead.shutdown(wait=True)
+    assert stub.asked == [(method, str(number)) for number in range(50) for method in ("Remediate", "Analyze")]
