@@ -2,6 +2,7 @@
 
 Run as ``python -m sandbox.github.server CONFIGURATION``, a JSON file with ``port``, ``folder``, ``owner``, ``repository`` and
 ``token_file``. ``POST /__control`` takes JSON: ``{"fail": {"status": 500, "count": 2, "match": "PUT .*/secrets/", "retry_after": 1}}``
+(``{"heal": true}`` ends all such faults)
 (status 0 cuts the connection), ``{"dependabot": [...]}``, ``{"code_scanning": [...]}``, ``{"drop_environment": "…"}``,
 ``{"drop_secret": ["environment", "NAME"]}``, ``{"touch_secret": [...]}``, ``{"reset": true}``; ``GET`` tells what is pending.
 """
@@ -125,13 +126,24 @@ class GitHub:
         return 200, {"ok": True}, {}
 
     def _order(self, orders: dict[str, Any]) -> None:
-        unknown = set(orders) - {"fail", "reset", "dependabot", "code_scanning", "drop_environment", "drop_secret", "touch_secret"}
+        unknown = set(orders) - {
+            "fail",
+            "heal",
+            "reset",
+            "dependabot",
+            "code_scanning",
+            "drop_environment",
+            "drop_secret",
+            "touch_secret",
+        }
         if unknown:
             raise ValueError(", ".join(sorted(unknown)))
         data = self._store.data
         if orders.get("reset"):
             data.clear()
             data.update(json.loads(json.dumps(EMPTY)))
+            self._faults.clear()
+        if orders.get("heal"):
             self._faults.clear()
         if "fail" in orders:
             fault = {"count": 1, **orders["fail"]}
