@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
 
-.PHONY: help setup demo sandbox-up sandbox-down sandbox-status monitoring-up monitoring-down test test-fast check format docs gates bench clean
+.PHONY: help setup demo sandbox-up sandbox-down sandbox-status monitoring-up monitoring-down test test-fast test-thorough check format docs gates bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: setup ## set up and pass all tests
 
 test-fast: setup ## unit and policy tests, under a minute
 	@$(PY) -m pytest -q -n 2 --dist loadfile -m 'not slow and not sandbox and not pulumi_cli' tests/unit tests/policies
+
+test-thorough: setup ## every point of interruption and 20 kills of each kind; about two hours
+	@MO_TEST_EVERY=1 MO_TEST_KILLS=20 $(PY) -m pytest -q -n 2 --dist loadfile
 
 check: setup ## types, lint, format, shell programs, import rules
 	@.venv/bin/ruff check .

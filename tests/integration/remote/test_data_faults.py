@@ -20,7 +20,7 @@ import pytest
 
 from .conftest import Remote, Service
 from .databases import MariaDB, PostgreSQL
-from .test_data_interruption import Killer, everything, killer, orders, sshd, unfinished, whole
+from .test_data_interruption import EVERY, Killer, everything, killer, orders, sshd, unfinished, whole
 from .test_interruption import STEPS, leftovers
 from .test_migrations import M1, PASSWORD, Data, server
 from .test_rotation import FORMER, NEW, Side
@@ -116,10 +116,10 @@ def moments(
 ) -> int:
     """Lets ``fault`` happen at the 1st, 2nd, … moment of ``step`` until there is none left; gives how often the step failed by it.
 
-    ``each`` 3: at every third, so that the three kinds of fault together meet each of a long step.
+    ``each`` 3: at every third, so that the three kinds of fault together meet each of a long step; ``MO_TEST_EVERY`` makes them fewer.
     """
     remote, failed = fault.remote, 0
-    for call in range(1 + KINDS.index(fault.kind) % each, 90, each):
+    for call in range(1 + KINDS.index(fault.kind) % (each * EVERY), 90, each * EVERY):
         fields = prepare()
         killer.at(call, wait=True)
         child = remote.popen(step, **fields)

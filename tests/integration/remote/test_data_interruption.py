@@ -1,7 +1,8 @@
 """Snapshot, verification, restore, removal and step back killed before each program that they call; the next run completes them.
 
 The programs that change something are wrapped in the host's PATH: the wrapper counts its calls, and at the one that the test names it kills
-the process group of the host program as the end of the machine would. So every point of interruption is met, each time the same.
+the process group of the host program as the end of the machine would. So every point of interruption is met, each time the same
+(``MO_TEST_EVERY=1``; without it every third, to save time).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .test_migrations import M1, M2, Data, server
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 __all__ = ["server"]
 
+EVERY = int(os.environ.get("MO_TEST_EVERY", "3"))
+"""Which of the points of interruption are tried."""
 WRAPPED = ("mv", "gzip", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")
 WRAPPER = """#!/bin/sh
 # Where orders/at holds n, the n-th call of any wrapped program kills everything of this session (nothing is left to clean up), or waits
@@ -136,7 +139,7 @@ def unfinished(service: Service) -> list[str]:
 
 def points(killer: Killer, remote: Remote, step: str, fields: dict[str, Any], prepare: Any, check: Any, limit: int = 60) -> int:
     """Kills ``step`` before its 1st, 2nd, … call until it ends undisturbed; after each kill the next run succeeds and ``check`` holds."""
-    for call in range(1, limit):
+    for call in range(1, limit, EVERY):
         prepare()
         killer.at(call)
         code = end_of(remote, step, fields)
