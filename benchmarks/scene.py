@@ -84,9 +84,8 @@ class Scene:
             command, cwd=self.clone_path, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
         if done.returncode:
-            raise SystemExit(
-                f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{done.stdout.decode(errors='replace')[-4000:]}"
-            )
+            said = done.stdout.decode(errors="replace").split("\nOutputs:")[0]
+            raise SystemExit(f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{said[-4000:]}")
 
     def actor(self, name: str) -> Actor:
         """The contender of that name, ready: what it cannot make itself (databases, accounts) is there."""
@@ -147,7 +146,12 @@ class _Program:
         settings = self._scene.clone_path / "Pulumi.sandbox.yaml"
         document = yaml.safe_load(settings.read_text())
         document["config"]["mo:releases"] = dict(releases)
-        wish = {"update": 1, "reason": "benchmark", "author": "benchmark", "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        wish = {
+            "update": 1,
+            "reason": "the way back is measured",
+            "author": "benchmark",
+            "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
         document["config"]["mo:rollback"] = wish
         given = self._scene.directory / "back.yaml"
         given.write_text(yaml.safe_dump(document))
