@@ -109,8 +109,6 @@ class Run:
             with contextlib.suppress(EngineError):  # it is told of when the program is to run
                 # It imports the SDK while we get ready.
                 server(*python_of(project.virtualenv, str(project.directory)), str(project.directory))
-        # The engine is imported while the key is derived, which takes a third of a second and no Python.
-        threading.Thread(target=importlib.import_module, args=("embedded.engine",), daemon=True).start()
         self.stack = context.stack()
         self.settings = context.settings(self.stack)
         self._given_config()
@@ -144,7 +142,9 @@ class Run:
         if not salt:
             return None
         try:
-            return self.context.unlock(salt)
+            crypter = Crypter(self.context.passphrase, salt).ahead()
+            importlib.import_module("embedded.engine")  # what will be needed, while the key is derived
+            return crypter.verify()
         except StateError as problem:
             raise StateError(f"getting stack configuration: get stack secrets manager: {problem}") from None
 
