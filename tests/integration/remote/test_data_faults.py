@@ -119,7 +119,7 @@ def moments(
     ``each`` 3: at every third, so that the three kinds of fault together meet each of a long step; ``MO_TEST_EVERY`` makes them fewer.
     """
     remote, failed = fault.remote, 0
-    for call in range(1 + KINDS.index(fault.kind) % (each * EVERY), 90, each * EVERY):
+    for call in range(1 + KINDS.index(fault.kind) % each, 90, each * EVERY):
         fields = prepare()
         killer.at(call, wait=True)
         child = remote.popen(step, **fields)
