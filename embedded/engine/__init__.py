@@ -8,7 +8,8 @@ import traceback
 from embedded.engine.deployment import Deployment
 from embedded.engine.events import Events
 from embedded.engine.generator import Bail
-from embedded.engine.policies import Policies, PolicyError
+from embedded.engine.policies import Policies
+from embedded.engine.policy_pack import PolicyError
 from embedded.engine.program import NoProgram, Program, prepare
 from embedded.engine.server import Server
 from embedded.model import Emit, EngineError, Options, Project, Result, Session

@@ -12,7 +12,8 @@ from embedded.engine.events import Events
 from embedded.engine.executor import Executor
 from embedded.engine.generator import Bail, Continuation, Generator
 from embedded.engine.graph import Graph, layers
-from embedded.engine.policies import Policies, PolicyError
+from embedded.engine.policies import Policies
+from embedded.engine.policy_pack import PolicyError
 from embedded.engine.registry import Builtin, Registry
 from embedded.engine.scoping import Scoping
 from embedded.engine.snapshots import StateKeeper

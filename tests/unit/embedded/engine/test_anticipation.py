@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from embedded.engine.policies import Pack
+from embedded.engine.policy_pack import Pack
 from embedded.wire import to_struct
 
 
@@ -17,10 +18,13 @@ class Method:
 
     def __init__(self, name: str, asked: list[tuple[str, str]], mends: bool) -> None:
         self.name, self.asked, self.mends = name, asked, mends
+        self.slow = False
 
     def __call__(self, request: Any) -> Any:
         value = request.properties["value"]
         self.asked.append((self.name, value))
+        if self.slow:
+            time.sleep(0.002)
         if self.name == "Analyze":
             return analyzer_pb2.AnalyzeResponse(diagnostics=[analyzer_pb2.AnalyzeDiagnostic(message=value)])
         mended = [analyzer_pb2.Remediation(policyName="mends", properties=request.properties)] if self.mends else []
@@ -67,6 +71,18 @@ def test_another_question_than_the_anticipated_one_is_asked_itself() -> None:
     pack.anticipate(question("old"), question("old"))
     assert judged(pack, "new") == "new"
     assert stub.asked[-2:] == [("Remediate", "new"), ("Analyze", "new")]
+
+
+def test_wrong_questions_are_never_asked_between_the_right_ones() -> None:
+    pack, stub = packed()
+    stub.Remediate.slow = True
+    for number in range(20):
+        pack.anticipate(question("old"), question("old"))
+        if number % 2:
+            time.sleep(0.001)  # it is under way
+        judged(pack, "new")
+    asked = [pair for pair in zip(stub.asked[::2], stub.asked[1::2], strict=True)]
+    assert all(first[1] == second[1] and (first[0], second[0]) == ("Remediate", "Analyze") for first, second in asked)
 
 
 def test_what_a_pack_would_mend_is_not_judged_beforehand() -> None:
