@@ -17,6 +17,8 @@ class Site:
         self.redirects: dict[str, str] = {}
         self.requests: list[str] = []
         self.walks_up = False
+        self.remembers_links = False  # as PHP does, for two minutes
+        self._led: dict[str, Path] = {}
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,6 +60,9 @@ class Site:
             return
         try:
             file = self.directories[domain] / path.lstrip("/")
+            folder, _, rest = path.lstrip("/").partition("/")
+            if self.remembers_links and (link := self.directories[domain] / folder).is_symlink():
+                file = self._led.setdefault(str(link), link.resolve()) / rest
             body = (file / "index.html" if file.is_dir() else file).read_bytes()
         except (OSError, KeyError):
             self.send(request, 404, b"not found", {})

@@ -58,6 +58,17 @@ def test_twenty_two_services_at_once_take_one_login_and_none_is_refused(remote: 
     assert not [line for line in said.splitlines() if "refused" in line or "drop connection" in line or "no more sessions" in line]
 
 
+def test_a_bad_release_serves_nobody_where_php_remembers_where_a_link_led(service: Service) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    bad = service.stage({"index.html": "!500"})
+    service.site.remembers_links = True
+    with Poller(service.site, service.domain) as poller:
+        assert "before it went live" in service.remote.refused("switch", **service.request(bad))
+    assert service.live == one
+    assert poller.failed == []
+    assert not [name for name in os.listdir(service.path) if name.startswith("mo-probe")]
+
+
 @pytest.mark.parametrize("page", ["!500", "!404", "!hang"])
 def test_a_bad_release_serves_nobody_and_the_old_one_stays(service: Service, page: str) -> None:
     one = service.deploy({"index.html": "one"})["live"]
