@@ -39,7 +39,7 @@ monitoring-down: setup ## stop them
 test: setup ## set up and pass all tests
 	@$(PY) -m pytest -q -n 2 --dist loadfile
 
-test-fast: setup ## unit and policy tests, under a minute
+test-fast: setup ## unit and policy tests, about a minute
 	@$(PY) -m pytest -q -n 2 --dist loadfile -m 'not slow and not sandbox and not pulumi_cli' tests/unit tests/policies
 
 test-thorough: setup ## every point of interruption and 20 kills of each kind; about two hours
