@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -132,15 +133,16 @@ def _check_ports(made: Site) -> None:
     layout = made.layout
     wanted = {part: {name: layout.port(name) for name in _PORTS.get(part, ())} for part in PARTS}
     wanted["panel"] = made.processes()
-    taken = []
-    for part, its_ports in wanted.items():
-        if processes.running(layout, part) is not None:
-            continue
+    stopped = [part for part in wanted if processes.running(layout, part) is None]
+    for part in stopped:
         # What a killed part of ours left behind may have its ports and sockets still.
         processes.end_all(processes.of_part(layout, part), 2.0)
-        for label, port in its_ports.items():
+    taken = []
+    until = time.monotonic() + 5.0
+    for part in stopped:
+        for label, port in wanted[part].items():
             # The kernel may free the port of a killed server only a moment after the process is gone.
-            if not processes.wait_until(partial(ports.free, port), partial(_held_by_none, port), 5.0):
+            if not processes.wait_until(partial(ports.free, port), partial(_held_by_none, port), until - time.monotonic()):
                 taken.append(f"Port {port} (for {label}) is taken by {ports.owner(port)}")
     # Command lines are shortened, so that a name may have come in parts.
     names = set(re.findall(r"(?<=[ =])/\S*/mo-sandbox-[\w-]+", "; ".join(taken)))

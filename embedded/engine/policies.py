@@ -57,9 +57,10 @@ class Policies:
 
     def anticipate(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
         """Asks the packs what ``judge`` will probably have to ask of them."""
+        analysis = _request(state, goal, provider, skip_internal=True)
         for pack in self.packs:
             remediation = _request(state, goal, provider, skip_internal=False) if pack.remediates else None
-            pack.anticipate(remediation, _request(state, goal, provider, skip_internal=True))
+            pack.anticipate(remediation, analysis)
 
     def judge(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> bool:
         """Lets the packs mend ``state.inputs``, then judge them. Whether the resource may be made."""

@@ -2,9 +2,9 @@
 
 Run as ``python -m sandbox.github.server CONFIGURATION``, a JSON file with ``port``, ``folder``, ``owner``, ``repository`` and
 ``token_file``. ``POST /__control`` takes JSON: ``{"fail": {"status": 500, "count": 2, "match": "PUT .*/secrets/", "retry_after": 1}}``
-(``{"heal": true}`` ends all such faults)
-(status 0 cuts the connection), ``{"dependabot": [...]}``, ``{"code_scanning": [...]}``, ``{"drop_environment": "…"}``,
-``{"drop_secret": ["environment", "NAME"]}``, ``{"touch_secret": [...]}``, ``{"reset": true}``; ``GET`` tells what is pending.
+(status 0 cuts the connection), ``{"heal": true}`` (no more of these faults), ``{"dependabot": [...]}``, ``{"code_scanning": [...]}``,
+``{"drop_environment": "…"}``, ``{"drop_secret": ["environment", "NAME"]}``, ``{"touch_secret": [...]}``,
+``{"reset": true}``; ``GET`` tells what is pending.
 """
 
 from __future__ import annotations
@@ -142,8 +142,7 @@ class GitHub:
         if orders.get("reset"):
             data.clear()
             data.update(json.loads(json.dumps(EMPTY)))
-            self._faults.clear()
-        if orders.get("heal"):
+        if orders.get("reset") or orders.get("heal"):
             self._faults.clear()
         if "fail" in orders:
             fault = {"count": 1, **orders["fail"]}
