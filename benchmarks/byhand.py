@@ -1,23 +1,27 @@
 """The same work by hand: what a careful person's shell scripts would do, as the limit (one SSH master, 8 channels) and serially.
 
 Both rsync every artefact, and for services with a database dump it, apply what its migrations lack, switch the symlink, restart, and
-ask the URL. They create no databases, accounts or GitHub secrets, keep no state,
+ask the URL; before the first deploy they make what it needs (``prepare.py``). They keep no state, judge no gate,
 verify no digest and put nothing back: the limit is a floor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from catalog.manifest import load
 from catalog.models import Service
 from catalog.settings import StackSettings
 
 CHANNELS = 8
+T = TypeVar("T")
 
 _MARIADB = 'mariadb --defaults-extra-file=../../my.cnf "$DB_NAME"'
 _SQL = f"""
@@ -76,37 +80,36 @@ class ByHand:
         if not serial:
             self.ssh += ["-S", str(scratch / "ctl")]
 
-    def deploy(self) -> None:
-        """Everything once. Raises ``CalledProcessError`` where a step fails."""
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keeps one master for all that follows; serially, each step logs in by itself."""
         if self.serial:
-            for work in self.work:
-                self._one(work)
+            yield
             return
         subprocess.run([*self.ssh, "-M", "-N", "-f", self.host.address], check=True)
         try:
-            with ThreadPoolExecutor(CHANNELS) as pool:
-                # The services that wait for another are few; a person would put them last.
-                list(pool.map(self._one, sorted(self.work, key=lambda w: len(w.service.after))))
+            yield
         finally:
             subprocess.run([*self.ssh, "-O", "exit", self.host.address], check=True, capture_output=True)
+
+    def each(self, action: Callable[[T], object], items: Iterable[T]) -> None:
+        """Does that for each of ``items``: as many at once as there are channels, or one after the other."""
+        with ThreadPoolExecutor(1 if self.serial else CHANNELS) as pool:
+            list(pool.map(action, items))
+
+    def deploy(self) -> None:
+        """Everything once. Raises ``CalledProcessError`` where a step fails."""
+        # The services that wait for another are few; a person would put them last.
+        self.each(self._one, sorted(self.work, key=lambda w: len(w.service.after)))
 
     def back(self, releases: dict[str, str]) -> None:
         """Back to earlier releases that are still on the host: one rename each, restart, and the question whether it answers."""
         chosen = [w for w in self.work if w.key in releases]
-        if not self.serial:
-            subprocess.run([*self.ssh, "-M", "-N", "-f", self.host.address], check=True)
-        script = "set -e\n" + "".join(self._switch(w, releases[w.key]) for w in chosen)
-        try:
-            if self.serial:
-                for w in chosen:
-                    self.on_host("set -e\n" + self._switch(w, releases[w.key]))
-            else:
-                self.on_host(script)
-            for w in chosen:
-                self.probe(w)
-        finally:
-            if not self.serial:
-                subprocess.run([*self.ssh, "-O", "exit", self.host.address], check=True, capture_output=True)
+        scripts = [self._switch(w, releases[w.key]) for w in chosen]
+        for script in scripts if self.serial else ["".join(scripts)]:
+            self.on_host(f"set -e\n{script}")
+        for w in chosen:
+            self.probe(w)
 
     def on_host(self, script: str) -> None:
         """Runs a shell program on the host."""

@@ -14,12 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import psycopg
-import pymysql
 import yaml
-from psycopg import sql
 
 from benchmarks.byhand import ByHand, Work, work_of
+from benchmarks.prepare import prepare
 from catalog import reader
 from catalog.manifest import load
 from catalog.settings import StackSettings
@@ -88,12 +86,8 @@ class Scene:
             raise SystemExit(f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{said[-4000:]}")
 
     def actor(self, name: str) -> Actor:
-        """The contender of that name, ready: what it cannot make itself (databases, accounts) is there."""
-        if name == "mo-deploy":
-            return _Program(self)
-        accounts = _Accounts(self)
-        accounts.make()
-        return _ByHand(self, serial=name == "serial")
+        """The contender of that name."""
+        return _Program(self) if name == "mo-deploy" else _ByHand(self, serial=name == "serial")
 
     def work(self) -> list[Work]:
         """What ``dist/`` holds now."""
@@ -161,84 +155,21 @@ class _Program:
 class _ByHand:
     def __init__(self, scene: Scene, *, serial: bool) -> None:
         self._scene, self._serial = scene, serial
+        self._prepared = False
 
     def _hand(self) -> ByHand:
         return ByHand(self._scene.settings, self._scene.work(), self._scene.directory, serial=self._serial)
 
     def deploy(self) -> None:
-        self._hand().deploy()
+        hand = self._hand()
+        with hand.connected():
+            if not self._prepared:
+                overlay = yaml.safe_load((self._scene.directory / "settings.yaml").read_text())
+                prepare(hand, self._scene.services, overlay["secrets"])
+                self._prepared = True
+            hand.deploy()
 
     def back(self, releases: Mapping[str, str]) -> None:
-        self._hand().back(dict(releases))
-
-
-class _Accounts:
-    """Databases, accounts and credential files, made beforehand for the contenders that make none."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-
-    def make(self) -> None:
-        settings = self._scene.settings
-        overlay = yaml.safe_load((self._scene.directory / "settings.yaml").read_text())["secrets"]
-        admins = {
-            "plesk": overlay["pleskAdminPassword"],
-            "external-mariadb": overlay["externalMariadbAdminPassword"],
-            "external-postgresql": overlay["externalPostgresqlAdminPassword"],
-        }
-        script = ["set -e", "umask 077"]
-        for key, service in self._scene.services.items():
-            folder = f"{settings.host.root}/.deploy/{key}"
-            script.append(f"mkdir -p {folder}/releases && chmod 755 {folder} {folder}/releases {settings.host.root}/.deploy")
-            if service.database is None:
-                continue
-            database, server, password = service.database, settings.servers[service.database.server], secrets.token_hex(24)
-            if database.engine == "mariadb":
-                self._mariadb(
-                    server.host,
-                    server.port,
-                    str(server.admin_user),
-                    admins[database.server],
-                    database.name,
-                    database.user,
-                    password,
-                )
-            else:
-                self._postgresql(
-                    server.host,
-                    server.port,
-                    str(server.admin_user),
-                    admins[database.server],
-                    database.name,
-                    database.user,
-                    password,
-                )
-            values = {
-                "DB_ENGINE": database.engine, "DB_HOST": server.host, "DB_PORT": server.port, "DB_NAME": database.name,
-                "DB_USER": database.user, "DB_PASS": password, "JWT_SECRET": "x" * 64, "SESSION_SECRET": "x" * 64,
-            }  # fmt: skip
-            lines = "\n".join(f"{k}='{v}'" for k, v in sorted(values.items()))
-            script.append(f"cat > {folder}/secrets.env <<'END'\n{lines}\nEND")
-            script.append(
-                f"cat > {folder}/my.cnf <<'END'\n[client]\nhost={server.host}\nport={server.port}\n"
-                f"user={database.user}\npassword={password}\nEND"
-            )
-        hand = ByHand(settings, [], self._scene.directory, serial=True)
-        hand.on_host("\n".join(script) + "\n")
-
-    def _mariadb(self, host: str, port: int, admin: str, admin_password: str, name: str, user: str, password: str) -> None:
-        with (
-            pymysql.connect(host=host, port=port, user=admin, password=admin_password) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
-            cursor.execute(f"CREATE OR REPLACE USER {user}@'127.0.0.1' IDENTIFIED BY %s", (password,))
-            cursor.execute(f"GRANT ALL PRIVILEGES ON {name}.* TO {user}@'127.0.0.1'")
-
-    def _postgresql(self, host: str, port: int, admin: str, admin_password: str, name: str, user: str, password: str) -> None:
-        with psycopg.connect(
-            host=host, port=port, user=admin, password=admin_password, dbname="postgres", sslmode="require", autocommit=True
-        ) as connection:
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(password)))
-            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(user)))
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(user)))
+        hand = self._hand()
+        with hand.connected():
+            hand.back(dict(releases))
