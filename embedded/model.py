@@ -144,6 +144,7 @@ class Options:
     policy_packs: tuple[PolicyPack, ...] = ()
     client: str | None = None  # host:port of an inline program's LanguageRuntime (Automation API)
     debug: bool = False  # whether anybody reads the program's debug messages
+    values: bool = True  # whether anybody reads the property values in events; the display takes them from ``_states``
 
 
 @dataclass(frozen=True)

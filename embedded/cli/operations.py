@@ -264,7 +264,7 @@ class Run:
         stream = EventStream(shown, self.log)
         # As with the CLI, debug messages are for the terminal only if asked for, but always among the events that a program reads.
         events_read = self.log is not None or (arguments.on("json") and not options.kind.startswith("preview"))
-        options = replace(options, debug=options.debug or events_read)
+        options = replace(options, debug=options.debug or events_read, values=events_read or arguments.on("json"))
         with open_session(context.backend, self.stack, context.unlock, self.settings.salt, update) as session:
             result = _interruptible(lambda cancel: engine.run(options, self.project, session, stream, cancel), context.interactive)
         stream.close(result)

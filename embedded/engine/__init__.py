@@ -31,7 +31,7 @@ Note that `pulumi refresh` will need to be run interactively to clear pending CR
 def run(options: Options, project: Project, session: Session, emit: Emit, cancel: threading.Event) -> Result:
     """Runs the operation that ``options`` name. ``cancel`` may be set at any time: what is under way is finished and saved."""
     preview = options.kind.startswith("preview")
-    events = Events(emit, project, preview=preview, refresh=options.kind.endswith("refresh"))
+    events = Events(emit, project, preview=preview, refresh=options.kind.endswith("refresh"), values=options.values)
     try:
         return _Run(options, project, session, events, cancel).go()
     finally:

@@ -99,11 +99,12 @@ def masked(value: PropertyValue) -> PropertyValue:
 class Events:
     """Sends the events of one run, one at a time, from any thread."""
 
-    def __init__(self, emit: Emit, project: Project, *, preview: bool, refresh: bool) -> None:
+    def __init__(self, emit: Emit, project: Project, *, preview: bool, refresh: bool, values: bool = True) -> None:
         self._emit = emit
         self._lock = threading.Lock()
         self._preview = preview
         self._refresh = refresh
+        self._values = values
         self._started = time.monotonic()
         self.masker = Masker()
         self.changes: dict[str, int] = {}
@@ -215,7 +216,9 @@ class Events:
         for key, flag in (("protect", state.protect), ("retainOnDelete", state.retain_on_delete)):
             if flag:
                 result[key] = True
-        result |= {"inputs": masked(state.inputs or {}), "outputs": masked(state.outputs or {}), "provider": state.provider}
+        if self._values:
+            result |= {"inputs": masked(state.inputs or {}), "outputs": masked(state.outputs or {})}
+        result["provider"] = state.provider
         if state.init_errors:
             result["initErrors"] = list(state.init_errors)
         return result

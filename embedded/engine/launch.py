@@ -42,7 +42,8 @@ def main() -> None:
         # What the program requires and will most likely import; if it is missing, the program will say so.
         with contextlib.suppress(Exception):
             importlib.import_module(module)
-    gc.freeze()  # no child need look through what stays anyway
+    gc.freeze()  # no child need look through what stays anyway,
+    gc.set_threshold(100_000, 50, 50)  # and a program keeps most of what it makes, too
     server = os.getpid()
     request, gate = serve(socket.socket(fileno=int(sys.argv[1])))
     threading.Thread(target=end_with, args=(server,), daemon=True).start()

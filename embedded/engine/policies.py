@@ -10,9 +10,10 @@ from pulumi.runtime.proto import analyzer_pb2
 from embedded.engine import urns
 from embedded.engine.events import Events, masked
 from embedded.engine.policy_pack import LEVEL_NAMES, Pack, PolicyError
+from embedded.engine.policy_questions import Question, Questions
 from embedded.engine.steps import Goal
 from embedded.model import Options, Project, ResourceState
-from embedded.wire import from_struct, number, to_struct
+from embedded.wire import from_struct
 
 if TYPE_CHECKING:
     from embedded.engine.deployment import Deployment
@@ -25,6 +26,7 @@ class Policies:
         self.events = events
         self._preview = preview
         self._project = project
+        self._questions = Questions()
         self.packs: list[Pack] = []
         self.failed = False
         try:
@@ -57,29 +59,25 @@ class Policies:
 
     def anticipate(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
         """Asks the packs what ``judge`` will probably have to ask of them."""
-        analysis = _request(state, goal, provider, skip_internal=True)
+        question = self._questions.of(state, goal, provider)
         for pack in self.packs:
-            remediation = _request(state, goal, provider, skip_internal=False) if pack.remediates else None
-            pack.anticipate(remediation, analysis)
+            pack.inquiry.anticipate(question)
 
     def judge(self, state: ResourceState, goal: Goal, provider: ResourceState | None) -> bool:
         """Lets the packs mend ``state.inputs``, then judge them. Whether the resource may be made."""
         for pack in self.packs:
-            self._remediate(pack, state, goal, provider)
+            self._remediate(pack, state, self._questions.of(state, goal, provider))
         allowed = True
-        request = _request(state, goal, provider, skip_internal=True)
+        question = self._questions.of(state, goal, provider)
         for pack in self.packs:
-            response = pack.analyze(request)
+            response = pack.inquiry.analyze(question)
             if self._report(pack, response.diagnostics, state.urn):
                 allowed = self._preview
             self._summary("policyAnalyzeSummaryEvent", pack, response, state.urn)
         return allowed
 
-    def _remediate(self, pack: Pack, state: ResourceState, goal: Goal, provider: ResourceState | None) -> None:
-        if pack.remediates:
-            response = pack.remediate(_request(state, goal, provider, skip_internal=False))
-        else:
-            response = analyzer_pb2.RemediateResponse()
+    def _remediate(self, pack: Pack, state: ResourceState, question: Question) -> None:
+        response = pack.inquiry.remediate(question) or analyzer_pb2.RemediateResponse()
         for remediation in response.remediations:
             label = {**pack.label(), "policyName": remediation.policyName}
             if remediation.diagnostic:
@@ -105,11 +103,9 @@ class Policies:
 
     def judge_stack(self, run: Deployment) -> None:
         """Lets the packs judge all resources of the run together."""
-        request = analyzer_pb2.AnalyzeStackRequest()
-        for state in run.news.values():
-            provider = run.generator.provider_state(state.provider)
-            item = request.resources.add()
-            item.MergeFrom(_resource(state, run.goals.get(state.urn), provider))
+        request = self._questions.of_stack(
+            (state, run.goals.get(state.urn), run.generator.provider_state(state.provider)) for state in run.news.values()
+        )
         for pack in self.packs:
             response = pack.analyze_stack(request)
             root = urns.make(
@@ -146,57 +142,3 @@ class Policies:
         skipped = {item.policy_name for item in response.not_applicable}
         body = pack.summary(analyzer_pb2.POLICY_TYPE_RESOURCE, failed, skipped)
         self.events.send({kind: {"resourceUrn": urn, **body}})
-
-
-def _options(state: ResourceState, goal: Goal | None) -> Any:
-    before = goal.delete_before_replace if goal is not None else None
-    timeouts = {key: number(value) for key, value in (state.custom_timeouts or {}).items() if key != "read"}
-    return analyzer_pb2.AnalyzerResourceOptions(
-        protect=state.protect,
-        ignoreChanges=state.ignore_changes,
-        deleteBeforeReplace=bool(before),
-        deleteBeforeReplaceDefined=before is not None,
-        additionalSecretOutputs=state.additional_secret_outputs,
-        aliases=state.aliases,
-        customTimeouts=analyzer_pb2.AnalyzerResourceOptions.CustomTimeouts(**timeouts),
-        parent=state.parent,
-    )
-
-
-def _provider(provider: ResourceState | None) -> Any:
-    if provider is None:
-        return None
-    return analyzer_pb2.AnalyzerProviderResource(
-        type=provider.type,
-        properties=to_struct(provider.inputs or {}, skip_internal=True),
-        urn=provider.urn,
-        name=urns.name_of(provider.urn),
-    )
-
-
-def _request(state: ResourceState, goal: Goal, provider: ResourceState | None, *, skip_internal: bool) -> Any:
-    return analyzer_pb2.AnalyzeRequest(
-        type=state.type,
-        properties=to_struct(state.inputs or {}, skip_internal=skip_internal),
-        urn=state.urn,
-        name=urns.name_of(state.urn),
-        options=_options(state, goal),
-        provider=_provider(provider),
-    )
-
-
-def _resource(state: ResourceState, goal: Goal | None, provider: ResourceState | None) -> Any:
-    needed = {
-        key: analyzer_pb2.AnalyzerPropertyDependencies(urns=found) for key, found in state.property_dependencies.items() if found
-    }
-    return analyzer_pb2.AnalyzerResource(
-        type=state.type,
-        properties=to_struct(state.outputs or {}, skip_internal=True),
-        urn=state.urn,
-        name=urns.name_of(state.urn),
-        options=_options(state, goal),
-        provider=_provider(provider),
-        parent=state.parent,
-        dependencies=state.dependencies,
-        propertyDependencies=needed,
-    )

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from embedded.engine.events import Events
+from embedded.engine.policy_inquiry import Inquiry
 from embedded.engine.policy_settings import LEVELS, Config, SettingsError, initial, read_settings, reconciled
 from embedded.engine.program import Output
 from embedded.interpreters import python_of, server
@@ -33,15 +32,6 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 class PolicyError(Exception):
     """A policy pack cannot be loaded or does not answer."""
-
-
-@dataclass(frozen=True)
-class Anticipated:
-    """Questions about one resource that a pack was asked beforehand, and its answers; the second is missing where it would mend."""
-
-    remediation: Any
-    analysis: Any
-    answers: Future[tuple[Any, Any]]
 
 
 class Pack:
@@ -83,10 +73,11 @@ class Pack:
         self._channel: grpc.Channel | None = None
         self.name = self.version = ""
         self.policies: list[Any] = []
-        # One at a time, as the real engine asks: rules may keep what they saw.
-        self._asking = threading.Lock()
-        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policies")
-        self._anticipated: dict[str, Anticipated] = {}
+        self.inquiry = Inquiry(
+            lambda request: self._ask("Remediate", request, "failed to run remediation: "),
+            lambda request: self._ask("Analyze", request, "failed to run policy: "),
+        )
+        self._summaries: dict[tuple[int, frozenset[str], frozenset[str]], dict[str, Any]] = {}
 
     def _description(self, directory: Path) -> dict[str, Any]:
         problem = f'failed to load Pulumi policy project located at "{self.path}": '
@@ -130,11 +121,11 @@ class Pack:
         self.name, self.version = info.name, self._version or info.version
         self.policies = sorted(info.policies, key=lambda policy: policy.name)
         self._levels = {policy.name: LEVEL_NAMES[policy.enforcementLevel] for policy in self.policies}
-        if not info.supportsConfig:
-            if self._config_file:
-                raise PolicyError(f'policy pack "{self.name}" at "{self.path}" does not support config')
-            return []
-        return self._configure(info)
+        if not info.supportsConfig and self._config_file:
+            raise PolicyError(f'policy pack "{self.name}" at "{self.path}" does not support config')
+        complaints = self._configure(info) if info.supportsConfig else []
+        self.inquiry.remediates = "remediate" in self._levels.values()
+        return complaints
 
     def _configure(self, info: Any) -> list[str]:
         try:
@@ -177,54 +168,17 @@ class Pack:
         except grpc.RpcError as error:
             raise PolicyError(problem + str(error.details())) from None
 
-    def anticipate(self, remediation: Any, analysis: Any) -> None:
-        """Asks in the background what will probably be asked: to mend a resource (``None``: not needed), then to judge it."""
-
-        def ask() -> tuple[Any, Any]:
-            mended = None if remediation is None else self._remediate(remediation)
-            return mended, None if mended is not None and mended.remediations else self._analyze(analysis)
-
-        self._anticipated[analysis.urn] = Anticipated(remediation, analysis, self._ahead.submit(ask))
-
-    def _remediate(self, request: Any) -> Any:
-        with self._asking:
-            return self._ask("Remediate", request, "failed to run remediation: ")
-
-    def _analyze(self, request: Any) -> Any:
-        with self._asking:
-            return self._ask("Analyze", request, "failed to run policy: ")
-
-    @property
-    def remediates(self) -> bool:
-        """Whether a policy of the pack is to mend resources; else its answer to ``Remediate`` is known without asking."""
-        return "remediate" in self._levels.values()
-
-    def remediate(self, request: Any) -> Any:
-        found = self._anticipated.get(request.urn)
-        if found is not None and found.remediation == request:
-            return found.answers.result()[0]
-        self._withdraw(request.urn)
-        return self._remediate(request)
-
-    def analyze(self, request: Any) -> Any:
-        found = self._anticipated.get(request.urn)
-        if found is not None and found.analysis == request and (answer := found.answers.result()[1]) is not None:
-            del self._anticipated[request.urn]
-            return answer
-        self._withdraw(request.urn)
-        return self._analyze(request)
-
-    def _withdraw(self, urn: str) -> None:
-        """Takes wrong questions back, or lets them end: a rule that keeps what it saw must not see theirs between the right ones."""
-        found = self._anticipated.pop(urn, None)
-        if found is not None and not found.answers.cancel():
-            wait([found.answers])
-
     def analyze_stack(self, request: Any) -> Any:
         return self._ask("AnalyzeStack", request)
 
     def summary(self, kind: int, failed: set[str], not_applicable: set[str]) -> dict[str, Any]:
         """Which policies of ``kind`` passed, and which failed."""
+        question = kind, frozenset(failed), frozenset(not_applicable)
+        if question not in self._summaries:
+            self._summaries[question] = self._summary(kind, failed, not_applicable)
+        return self._summaries[question]
+
+    def _summary(self, kind: int, failed: set[str], not_applicable: set[str]) -> dict[str, Any]:
         passed = sorted(
             policy.name
             for policy in self.policies
@@ -247,7 +201,7 @@ class Pack:
         return _SEVERITIES[given or own]
 
     def close(self) -> None:
-        self._ahead.shutdown(wait=False, cancel_futures=True)
+        self.inquiry.close()
         if self._channel is not None:
             self._channel.close()
         self._kill()

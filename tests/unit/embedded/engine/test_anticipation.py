@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from pulumi.runtime.proto import analyzer_pb2
 
-from embedded.engine.policy_pack import Pack
-from embedded.wire import to_struct
+from embedded.engine.policy_inquiry import Inquiry
+from embedded.engine.policy_questions import Question, Questions
+from embedded.engine.steps import Goal
+from embedded.model import ResourceState
+from embedded.values import Secret
 
 
 class Method:
@@ -38,65 +40,91 @@ class Stub:
         self.Remediate = Method("Remediate", self.asked, mends)
 
 
-def packed(*, mends: bool = False) -> tuple[Pack, Stub]:
-    pack, stub = Pack.__new__(Pack), Stub(mends)
-    pack._stub = stub
-    pack._asking = threading.Lock()
-    pack._ahead = ThreadPoolExecutor(max_workers=1)
-    pack._anticipated = {}
-    return pack, stub
+def inquiry(*, mends: bool = False) -> tuple[Inquiry, Stub]:
+    stub = Stub(mends)
+    return Inquiry(stub.Remediate, stub.Analyze), stub
 
 
-def question(value: str) -> Any:
-    return analyzer_pb2.AnalyzeRequest(urn="urn:x", properties=to_struct({"value": value}))
+def question(value: str, urn: str = "urn:x") -> Question:
+    return Question("test:index:Thing", urn, {"value": value}, None, None)
 
 
-def judged(pack: Pack, value: str) -> str:
-    pack.remediate(question(value))
-    message: str = pack.analyze(question(value)).diagnostics[0].message
+def judged(inquiry: Inquiry, asked: Question) -> str:
+    inquiry.remediate(asked)
+    message: str = inquiry.analyze(asked).diagnostics[0].message
     return message
 
 
 def test_what_was_asked_beforehand_is_not_asked_again_and_serves_once() -> None:
-    pack, stub = packed()
-    pack.anticipate(question("same"), question("same"))
-    assert judged(pack, "same") == "same"
+    pack, stub = inquiry()
+    same = question("same")
+    pack.anticipate(same)
+    assert judged(pack, same) == "same"
     assert stub.asked == [("Remediate", "same"), ("Analyze", "same")]
-    assert judged(pack, "same") == "same"
+    assert judged(pack, same) == "same"
     assert len(stub.asked) == 4
 
 
 def test_another_question_than_the_anticipated_one_is_asked_itself() -> None:
-    pack, stub = packed()
-    pack.anticipate(question("old"), question("old"))
-    assert judged(pack, "new") == "new"
+    pack, stub = inquiry()
+    pack.anticipate(question("old"))
+    assert judged(pack, question("new")) == "new"
     assert stub.asked[-2:] == [("Remediate", "new"), ("Analyze", "new")]
 
 
 def test_wrong_questions_are_never_asked_between_the_right_ones() -> None:
-    pack, stub = packed()
+    pack, stub = inquiry()
     stub.Remediate.slow = True
     for number in range(20):
-        pack.anticipate(question("old"), question("old"))
+        pack.anticipate(question("old"))
         if number % 2:
             time.sleep(0.001)  # it is under way
-        judged(pack, "new")
+        judged(pack, question("new"))
     asked = [pair for pair in zip(stub.asked[::2], stub.asked[1::2], strict=True)]
     assert all(first[1] == second[1] and (first[0], second[0]) == ("Remediate", "Analyze") for first, second in asked)
 
 
 def test_what_a_pack_would_mend_is_not_judged_beforehand() -> None:
-    pack, stub = packed(mends=True)
-    pack.anticipate(question("same"), question("same"))
-    pack.remediate(question("same"))
+    pack, stub = inquiry(mends=True)
+    same = question("same")
+    pack.anticipate(same)
+    pack.remediate(same)
     assert stub.asked == [("Remediate", "same")]
     assert pack.analyze(question("mended")).diagnostics[0].message == "mended"
 
 
+def test_a_pack_that_mends_nothing_is_not_asked_to() -> None:
+    pack, stub = inquiry()
+    pack.remediates = False
+    same = question("same")
+    pack.anticipate(same)
+    assert judged(pack, same) == "same"
+    assert stub.asked == [("Analyze", "same")]
+
+
 def test_a_resource_is_mended_before_it_is_judged_however_many_are_asked_beforehand() -> None:
-    pack, stub = packed()
-    for number in range(50):
-        request = analyzer_pb2.AnalyzeRequest(urn=f"urn:{number}", properties=to_struct({"value": str(number)}))
-        pack.anticipate(request, request)
-    pack._ahead.shutdown(wait=True)
+    pack, stub = inquiry()
+    questions = [question(str(number), f"urn:{number}") for number in range(50)]
+    for asked in questions:
+        pack.anticipate(asked)
+    assert [judged(pack, asked) for asked in questions] == [str(number) for number in range(50)]
     assert stub.asked == [(method, str(number)) for number in range(50) for method in ("Remediate", "Analyze")]
+
+
+def test_the_question_is_the_same_one_as_long_as_the_resource_is_as_it_was() -> None:
+    questions, goal = Questions(), Goal("test:index:Thing", "x", custom=True, inputs={})
+    provider = ResourceState("urn:provider", "pulumi:providers:test", custom=True, inputs={"region": "one"})
+
+    def state(**changes: Any) -> ResourceState:
+        return replace(ResourceState("urn:x", "test:index:Thing", custom=True, inputs={"value": Secret("a")}), **changes)
+
+    first = questions.of(state(), goal, provider)
+    assert questions.of(state(), goal, provider) is first
+    for other in (
+        questions.of(state(inputs={"value": "a"}), goal, provider),
+        questions.of(state(protect=True), goal, provider),
+        questions.of(state(), goal, replace(provider, inputs={"region": "two"})),
+        questions.of(state(), replace(goal, delete_before_replace=True), provider),
+        questions.of(state(), goal, None),
+    ):
+        assert other is not first
