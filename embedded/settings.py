@@ -167,10 +167,24 @@ def revealed(value: Any, crypter: Crypter | None, secret: Any = None) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A revealed value as the program gets it: a string as it is, an object as compact JSON."""
+    """A revealed value as the program gets it: a string as it is, none as an empty one, an object as compact JSON."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return "" if value is None else json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def as_recorded(value: Any) -> Any:
+    """A value as the history keeps it, secure parts as they are: an object with its keys in order, all else as text."""
+    return _sorted(value) if isinstance(value, (dict, list)) else as_text(value)
+
+
+def _sorted(value: Any) -> Any:
+    """Keys in order, and numbers as Go writes them: whole ones without a fraction."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass

@@ -14,7 +14,7 @@ from embedded.cli.context import Context, note, say
 from embedded.cli.flags import UsageError
 from embedded.cli.text import pretty, table
 from embedded.property_path import get_at, parse_path, typed
-from embedded.settings import StackSettings, as_text, full_key, has_secure, revealed
+from embedded.settings import StackSettings, as_recorded, as_text, full_key, has_secure, revealed
 from embedded.state.backend import StackName
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
@@ -42,14 +42,8 @@ def shown(value: Any, crypter: Crypter | None) -> dict[str, Any]:
     if secret and crypter is None:
         return {"secret": True}
     plain = revealed(value, crypter)
-    object_value = {"objectValue": _sorted(plain)} if isinstance(plain, (dict, list)) else {}
+    object_value = {"objectValue": as_recorded(plain)} if isinstance(plain, (dict, list)) else {}
     return {"value": as_text(plain)} | object_value | {"secret": secret}
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def show(context: Context) -> None:

@@ -18,7 +18,7 @@ from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
 from embedded.interpreters import python_of, server
 from embedded.model import EngineError, Options, PolicyPack, Project, Result
-from embedded.settings import StackSettings, full_key, has_secure
+from embedded.settings import StackSettings, as_recorded, full_key, has_secure
 from embedded.state.backend import ORGANIZATION, StackName
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
@@ -224,7 +224,7 @@ class Run:
             self.kind,
             message if message is not None else metadata.commit_title(context.project.directory),
             metadata.environment(context.arguments, context.project, program=program),
-            _recorded(self.settings.merged(context.project)),
+            {key: as_recorded(value) for key, value in sorted(self.settings.merged(context.project).items())},
         )
         result = self._run(self.options, update)
         code = self._code(result, self.kind)
@@ -298,22 +298,6 @@ class Run:
                 self.context.arguments.values["diff"] = True
                 self._run(replace(self.options, kind=_PREVIEWS[self.kind]), None)
                 self.context.arguments.values["diff"] = False
-
-
-def _recorded(config: dict[str, Any]) -> dict[str, Any]:
-    """Settings in the form of the history: texts, ``{"secure": …}``, and objects as JSON in a key of their own."""
-    import json
-
-    from embedded.settings import as_text, is_secure
-
-    return {
-        key: value
-        if is_secure(value)
-        else {"object": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
-        if isinstance(value, (dict, list))
-        else as_text(value)
-        for key, value in sorted(config.items())
-    }
 
 
 def _interruptible(work: Callable[[threading.Event], Result], interactive: bool) -> Result:

@@ -205,7 +205,7 @@ def _moment(seconds: Any) -> datetime:
 
 
 def _history_entry(entry: dict[str, Any], crypter: Crypter | None) -> dict[str, Any]:
-    config = {key: shown(_unobject(value), crypter) for key, value in sorted(stored(entry).items())}
+    config = {key: shown(value, crypter) for key, value in sorted(stored(entry).items())}
     view = {
         "version": entry.get("version", 0),
         "kind": entry.get("kind"),
@@ -219,10 +219,6 @@ def _history_entry(entry: dict[str, Any], crypter: Crypter | None) -> dict[str, 
     }
     view["endTime"] = milliseconds(_moment(entry.get("endTime")))
     return view | ({"resourceChanges": entry["resourceChanges"]} if "resourceChanges" in entry else {})
-
-
-def _unobject(value: Any) -> Any:
-    return json.loads(value["object"]) if isinstance(value, dict) and isinstance(value.get("object"), str) else value
 
 
 def _history_text(entry: dict[str, Any], full: bool) -> str:

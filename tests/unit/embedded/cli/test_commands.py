@@ -70,6 +70,33 @@ def test_config_file_option_uses_that_file(folder: Path) -> None:
     assert "there" not in (folder / "Pulumi.dev.yaml").read_text()
 
 
+def test_the_history_keeps_settings_as_the_cli_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(folder, "config", "set", "--path", "--secret", "door.code", "4711-0815")
+    path = folder / "Pulumi.dev.yaml"
+    path.write_text(path.read_text() + "  shop:list: [1, two, {z: 1, a: 2.0}]\n  shop:ratio: 1.50\n  shop:open: true\n  shop:none:\n")
+    assert call(folder, "refresh", "--yes", "--skip-preview") == 0
+    (entry,) = (folder / "state").rglob("*.history.json")
+    kept = json.loads(entry.read_text())["config"]
+    assert list(kept["shop:door"]["code"]) == ["secure"]
+    del kept["shop:door"]
+    # As CLI 3.259 wrote the same settings: objects as they are, everything else as text.
+    assert kept == {
+        "shop:list": [1, "two", {"a": 2, "z": 1}],
+        "shop:none": "",
+        "shop:open": "true",
+        "shop:ratio": "1.5",
+        "shop:size": "7",
+    }
+    capsys.readouterr()
+    call(folder, "stack", "history", "--json")
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["config"]["shop:list"] == {
+        "value": '[1,"two",{"a":2,"z":1}]',
+        "objectValue": [1, "two", {"a": 2, "z": 1}],
+        "secret": False,
+    }
+
+
 def test_project_defaults_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(folder, "config")
     assert capsys.readouterr().out == "KEY   VALUE\nsize  7\n"
