@@ -115,6 +115,7 @@ class ServiceDatabase(Component):
             opts=self.child(provider=args.provider, retain_on_delete=args.retain),
         )
         # The administrator owns the database: one that is not superuser could otherwise neither change it later nor shut others out.
+        # It depends on the role to be dropped before it: a role that has tables somewhere cannot be.
         database = postgresql.Database(
             f"{args.service}-database",
             name=args.database.name,
@@ -122,7 +123,7 @@ class ServiceDatabase(Component):
             template="template0",
             lc_collate="C.UTF-8",
             lc_ctype="C.UTF-8",
-            opts=self.child(provider=args.provider, retain_on_delete=args.retain),
+            opts=self.child(role, provider=args.provider, retain_on_delete=args.retain),
         )
         account = host_step(f"{args.service}-account", "account", self._request, self.child(role), secret=True)
         self.user = result(account, "role").apply(lambda name: str(name or args.database.user))

@@ -147,6 +147,11 @@ def test_only_the_owner_may_connect_to_a_postgresql_database(whole: Run) -> None
     assert "owner" not in whole["idp-database"].inputs
 
 
+def test_a_postgresql_database_is_dropped_before_the_role_that_has_tables_in_it(whole: Run) -> None:
+    assert "api-role" in whole["api-database"].after
+    assert "api-database" not in whole["api-role"].after
+
+
 def test_servers_that_admit_the_host_only_are_reached_through_it(whole: Run) -> None:
     providers = {r.name: r.inputs for r in whole.resources if r.type.startswith("pulumi:providers:")}
     assert providers["server-plesk"]["proxy"] == "socks5://127.0.0.1:1080"

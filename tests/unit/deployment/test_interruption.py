@@ -52,6 +52,7 @@ def test_the_journal_names_every_phase(whole: list[tuple[str, str | None]]) -> N
     assert (whole[0], whole[-1]) == (("begin", None), ("done", None))
 
 
+@pytest.mark.slow
 def test_killed_after_any_line_status_tells_the_truth_and_resume_ends_well(
     stage: Stage, whole: list[tuple[str, str | None]]
 ) -> None:

@@ -50,6 +50,7 @@ def dead_process() -> int:
     return child.pid
 
 
+@pytest.mark.slow
 def test_of_those_that_wait_for_a_dead_holder_one_at_a_time_takes_over(programs: Path, tmp_path: Path) -> None:
     lock, log = tmp_path / "lock", tmp_path / "log"
     (tmp_path / "lock.d").mkdir()
