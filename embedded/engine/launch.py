@@ -156,11 +156,33 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
+class ReadOnce:
+    """``google.protobuf.json_format`` for the policy SDK, which reads a request anew for each policy; what it gets it only copies."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._last: list[tuple[Any, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def MessageToDict(self, message: Any) -> Any:
+        for known, read in self._last:
+            if known is message:
+                return read
+        read = self._module.MessageToDict(message)
+        self._last = [(message, read), *self._last[:3]]  # the messages are held, so that none takes another's place
+        return read
+
+
 def run_pack() -> None:
     """``python -m pulumi.policy``, unmodified, with the stack's configuration from standard input."""
     # Set here and not by the engine: what a process is started with is in /proc, and the configuration has secrets.
     os.environ["PULUMI_CONFIG"] = sys.stdin.read()
     sys.path.insert(0, os.getcwd())  # as with -m
+    with contextlib.suppress(ImportError):  # the pack will say it
+        policy: Any = importlib.import_module("pulumi_policy.policy")
+        policy.json_format = ReadOnce(policy.json_format)
     runpy.run_module("pulumi.policy", run_name="__main__", alter_sys=True)
 
 
