@@ -152,7 +152,9 @@ class Platform(Component):
 
 
 def in_order(services: Mapping[str, Service]) -> list[str]:
-    """The services, each after those that it is declared ``after``. The catalogue's reader has refused circles."""
+    """The services, each after those that it is declared ``after``. The catalogue's reader has refused circles.
+
+    Those that install dependencies on the host come first: that takes longest, and what is declared first begins first."""
     done: dict[str, None] = {}
 
     def visit(key: str) -> None:
@@ -161,7 +163,7 @@ def in_order(services: Mapping[str, Service]) -> list[str]:
                 visit(other)
         done[key] = None
 
-    for key in services:
+    for key in sorted(services, key=lambda key: services[key].steps.dependencies is None):
         if key not in done:
             visit(key)
     return list(done)

@@ -66,6 +66,16 @@ def test_independent_services_do_not_wait_for_each_other(whole: Run) -> None:
         assert all(n.startswith((service, "gate-seal", "server-")) for n in whole[name].after), name
 
 
+def test_what_installs_dependencies_is_declared_before_all_but_what_it_waits_for(whole: Run) -> None:
+    services = reader.read().services
+    declared = [r.name for r in whole.resources if r.type == "mo:deploy:Subdomain"]
+    slow = [key for key, service in services.items() if service.steps.dependencies]
+    first = {*slow, *(other for key in slow for other in services[key].after)}
+    assert len(first) < len(services) / 4
+    assert set(declared[: len(first)]) == first
+    assert all(declared.index(other) < declared.index(key) for key, service in services.items() for other in service.after)
+
+
 def test_names_are_the_service_and_what_it_is(whole: Run) -> None:
     assert {r.name for r in whole.resources if r.custom and r.name.startswith("api_stg-")} == {
         "api_stg-db-password",
