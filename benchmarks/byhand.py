@@ -94,7 +94,11 @@ class ByHand:
 
     def each(self, action: Callable[[T], object], items: Iterable[T]) -> None:
         """Does that for each of ``items``: as many at once as there are channels, or one after the other."""
-        with ThreadPoolExecutor(1 if self.serial else CHANNELS) as pool:
+        if self.serial:
+            for item in items:
+                action(item)
+            return
+        with ThreadPoolExecutor(CHANNELS) as pool:
             list(pool.map(action, items))
 
     def deploy(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -89,6 +90,10 @@ def _setting(config: Mapping[str, Any], key: str) -> dict[str, Any] | None:
             value = json.loads(value)
         except ValueError:
             return None
+    if isinstance(value, dict) and value.keys() == {"object"} and isinstance(value["object"], str):
+        # As the embedded engine kept an object until November 2026.
+        with contextlib.suppress(ValueError):
+            value = json.loads(value["object"])
     return value if isinstance(value, dict) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -244,13 +245,14 @@ def refresh(context: Context) -> None:
     latest = next(context.backend.history(stack), None)
     if latest is None:
         raise StateError("getting latest configuration: no previous deployment")
-    wanted = {key: json.loads(v["object"]) if "object" in v else v for key, v in stored(latest).items()}
-    if settings.config != wanted and settings.config and not context.arguments.on("force"):
+    wanted = stored(latest)
+    present = {key: as_recorded(value) for key, value in settings.merged(context.project).items()}
+    if present != wanted and settings.config and not context.arguments.on("force"):
         raise StateError(f"config file '{Path(settings.path)}' has been modified. Use --force to overwrite it")
     for key in [key for key in settings.config if key not in wanted]:
         settings.remove(key)
     for key, value in wanted.items():
-        if settings.config.get(key) != value:
+        if key not in present or present[key] != value:
             settings.set(key, value)
     settings.save()
     say(f"refreshed configuration for stack '{stack}'")
@@ -259,7 +261,15 @@ def refresh(context: Context) -> None:
 def stored(update: dict[str, Any]) -> dict[str, Any]:
     """The values of a history entry in the form of the settings file."""
     config = update.get("config")
-    return {str(key): value for key, value in config.items()} if isinstance(config, dict) else {}
+    return {str(key): _former(value) for key, value in config.items()} if isinstance(config, dict) else {}
+
+
+def _former(value: Any) -> Any:
+    """An object out of the form that this engine gave it until November 2026."""
+    if isinstance(value, dict) and value.keys() == {"object"} and isinstance(value["object"], str):
+        with contextlib.suppress(ValueError):
+            return json.loads(value["object"])
+    return value
 
 
 def env_ls(context: Context) -> None:

@@ -63,6 +63,9 @@ class Deployment:
         self.duplicates: set[str] = set()
         self._announced: set[str] = set()
         self._announcing = threading.Lock()
+        self.unasked: set[str] = set()
+        """Resources that the policies have not been asked about yet, and could not be beforehand."""
+        self._requesting = threading.Lock()
 
     @property
     def parallel(self) -> int:
@@ -101,9 +104,11 @@ class Deployment:
 
     def request(self, goal: Goal | ReadGoal | OutputsGoal) -> None:
         """A request of the program; its ``answer`` is given when it is done."""
-        if isinstance(goal, Goal):
-            self.generator.anticipate(goal)
-        self._queue.put(goal)
+        with self._requesting:
+            # In the order of registration: nothing is asked about ahead of one that has to wait for its turn.
+            if isinstance(goal, Goal) and self.policies is not None and (self.unasked or not self.generator.anticipate(goal)):
+                self.unasked.add(self.urn(goal.parent, goal.type, goal.name))
+            self._queue.put(goal)
 
     def finished(self, error: str | None, *, reported: bool = False) -> None:
         """The program will send no more: it ended well (``None``), or with an error that has been ``reported`` or not."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from embedded.engine import urns
 from embedded.engine.aliases import Aliases
+from embedded.engine.anticipation import expected_inputs
 from embedded.engine.comparison import Comparison, is_replacement
 from embedded.engine.steps import Goal, ReadGoal, Step, copy_state, dependency_urns
 from embedded.model import EngineError, ResourceState
@@ -93,21 +94,23 @@ class Generator(Comparison):
 
     # Registrations
 
-    def anticipate(self, goal: Goal) -> None:
-        """Asks the policies beforehand, from any thread, of a resource that seems to be as it was: they judge while others are decided."""
+    def anticipate(self, goal: Goal) -> bool:
+        """Asks the policies beforehand, from any thread, of a resource that seems to be as it was: they judge while others are decided.
+
+        Whether they were asked.
+        """
         policies = self.run.policies
         if policies is None or self.mode != "update":
-            return
+            return False
         urn = self.run.urn(goal.parent, goal.type, goal.name)
         old = self.run.olds.get(urn)
-        inputs = goal.inputs
-        if goal.custom:
-            inputs = (old.inputs or {}) if old is not None else {}
-            if any(key not in inputs or inputs[key] != value for key, value in goal.inputs.items()):
-                return
+        inputs = expected_inputs(goal, old)
+        if inputs is None:
+            return False
         new = self._state(goal, urn, old, [])
         new.inputs = inputs
         policies.anticipate(new, goal, self.provider_state(new.provider))
+        return True
 
     def register(self, goal: Goal) -> tuple[list[Step], bool]:
         """The steps for ``goal``, and whether they only prepare the decision (its continuation comes as an event)."""
@@ -270,7 +273,9 @@ class Generator(Comparison):
         else:
             new.inputs, valid = self._check(provider, new, olds, inputs, seed)
         policies = self.run.policies
-        return (policies is None or policies.judge(new, goal, self.provider_state(new.provider))) and valid
+        allowed = policies is None or policies.judge(new, goal, self.provider_state(new.provider))
+        self.run.unasked.discard(new.urn)
+        return allowed and valid
 
     def _compare(self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None, seed: bytes) -> list[Step]:
         """The steps that make ``old`` into ``new``; none where they are the same."""

@@ -35,7 +35,7 @@ _FILES = 4  # of a child: its standard input, output and error, and a program's 
 
 def main() -> None:
     """Serves until the engine is gone; in a child, runs what was asked for."""
-    with contextlib.suppress(ImportError):  # a child will say it
+    with contextlib.suppress(ImportError, AttributeError):  # a child will say it; another SDK does without
         import pulumi
         import pulumi.runtime
 
@@ -166,7 +166,9 @@ class ReadOnce:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
 
-    def MessageToDict(self, message: Any) -> Any:
+    def MessageToDict(self, message: Any, **options: Any) -> Any:
+        if options:
+            return self._module.MessageToDict(message, **options)
         for known, read in self._last:
             if known is message:
                 return read
@@ -180,7 +182,7 @@ def run_pack() -> None:
     # Set here and not by the engine: what a process is started with is in /proc, and the configuration has secrets.
     os.environ["PULUMI_CONFIG"] = sys.stdin.read()
     sys.path.insert(0, os.getcwd())  # as with -m
-    with contextlib.suppress(ImportError):  # the pack will say it
+    with contextlib.suppress(ImportError, AttributeError):  # the pack will say it; another SDK does without
         policy: Any = importlib.import_module("pulumi_policy.policy")
         policy.json_format = ReadOnce(policy.json_format)
     runpy.run_module("pulumi.policy", run_name="__main__", alter_sys=True)

@@ -73,7 +73,9 @@ def test_config_file_option_uses_that_file(folder: Path) -> None:
 def test_the_history_keeps_settings_as_the_cli_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(folder, "config", "set", "--path", "--secret", "door.code", "4711-0815")
     path = folder / "Pulumi.dev.yaml"
-    path.write_text(path.read_text() + "  shop:list: [1, two, {z: 1, a: 2.0}]\n  shop:ratio: 1.50\n  shop:open: true\n  shop:none:\n")
+    path.write_text(
+        path.read_text() + "  shop:list: [1, two, {z: 1, a: 2.0}]\n  shop:ratio: 1.50\n  shop:open: true\n  shop:none:\n"
+    )
     assert call(folder, "refresh", "--yes", "--skip-preview") == 0
     (entry,) = (folder / "state").rglob("*.history.json")
     kept = json.loads(entry.read_text())["config"]

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import pytest
 from pulumi.runtime.proto import analyzer_pb2
 
+from embedded import engine
+from embedded.engine.anticipation import expected_inputs
+from embedded.engine.policies import Policies
 from embedded.engine.policy_inquiry import Inquiry
 from embedded.engine.policy_questions import Question, Questions
 from embedded.engine.steps import Goal
-from embedded.model import ResourceState
+from embedded.model import Options, PolicyPack, ResourceState
+from embedded.providers.base import Resource
 from embedded.values import Secret
+from tests.unit.embedded.engine.stage import Body, Client, FakeProvider, Made, Stage
 
 
 class Method:
@@ -128,3 +136,91 @@ def test_the_question_is_the_same_one_as_long_as_the_resource_is_as_it_was() -> 
         questions.of(state(), goal, None),
     ):
         assert other is not first
+
+
+def test_a_truth_value_is_another_question_than_a_number() -> None:
+    questions, goal = Questions(), Goal("test:index:Thing", "x", custom=True, inputs={})
+
+    def asked(value: Any) -> Question:
+        return questions.of(ResourceState("urn:x", "test:index:Thing", custom=True, inputs={"on": [value]}), goal, None)
+
+    number = asked(1)
+    assert asked(True) is not number
+    assert asked(True).analysis.properties["on"][0] is True
+    assert asked(1).analysis.properties["on"][0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("former", "given", "expected"),
+    [
+        ({"a": 1}, {"a": 1}, True),
+        ({"a": 1, "b": 2, "__defaults": ["b"]}, {"a": 1}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": 1, "b": 2, "__defaults": "b"}, {"a": 1}, False),
+        ({"a": Secret("x")}, {"a": "x"}, False),
+        (None, {}, True),
+    ],
+    ids=["same", "a default", "another kind", "added", "taken out", "no list of defaults", "no secret any more", "without inputs"],
+)
+def test_former_inputs_are_expected_again_where_the_program_gives_the_same(former: Any, given: Any, expected: bool) -> None:
+    goal = Goal("test:index:Thing", "x", custom=True, inputs=given)
+    old = ResourceState("urn:x", "test:index:Thing", custom=True, inputs=former)
+    assert expected_inputs(goal, old) == ((former or {}) if expected else None)
+
+
+class Watched(Policies):
+    """One pack that notes the names of what it is asked to judge."""
+
+    asked: ClassVar[list[str]] = []
+
+    def _load(self, options: Options) -> None:
+        self.asked.clear()
+        pack: Any = SimpleNamespace(
+            inquiry=Inquiry(lambda _: analyzer_pb2.RemediateResponse(), self._judged),
+            label=dict,
+            summary=lambda *_: {},
+            name="watched",
+            path="watched",
+            version="1",
+            analyze_stack=lambda _: analyzer_pb2.AnalyzeResponse(),
+            close=lambda: None,
+        )
+        self.packs.append(pack)
+
+    def _judged(self, request: Any) -> Any:
+        self.asked.append(request.name)
+        return analyzer_pb2.AnalyzeResponse()
+
+
+def test_resources_are_judged_in_the_order_of_their_registration(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = FakeProvider.check
+
+    def slowly(self: FakeProvider, resource: Resource, *rest: Any) -> Any:
+        time.sleep(0.1)
+        return check(self, resource, *rest)
+
+    monkeypatch.setattr(FakeProvider, "check", slowly)
+    monkeypatch.setattr(engine, "Policies", Watched)
+
+    def body(size: int) -> Body:
+        def register(program: Client) -> None:
+            def after(seconds: float, call: Callable[[], Made]) -> Callable[[], Made]:
+                def made() -> Made:
+                    time.sleep(seconds)
+                    return call()
+
+                return made
+
+            program.together(
+                after(0, lambda: program.thing("new", {"x": size})),
+                after(0.05, lambda: program.component("gate")),
+                after(0.07, lambda: program.thing("kept", {"x": 1})),
+            )
+
+        return register
+
+    for size in (1, 2):
+        assert stage.run(body(size), policy_packs=(PolicyPack("watched"),)).ok
+        assert [name for name in Watched.asked if name in ("new", "gate", "kept")] == ["new", "gate", "kept"]
