@@ -7,59 +7,22 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from embedded.property_path import remove_at, set_at
+from embedded.state.checkpoint import number
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
+from embedded.yaml_text import Dumper, Loader, load_yaml
 
 NO_PROJECT: Final = (
     "no Pulumi.yaml project file found (searching upwards from {0}). If you have not created a project yet, "
     "use `pulumi new` to do so: no project file found"
 )
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Go's library reads it: ``yes`` and dates are strings."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-
-def _resolved(dumper: Any, text: str) -> str:
-    return str(dumper.resolve(yaml.ScalarNode, text, (True, False)))
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    if "\n" in text and not re.search(r"[ \t]\n|^\s", text):
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    resolved = _resolved(dumper, text) != "tag:yaml.org,2002:str"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if resolved or text in ("y", "n", "Y", "N") else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
-def load_yaml(path: Path) -> Any:
-    """The document in a YAML file. Raises ``StateError`` naming the file."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise StateError(f"could not read {path}: {getattr(problem, 'strerror', None) or 'it is not UTF-8 text'}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as problem:
-        raise StateError(f"could not read {path}: it is not valid YAML: {' '.join(str(problem).split())[:200]}") from None
 
 
 @dataclass(frozen=True)
@@ -170,7 +133,7 @@ def as_text(value: Any) -> str:
     """A revealed value as the program gets it: a string as it is, none as an empty one, an object as compact JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":"))
+    return "" if value is None else _json(value)
 
 
 def as_recorded(value: Any) -> Any:
@@ -181,10 +144,24 @@ def as_recorded(value: Any) -> Any:
 def _sorted(value: Any) -> Any:
     """Keys in order, and numbers as Go writes them: whole ones without a fraction."""
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {key: _sorted(item) for key, item in sorted((str(key), item) for key, item in value.items())}
     if isinstance(value, list):
         return [_sorted(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return number(value) if isinstance(value, float) else value
+
+
+def _json(value: Any) -> str:
+    """Compact JSON with the numbers of Go's encoder."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json.dumps(key, ensure_ascii=False)}:{_json(item)}' for key, item in _sorted(value).items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_json, value))}]"
+    if not isinstance(value, float):
+        return json.dumps(value, ensure_ascii=False)
+    plain = number(value)
+    if isinstance(plain, float) and 1e-6 <= abs(plain) < 1e-4:
+        return f"{Decimal(repr(plain)):f}"
+    return re.sub(r"e([+-])0+", r"e\1", repr(plain))
 
 
 @dataclass
@@ -291,7 +268,7 @@ class _Section:
 
 
 def _section(text: str) -> _Section | None:
-    root = yaml.compose(text, Loader=_Loader) if text.strip() else None
+    root = yaml.compose(text, Loader=Loader) if text.strip() else None
     lines = text.splitlines()
     if not isinstance(root, yaml.MappingNode):
         return None
@@ -316,7 +293,7 @@ def _without_comments(lines: list[str], start: int, end: int) -> int:
 
 
 def _entry(key: str, value: Any) -> list[str]:
-    text: str = yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000_000)
+    text: str = yaml.dump({key: value}, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000_000)
     return [f"  {line}" if line.strip() else line for line in text.splitlines(keepends=True)]
 
 

@@ -45,6 +45,15 @@ def _history(*oldest_first: Any) -> list[Record]:
 A, B, C = {"votes": "ra"}, {"votes": "rb"}, {"votes": "rc"}
 
 
+def test_an_object_in_the_form_of_former_histories_is_read() -> None:
+    former = SimpleNamespace(value=json.dumps({"object": json.dumps(A)}))
+    old, new = summary_of(1, A), summary_of(2, B)
+    old.config["mo:releases"] = former
+    assert records.to_go_back_to(_history(old, new), B, None).releases == A
+    own = summary_of(1, {"object": "not one"})
+    assert _history(own)[0].releases == {"object": "not one"}
+
+
 def test_updates_are_numbered_from_the_oldest() -> None:
     found = _history(summary_of(1, A), summary_of(2, None), summary_of(3, B, "failed"))
     assert [(r.number, r.deployed, r.releases) for r in found] == [(3, False, B), (2, False, None), (1, True, A)]

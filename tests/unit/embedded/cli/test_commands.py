@@ -99,6 +99,23 @@ def test_the_history_keeps_settings_as_the_cli_does(folder: Path, capsys: pytest
     }
 
 
+def test_config_refresh_brings_back_what_the_last_operation_had(folder: Path) -> None:
+    path = folder / "Pulumi.dev.yaml"
+    path.write_text(
+        path.read_text() + "config:\n  shop:bucket: my-object-store\n  shop:kinds: [object, text]\n  shop:s3: {object: key, n: 1}\n"
+        "  shop:open: true\n  shop:none:\n"
+    )
+    call(folder, "refresh", "--yes", "--skip-preview")
+    before = path.read_text()
+    assert call(folder, "config", "refresh") == 0
+    assert path.read_text() == before
+    call(folder, "config", "set", "bucket", "another")
+    with pytest.raises(StateError, match="has been modified"):
+        call(folder, "config", "refresh")
+    assert call(folder, "config", "refresh", "--force") == 0
+    assert path.read_text() == before
+
+
 def test_project_defaults_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(folder, "config")
     assert capsys.readouterr().out == "KEY   VALUE\nsize  7\n"
