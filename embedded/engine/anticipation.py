@@ -5,7 +5,7 @@ from __future__ import annotations
 from embedded.engine import paths
 from embedded.engine.steps import Goal
 from embedded.model import ResourceState
-from embedded.values import PropertyMap
+from embedded.values import PropertyMap, PropertyValue
 
 _DEFAULTS = "__defaults"
 """Where a bridged provider names the inputs that it has added."""
@@ -19,12 +19,16 @@ def expected_inputs(goal: Goal, old: ResourceState | None) -> PropertyMap | None
     if not goal.custom:
         return goal.inputs
     former = (old.inputs if old is not None else None) or {}
+    return former if _again(former, goal.inputs) else None
+
+
+def _again(former: PropertyValue, given: PropertyValue) -> bool:
+    """Whether ``given`` is ``former`` but for what a provider adds: defaults, which it names, and what is for itself alone."""
+    if isinstance(former, list) and isinstance(given, list):
+        return len(former) == len(given) and all(map(_again, former, given))
+    if not isinstance(former, dict) or not isinstance(given, dict):
+        return paths.same(former, given)
     named = former.get(_DEFAULTS)
-    added = {_DEFAULTS, *(name for name in named if isinstance(name, str))} if isinstance(named, list) else set()
-    given = goal.inputs
-    if (
-        all(key in former and paths.same(former[key], value) for key, value in given.items())
-        and former.keys() <= given.keys() | added
-    ):
-        return former
-    return None
+    defaults = {name for name in named if isinstance(name, str)} if isinstance(named, list) else set()
+    added = {key for key in former.keys() - given.keys() if key.startswith("__") or key in defaults}
+    return former.keys() - added == given.keys() and all(_again(former[key], value) for key, value in given.items())

@@ -155,6 +155,8 @@ def test_a_truth_value_is_another_question_than_a_number() -> None:
     [
         ({"a": 1}, {"a": 1}, True),
         ({"a": 1, "b": 2, "__defaults": ["b"]}, {"a": 1}, True),
+        ({"a": [{"b": 1, "c": 2, "__defaults": ["c"]}], "__own": "1"}, {"a": [{"b": 1}]}, True),
+        ({"a": [{"b": 1, "c": 2, "__defaults": []}]}, {"a": [{"b": 1}]}, False),
         ({"a": 1}, {"a": True}, False),
         ({"a": 1}, {"a": 1, "b": 2}, False),
         ({"a": 1, "b": 2}, {"a": 1}, False),
@@ -162,7 +164,18 @@ def test_a_truth_value_is_another_question_than_a_number() -> None:
         ({"a": Secret("x")}, {"a": "x"}, False),
         (None, {}, True),
     ],
-    ids=["same", "a default", "another kind", "added", "taken out", "no list of defaults", "no secret any more", "without inputs"],
+    ids=[
+        "same",
+        "a default",
+        "a default inside",
+        "taken out inside",
+        "another kind",
+        "added",
+        "taken out",
+        "no list of defaults",
+        "no secret any more",
+        "without inputs",
+    ],
 )
 def test_former_inputs_are_expected_again_where_the_program_gives_the_same(former: Any, given: Any, expected: bool) -> None:
     goal = Goal("test:index:Thing", "x", custom=True, inputs=given)
