@@ -158,7 +158,7 @@ def to_go_back_to(
     text = _time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     found = next((record for record in deployed if (record.ended or record.started) <= text), None)
     if found is None:
-        raise Problem(f"No update had succeeded by {text}; `bin/mo history` shows all.")
+        raise Problem(f"No update had succeeded by {text}; `bin/mo history` shows all.", 2)
     return found
 
 
@@ -176,7 +176,9 @@ def _of_build(deployed: Sequence[Record], build: str, root: Path) -> Record:
         pairs = {(service, release) for service, release in (record.releases or {}).items() if service in {key for key, _ in made}}
         if pairs and pairs <= made:
             return record
-    raise Problem(f"No update is known to have deployed the build {build}; `bin/mo history` shows all, each with its number.")
+    raise Problem(
+        f"No succeeded update is known to have deployed the build {build}; `bin/mo history` shows all, each with its number.", 2
+    )
 
 
 def _is_of(path: Path, build: str) -> bool:

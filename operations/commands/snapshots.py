@@ -158,6 +158,7 @@ def restore(
     Example: `bin/mo snapshots restore votes 20261121T090000Z-r0123456789abcdef`.
     """
     from operations import project, snapshots
+    from operations.deployment import lock
 
     entry = _with(stack, service, name)
     if not yes and not typer.confirm(
@@ -165,5 +166,6 @@ def restore(
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)
-    answer = snapshots.ask(project.ROOT, stack, service, entry, "restore", name, unverified=unverified)
+    with lock.HostLock(lock.asker(project.ROOT, stack), f"snapshots restore {service}"):
+        answer = snapshots.ask(project.ROOT, stack, service, entry, "restore", name, unverified=unverified)
     _shown(answer, f"The database of {service} is that of {name}; what it was before is in {answer.get('made')}.", as_json)

@@ -18,7 +18,7 @@ from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
 from operations.deployment.restoring import Restore
-from operations.deployment.session import Session
+from operations.deployment.session import RESTORE, Session
 from operations.deployment.update import Applied, Update, progress_of
 from operations.problem import Problem
 from operations.records import Record
@@ -83,11 +83,11 @@ class _Rollback:
         out.print(f"Back to update {target.number} of {target.started}: {target.message}", markup=False)
         for service, (former, new) in moves.items():
             out.print(f"  {service}: {former or 'none'} → {new}", markup=False)
+        names = restoring.wanted(here.services, moves, self.wish.databases)
         if not moves and not undone and not astray.found(here, live):
             self.session.discard()
             out.print("Its releases are live already; nothing was changed.")
             return 0
-        names = restoring.wanted(here.services, moves, self.wish.databases)
         known = Outcome("databases", True, "")
         known = self.phases.carry("databases", lambda: self._databases(names, target), show=False) if names else known
         restores = [Restore(*one) for one in known.details.get("restores", ())]
@@ -105,7 +105,7 @@ class _Rollback:
                 return 3
         message = f"rollback to update {target.number}: {self.wish.reason}"
         self.session.planned(before, releases, message, target.number)
-        done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, message), show=False)
+        done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, restores, message), show=False)
         return self._validated(done, before, moves, restores, message)
 
     def _interrupted(self, live: Mapping[str, str]) -> Run | None:
@@ -140,7 +140,17 @@ class _Rollback:
                 markup=False,
             )
 
-    def _up(self, target: Record, before: Mapping[str, str], releases: Mapping[str, str], moves: Moves, message: str) -> Outcome:
+    def _up(
+        self,
+        target: Record,
+        before: Mapping[str, str],
+        releases: Mapping[str, str],
+        moves: Moves,
+        restores: Sequence[Restore],
+        message: str,
+    ) -> Outcome:
+        for one in restores:
+            restoring.keep(self.here, one)
         update = Update(self.here, {"releases": releases, "rollback": note(target.target, self.wish.reason)}, before)
         self._applied = engine_busy.waited_for(lambda: update.apply(message), self.here.out, patient=self._patient)
         return astray.put_right(self.here, told(self._applied, moves))
@@ -152,24 +162,28 @@ class _Rollback:
         smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False)
         display.summary(here.out, progress, moves, live, checks.answers(smoke))
         if done.ok:
+            old = self.session.resumes
             for one in restores:
-                phases.carry(f"restore {one.service}", partial(_restored, here, one))
+                phases.carry(f"{RESTORE}{one.service}", partial(_restored, here, one, old.id if old else None))
             if restores:
                 smoke = phases.carry(
                     ending.AFTER_ROLLBACK, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False
                 )
         phases.show(smoke)
-        for service in stays_ahead(progress.services.values()):
-            here.out.print(f"{service}: its database stays ahead of this release", style="yellow", markup=False)
+        back_too = {one.service for one in restores} if done.ok else set()
+        ahead = restoring.ahead(here, moves, back_too) if done.ok else {}
+        for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
+            by = f" by {', '.join(ahead[service])}" if service in ahead else ""
+            here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
         good = done.ok and smoke.ok
         kind = ending.Kind(message, before, progress, good, self.wish.reason, "rollback")
         ending.end(here, self.session, kind, tuple(moves))
         return 0 if good else 1
 
 
-def _restored(here: Here, what: Restore) -> Outcome:
+def _restored(here: Here, what: Restore, interrupted: str | None) -> Outcome:
     try:
-        return Outcome("", True, restoring.restored(here, what))
+        return Outcome("", True, restoring.restored(here, what, interrupted))
     except Problem as problem:
         raise Problem(
             f"{problem}\nThe code of {what.service} is back, its database is not: once that is mended, bin/mo deploy --stack {here.stack} "

@@ -62,7 +62,18 @@ def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None
     before = here.live().releases
     releases, words = release_set.deployable(here.root, here.services, only, before)
     progress = Update(here, {"releases": releases}, before).preview()
-    return release_set.changes(before, releases), progress, [*words, *going(here)]
+    cut = journals.unfinished(journals.runs(here.root, here.stack))
+    told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
+    return release_set.changes(before, releases), progress, [*told, *words, *going(here)]
+
+
+def interruption(run: Run) -> str:
+    """What became of a run, as the beginning of a sentence."""
+    return f"The {run.kind} {run.id} of {run.who} was interrupted {run.where}"
+
+
+def _way(run: Run) -> str:
+    return " `bin/mo deploy --resume` goes on with it instead." if run.changed else ""
 
 
 def deploy(here: Here, wish: Wish, resumes: Run | None = None) -> Ended:
@@ -79,6 +90,7 @@ class _Deployment:
         self.moves: dict[str, tuple[str | None, str]] = {}
         self.message = ""
         self._applied: Applied | None = None
+        self._cut: Run | None = None
 
     def run(self) -> Ended:
         here, out = self.here, self.here.out
@@ -93,6 +105,14 @@ class _Deployment:
         if not self.wish.yes or not self.moves:
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
+            if progress and is_nothing(progress[0]) and self._cut is not None and self._cut.changed:
+                self.session.discard()
+                out.print(
+                    f"Nothing to change, but the {self._cut.kind} {self._cut.id} has asked no service yet: `bin/mo deploy --resume`.",
+                    style="yellow",
+                    markup=False,
+                )
+                return Ended(1, False)
             if progress and is_nothing(progress[0]):
                 self.session.discard()
                 out.print(
@@ -112,14 +132,9 @@ class _Deployment:
     def _tell_of_interruption(self) -> None:
         if self.session.resumes is not None:
             return
-        found = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
-        if found is not None:
-            way = " `bin/mo deploy --resume` goes on with it instead." if found.changed else ""
-            self.here.out.print(
-                f"The {found.kind} {found.id} of {found.who} was interrupted {found.where}; this one begins anew.{way}",
-                style="yellow",
-                markup=False,
-            )
+        self._cut = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
+        if self._cut is not None:
+            self.here.out.print(f"{interruption(self._cut)}; this one begins anew.{_way(self._cut)}", style="yellow", markup=False)
 
     def _plan(self) -> None:
         here, old = self.here, self.session.resumes

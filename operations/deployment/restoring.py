@@ -17,20 +17,28 @@ from operations.snapshots import Snapshot
 
 @dataclass(frozen=True)
 class Restore:
-    """One database that goes back: to the snapshot ``name``."""
+    """One database that goes back: to the snapshot ``name``. ``pinned``: whether the operator had pinned it."""
 
     service: str
     name: str
     at: str
+    pinned: bool = False
 
 
 def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequence[str]) -> list[str]:
     """The services whose database goes back: those of ``names`` (or all) that go back themselves and have one. Raises ``Problem``."""
     moving = list(moves)
     wished = [key for key in moving if services[key].database] if "all" in names else list(dict.fromkeys(names))
-    wrong = sorted(key for key in wished if key not in moving or services[key].database is None)
+    wrong = sorted(key for key in wished if key not in services or services[key].database is None)
     if wrong:
-        raise Problem(f"{', '.join(wrong)}: no service with a database that this rollback moves.", 2)
+        raise Problem(f"{', '.join(wrong)}: no service with a database.", 2)
+    still = sorted(key for key in wished if key not in moving)
+    if still:
+        raise Problem(
+            f"{', '.join(still)}: this rollback moves no release of it, and so not its database. A database alone goes back by "
+            f"bin/mo snapshots restore {still[0]} NAME (bin/mo snapshots list {still[0]}). Nothing was changed.",
+            2,
+        )
     return wished
 
 
@@ -45,7 +53,7 @@ def planned(here: Here, services: Sequence[str], target: Record) -> list[Restore
         if snapshot is None:
             missing.append(service)
         else:
-            found.append(Restore(service, snapshot.name, snapshot.at))
+            found.append(Restore(service, snapshot.name, snapshot.at, snapshot.pinned))
     if missing:
         names = ", ".join(missing)
         raise Problem(
@@ -69,10 +77,28 @@ def left(release: str, since: str, listed: Sequence[Snapshot]) -> Snapshot | Non
     return last
 
 
-def restored(here: Here, what: Restore) -> str:
-    """Puts the database back; a fresh snapshot is made first. A sentence on it. Raises ``Problem``."""
-    made = snapshots.ask(here.root, here.stack, what.service, here.services[what.service], "restore", what.name).get("made")
-    return f"database of {what.name}; what it was before is in {made}"
+def keep(here: Here, what: Restore) -> None:
+    """Pins the snapshot until the database has gone back: the switch before makes a new one, and the oldest would go for it.
+    Raises ``Problem``."""
+    if not what.pinned:
+        snapshots.ask(here.root, here.stack, what.service, here.services[what.service], "pin", what.name)
+
+
+def restored(here: Here, what: Restore, interrupted: str | None = None) -> str:
+    """Puts the database back; a fresh snapshot is made first. A sentence on it. ``interrupted``: the id of the run that had begun to.
+    Raises ``Problem``."""
+    entry = here.services[what.service]
+    former = former_data(snapshots.listed(here.root, here.stack, what.service, entry), interrupted) if interrupted else None
+    made = snapshots.ask(here.root, here.stack, what.service, entry, "restore", what.name).get("made")
+    if not what.pinned:
+        snapshots.ask(here.root, here.stack, what.service, entry, "unpin", what.name)
+    return f"database of {what.name}; what it was before is in {former or made}"
+
+
+def former_data(listed: Sequence[Snapshot], run: str) -> str | None:
+    """The snapshot of what a database held before the run of that id restored it: a further restore only keeps what the first had made."""
+    names = sorted(one.name for one in listed if "-restore-" in one.name and one.name[:15] >= run[:15])
+    return names[0] if names else None
 
 
 def ahead(here: Here, moves: Mapping[str, tuple[str | None, str]], without: Iterable[str]) -> dict[str, list[str]]:

@@ -19,6 +19,13 @@ from operations.problem import Problem
 
 NEVER_CARRIED = {"lock", "report", "notify", "issue closed"}
 """Phases that every run has for itself."""
+RESTORE = "restore "
+"""How the phases begin in which a database goes back; the service follows."""
+
+
+def is_carried(outcome: Outcome) -> bool:
+    """Whether a run that goes on need not carry a phase out again: a database that did not go back is tried again."""
+    return outcome.name not in NEVER_CARRIED and (outcome.ok or not outcome.name.startswith(RESTORE))
 
 
 class Session:
@@ -32,7 +39,7 @@ class Session:
         self.here, self.resumes = here, resumes
         self.who = owners.here()
         self.begun = datetime.now(UTC)
-        carried = {o.name: o for o in resumes.outcomes if o.name not in NEVER_CARRIED} if resumes and resumes.changed else {}
+        carried = {o.name: o for o in resumes.outcomes if is_carried(o)} if resumes and resumes.changed else {}
         self._journal = Journal(journals.folder_of(here.root, here.stack))
         self._journal.begin(kind, message, self.who, options, resumes.id if resumes else None)
         self.phases = Phases(self._journal, here.out, carried)

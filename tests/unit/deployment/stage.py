@@ -44,6 +44,8 @@ class Stage:
         self.broken: dict[str, str] = {}
         self.flows: str | None = None
         self.fails: dict[str, str] = {}
+        self.snapshots: list[dict[str, Any]] = []
+        self.unrestorable = False
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -78,6 +80,22 @@ class Stage:
             return done.exception.code, done.output + f"mo: {done.exception}"
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
+
+    def elsewhere(self, *arguments: str) -> int:
+        """The exit code of a command in a process of its own, which has ended."""
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = self.mo(*arguments)[0]
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def asked_of_snapshots(self) -> list[str]:
+        """Action and name of every request about one but for lists."""
+        file = self.root / "snapshot-requests"
+        return [line for line in file.read_text().splitlines() if not line.startswith("list")] if file.exists() else []
 
     def killed(self, after: int, *arguments: str) -> bool:
         """Carries a command out in a process of its own that is killed (SIGKILL) as soon as the journal has ``after`` lines; whether so."""
@@ -155,11 +173,20 @@ class Stage:
         """What ``components/remote/run`` answers."""
         if step == "lock":
             return {"done": True}
+        if step == "snapshot":
+            return self._snapshot(str(request["action"]), str(request.get("name")))
         assert step == "health"
         service = request["service"]
         if self.broken.get(service) == self.live.get(service):
             raise Problem(f"{service}: answers 500 instead of 200")
         return {"status": 200, "ms": 4}
+
+    def _snapshot(self, action: str, name: str) -> dict[str, Any]:
+        with (self.root / "snapshot-requests").open("a") as file:
+            file.write(f"{action} {name}\n")
+        if action == "restore" and self.unrestorable:
+            raise Problem("api_stg: the dump does not match its checksum.")
+        return {"snapshots": self.snapshots, "made": "20261121T093000Z-restore-r2"}
 
     def tried_flows(self, _what: Validation) -> Outcome:
         return Outcome("end-to-end", self.flows is None, self.flows or "7 of 7 flows passed", {}, self.flows)

@@ -353,6 +353,42 @@ def test_a_rollback_to_a_build_finds_the_update_that_brought_it(stage: Stage) ->
     assert code == 0, text
     assert stage.live == first
     assert (
-        "No update is known to have deployed"
+        "No succeeded update is known to have deployed"
         in stage.mo("rollback", "--to", "b20200101T000000-abcdef", "--reason", "no such build")[1]
     )
+
+
+def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    name = "20261121T090100Z-r2"
+    stage.snapshots = [{"name": name, "release": first["api_stg"], "at": "2026-11-21T09:01:00Z"}]
+    stage.unrestorable = True
+    back = ("rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")
+    assert stage.elsewhere(*back) == 1
+    assert stage.live == first
+    assert stage.elsewhere("deploy", "--resume", "--yes") == 1, "it is no success yet"
+    stage.unrestorable = False
+    # What the first try had kept before it began.
+    stage.snapshots.append({"name": "99991231T000000Z-restore-r2", "release": first["api_stg"], "at": "9999-12-31T00:00:00Z"})
+    code, text = stage.mo("deploy", "--resume", "--yes")
+    assert code == 0, text
+    assert f"✓ restore api_stg: database of {name}; what it was before is in 99991231T000000Z-restore-r2" in text
+    assert stage.asked_of_snapshots() == [f"{action} {name}" for action in ("pin", "restore", "restore", "restore", "unpin")]
+    assert stage.mo("status", "--json")[0] == 0
+
+
+def test_a_plan_and_a_deploy_without_a_change_tell_of_the_interrupted_run(
+    stage: Stage, whole: list[tuple[str, str | None]]
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("end", "up")) + 1, *SKIPPED)
+    code, text = stage.mo("deploy", "--plan")
+    assert code == 0
+    assert "was interrupted after the phase up. `bin/mo deploy --resume` goes on with it instead." in text
+    code, text = stage.mo(*SKIPPED)
+    assert code == 1, "nobody has asked the services yet"
+    assert "has asked no service yet: `bin/mo deploy --resume`" in text
+    assert stage.mo("deploy", "--resume", "--yes")[0] == 0

@@ -374,12 +374,30 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     assert (code, stack.snapshot_requests) == (0, [])
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
     assert code == 0, text
-    assert stack.snapshot_requests == [("api_stg", "list", None), ("api_stg", "restore", "2026-old")]
+    # Pinned first: the switch before makes a new one, and the oldest would go for it.
+    assert stack.snapshot_requests == [
+        ("api_stg", "list", None),
+        *(("api_stg", action, "2026-old") for action in ("pin", "restore", "unpin")),
+    ]
     assert "✓ restore api_stg: database of 2026-old; what it was before is in 2027-fresh" in text
     code, text = _mo(
         "rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "admin_stg"
     )
-    assert (code, text) == (2, "mo: admin_stg: no service with a database that this rollback moves.")
+    assert code == 2
+    assert text.startswith("mo: admin_stg: this rollback moves no release of it, and so not its database.")
+    code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "nope")
+    assert (code, text) == (2, "mo: nope: no service with a database.")
+
+
+def test_a_database_that_was_to_go_back_alone_is_no_success(stack: type[FakeEngine]) -> None:
+    stack.updates = [summary_of(1, {"api_stg": "ra"}), summary_of(2, {"api_stg": "rb"})]
+    stack.live = {"api_stg": "ra"}
+    code, text = _mo(
+        "rollback", "--to", "1", "--stack", "staging", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg"
+    )
+    assert code == 2
+    assert "bin/mo snapshots restore api_stg NAME" in text
+    assert all(action != "restore" for _, action, _ in stack.snapshot_requests)
 
 
 def test_a_restore_that_fails_in_a_rollback_says_what_is_back_and_how_it_goes_on(
@@ -399,6 +417,8 @@ def test_a_restore_that_fails_in_a_rollback_says_what_is_back_and_how_it_goes_on
     assert code == 1
     assert text.startswith("mo: api_stg: the dump does not match its checksum.\nThe code of api_stg is back, its database is not")
     assert "bin/mo deploy --stack staging --resume" in text
+    assert ("api_stg", "pin", "2026-old") in stack.snapshot_requests
+    assert ("api_stg", "unpin", "2026-old") not in stack.snapshot_requests
 
 
 def test_snapshots_are_listed_made_and_restored_after_a_question(
