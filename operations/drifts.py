@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from catalog.models import Service
-from components.facts import Facts
+from components import plan
+from components.facts import Facts, ServiceFacts
 from operations.integrity import Difference
 from operations.validation.smoke import Answer
 
-Kind = Literal["release", "files", "database", "permissions", "answer"]
-MENDED: tuple[Kind, ...] = ("release", "files", "permissions")
+Kind = Literal["release", "schema", "files", "database", "permissions", "answer"]
+MENDED: tuple[Kind, ...] = ("release", "schema", "files", "permissions")
 """What ``bin/mo drift --mend`` replaces; the rest needs a person."""
 NAMED = 3
 """How many files are named."""
@@ -58,8 +59,20 @@ def _of_service(key: str, entry: Service, release: str, facts: Facts) -> Iterato
         yield Drift(key, "release", f"{known.live or 'nothing'} is live, where the last update left {release}")
     elif known.releases and release not in known.releases:
         yield Drift(key, "files", f"the live release {release} is no finished release any more")
+    elif lacking := missing_migrations(entry, known):
+        yield Drift(
+            key, "schema", f"its database lacks {', '.join(map(_line, lacking))}, which its live release {release} came with"
+        )
     if entry.database is not None and known.database is False:
         yield Drift(key, "database", f"its database {entry.database.name} is gone; bin/mo snapshots restore {key} brings it back")
+
+
+def missing_migrations(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
+    """The migrations of the live release that the database has not; none where either is not known."""
+    manifest = known.manifest or known.wanted
+    if manifest is None or manifest.release != known.live or known.applied is None:
+        return ()
+    return plan.pending(known, manifest, entry) or ()
 
 
 def _of_files(difference: Difference | None) -> Iterator[Drift]:

@@ -84,17 +84,14 @@ class Engine:
 
     def _up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
         try:
-            with warnings.catch_warnings():
-                # A killed engine cuts its stream of events; what is said of the update tells enough.
-                warnings.filterwarnings("ignore", "Error in event stream")
-                self._stack.up(
-                    config_file=str(config_file),
-                    message=message,
-                    on_event=_plain(on_event),
-                    color="never",
-                    show_secrets=False,
-                    continue_on_error=True,
-                )
+            self._stack.up(
+                config_file=str(config_file),
+                message=message,
+                on_event=_plain(on_event),
+                color="never",
+                show_secrets=False,
+                continue_on_error=True,
+            )
         except errors.ConcurrentUpdateError:
             raise
         except errors.CommandError as error:
@@ -127,7 +124,7 @@ class Engine:
 
 
 def _without_cut_readers() -> None:
-    """Keeps quiet what the Automation API's readers of the engine's output say where Ctrl-C has closed it under them."""
+    """Keeps quiet what the Automation API's readers of the engine's output say where Ctrl-C or a killed engine has closed it under them."""
     told = threading.excepthook
 
     def tell(failure: threading.ExceptHookArgs) -> None:
@@ -137,6 +134,8 @@ def _without_cut_readers() -> None:
     tell.__name__ = _without_cut_readers.__name__
     if getattr(told, "__name__", "") != tell.__name__:
         threading.excepthook = tell
+    # A killed engine cuts its stream of events; what is said of the update tells enough.
+    warnings.filterwarnings("ignore", message="Error in event stream")
 
 
 def _plain(on_event: OnEvent) -> Callable[[Any], None]:

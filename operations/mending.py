@@ -25,14 +25,15 @@ def mend(
     resources: Sequence[Mapping[str, Any]],
     say: Callable[[str], None],
 ) -> list[str]:
-    """Mends releases, files and permissions, in this order; gives what could not be mended. The caller holds the host's lock."""
+    """Mends releases, schemas, files and permissions, releases first; gives what could not be mended. The caller holds the host's lock."""
     wrong: list[str] = []
     for drift in sorted(drifts, key=lambda one: one.kind != "release"):
         entry = services[drift.service]
         try:
-            if drift.kind == "release":
+            if drift.kind in ("release", "schema"):
                 remote.run(root, stack, "switch", switch_request(resources, drift.service), timeout=TIMEOUT)
-                say(f"{drift.service}: {live[drift.service]} is live again")
+                what = "is live again" if drift.kind == "release" else "has its migrations again"
+                say(f"{drift.service}: {live[drift.service]} {what}")
             elif drift.kind == "files":
                 _files(root, stack, drift.service, entry, live[drift.service])
                 say(f"{drift.service}: its files are those of {live[drift.service]} again")

@@ -12,7 +12,7 @@ from catalog.settings import StackSettings
 from components import facts, plan
 from components.facts import ServiceFacts
 from components.release import probe
-from operations import remote
+from operations import drifts, remote
 from operations.problem import Problem
 
 TIMEOUT = 7200 + 3600
@@ -51,6 +51,15 @@ def declared(service: str, entry: Service) -> Migration:
     if entry.steps.migrate is None or entry.database is None:
         raise Problem(f"Service {service} has no migrations (catalog/services.yaml, steps.migrate).")
     return entry.steps.migrate
+
+
+def missing(root: Path, stack: str, host: str, service: str, entry: Service) -> tuple[str, ...]:
+    """What the database lacks of the live release's migrations; asks the host. Raises ``Problem``."""
+    try:
+        found = facts.RunFacts(root)(facts.request(stack, host, {service: entry}, {}))
+    except facts.FactsError as error:
+        raise Problem(str(error)) from None
+    return drifts.missing_migrations(entry, found.of(service))
 
 
 def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Known:

@@ -22,11 +22,11 @@ def drift(
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Replace what drifted (releases, files, permissions), after a question.")
+        bool, typer.Option("--mend", help="Replace what drifted (releases, migrations, files, permissions), after a question.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Compares the host with what the last update left: live releases, every file of them, permissions, databases, public answers.
+    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers.
 
     Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only --stack STACK`.
 

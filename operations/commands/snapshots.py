@@ -157,7 +157,7 @@ def restore(
 
     Example: `bin/mo snapshots restore votes 20261121T090000Z-r0123456789abcdef`.
     """
-    from operations import project, snapshots
+    from operations import migrations, project, remote, snapshots
     from operations.deployment import lock
 
     entry = _with(stack, service, name)
@@ -168,4 +168,10 @@ def restore(
         raise typer.Exit(3)
     with lock.HostLock(lock.asker(project.ROOT, stack), f"snapshots restore {service}"):
         answer = snapshots.ask(project.ROOT, stack, service, entry, "restore", name, unverified=unverified)
+    if lacking := migrations.missing(project.ROOT, stack, remote.connect(project.ROOT, stack), service, entry):
+        note = (
+            f"its live release came with {', '.join(lacking)}, which this snapshot does not have: bin/mo drift --mend applies it again, "
+            f"bin/mo rollback --only {service} takes the code back too"
+        )
+        answer = {**answer, "notes": [*(answer.get("notes") or []), note]}
     _shown(answer, f"The database of {service} is that of {name}; what it was before is in {answer.get('made')}.", as_json)

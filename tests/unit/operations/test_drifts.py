@@ -1,0 +1,43 @@
+"""A database that lacks what its live release came with is a drift, whatever the tool that migrates."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalog import reader
+from components.facts import Facts, ServiceFacts
+from operations import drifts
+from tests.unit.components.program import artefact
+
+MIGRATIONS = ("0001_init", "0002_state", "0003_urgent")
+
+
+@pytest.mark.parametrize(
+    ("service", "applied", "lacking"),
+    [
+        ("support", ["0001_init"], ["0002_state", "0003_urgent"]),
+        ("support", list(MIGRATIONS), []),
+        ("support", [*MIGRATIONS, "0004_later"], []),
+        ("support", None, []),
+        ("api", ["0002_state"], ["0003_urgent"]),  # Alembic tells its last revision alone
+        ("api", ["0003_urgent"], []),
+        ("crm", ["5.81.0"], []),  # only running drush tells
+        ("main", None, []),
+    ],
+)
+def test_a_missing_migration_of_the_live_release_is_named(service: str, applied: list[str] | None, lacking: list[str]) -> None:
+    entry = reader.read().services[service]
+    manifest = artefact(service, migrations=MIGRATIONS)
+    known = ServiceFacts(
+        live=manifest.release, manifest=manifest, applied=None if applied is None else tuple(applied), database=True
+    )
+    found = drifts.of({service: entry}, {service: manifest.release}, Facts(services={service: known}))
+    told = f"its database lacks {', '.join(lacking)}, which its live release {manifest.release} came with"
+    assert [(one.kind, one.what) for one in found] == ([("schema", told)] if lacking else [])
+
+
+def test_of_a_release_that_is_not_live_nothing_is_compared_but_that() -> None:
+    entry = reader.read().services["support"]
+    manifest = artefact("support", migrations=MIGRATIONS)
+    known = ServiceFacts(live="r0000000000000000", manifest=manifest, applied=(), database=True)
+    assert drifts.missing_migrations(entry, known) == ()
