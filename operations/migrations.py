@@ -29,7 +29,7 @@ _NO_WAY_BACK = {
 class Known:
     """What is known of a service's migrations. ``pending``: of the artefact in ``dist/``, ``None`` where only running the tool can tell or
     there is no artefact; ``artefact``: its release; ``needed_by``: the live release, where the last
-    applied migration is one of its own."""
+    applied migration is one of its own; ``resumes``: the half-applied one is under way, or goes on by itself."""
 
     kind: str
     mode: str
@@ -39,6 +39,7 @@ class Known:
     artefact: str | None
     half_applied: str | None
     needed_by: str | None = None
+    resumes: bool = False
 
     @property
     def last(self) -> str | None:
@@ -85,6 +86,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
         built.release if built else None,
         half.name if half else None,
         known.live if known.manifest and last in known.manifest.migrations else None,
+        bool(half and half.resumes),
     )
 
 

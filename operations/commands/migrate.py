@@ -49,7 +49,7 @@ def migrate(
     host = connect(project.ROOT, stack)
     known = migrations.look(project.ROOT, stack, host, service, entry)
     if not down:
-        typer.echo(json.dumps(known.__dict__, indent=1) if as_json else "\n".join(_lines(service, known)))
+        typer.echo(json.dumps(known.__dict__, indent=1) if as_json else "\n".join(lines(service, known)))
         return
     if known.applied == ():
         raise Problem(f"{service} has no applied migration; there is nothing to take back.")
@@ -73,18 +73,21 @@ def migrate(
         typer.echo(f"note: {note}")
 
 
-def _lines(service: str, known: migrations.Known) -> list[str]:
-    lines = [f"{service}: {known.kind}, {known.mode}; schema {known.schema or 'unknown'}"]
+def lines(service: str, known: migrations.Known) -> list[str]:
+    """What ``--list`` prints."""
+    told = [f"{service}: {known.kind}, {known.mode}; schema {known.schema or 'unknown'}"]
     if known.applied is not None and known.kind not in ("drush", "command"):
         shown = known.applied[-LISTED:]
         more = f"… {len(known.applied) - LISTED} before, " if len(known.applied) > LISTED else ""
-        lines.append(f"  applied: {more}{', '.join(shown) or 'none'}")
+        told.append(f"  applied: {more}{', '.join(shown) or 'none'}")
     if known.artefact is None:
-        lines.append(f"  pending: unknown, there is no artefact in dist/ (bin/mo build {service})")
+        told.append(f"  pending: unknown, there is no artefact in dist/ (bin/mo build {service})")
     elif known.pending is None:
-        lines.append(f"  pending with {known.artefact}: unknown before the tool runs")
+        told.append(f"  pending with {known.artefact}: unknown before the tool runs")
     else:
-        lines.append(f"  pending with {known.artefact}: {', '.join(known.pending) or 'none'}")
-    if known.half_applied:
-        lines.append(f"  half applied: {known.half_applied} (docs/runbook.md, A migration is half applied)")
-    return lines
+        told.append(f"  pending with {known.artefact}: {', '.join(known.pending) or 'none'}")
+    if known.half_applied and known.resumes:
+        told.append(f"  under way: {known.half_applied}; where its run was cut, the next deploy goes on at its next statement")
+    elif known.half_applied:
+        told.append(f"  half applied: {known.half_applied} (docs/runbook.md, A migration is half applied)")
+    return told

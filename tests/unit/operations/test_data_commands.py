@@ -13,6 +13,7 @@ from catalog import reader
 from components import facts
 from components.facts import Facts
 from operations import migrations, removal
+from operations.commands.migrate import lines
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded
 
@@ -54,6 +55,22 @@ def test_nothing_is_taken_back_that_the_live_release_came_with(
         with pytest.raises(Problem, match=rf"{release} came with 0002_more.*rollback --only votes.*--although-needed"):
             migrations.refuse_needed("votes", known, although=False)
     migrations.refuse_needed("votes", known, although=needed)
+
+
+@pytest.mark.parametrize(
+    ("resumes", "told"),
+    [(True, "under way: 0002_more; where its run was cut"), (False, "half applied: 0002_more (docs/runbook.md")],
+    ids=["cut or running", "failed"],
+)
+def test_a_migration_that_runs_is_not_called_half_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumes: bool, told: str
+) -> None:
+    half = {"name": "0002_more", "sha256": "", "resumes": resumes}
+    known = Facts.model_validate({"services": {"votes": {"applied": ("0001_init",), "half_applied": half}}})
+    monkeypatch.setattr(facts, "RunFacts", lambda _: lambda _: known)
+    looked = migrations.look(tmp_path, "sandbox", "host", "votes", SERVICES["votes"])
+    (line,) = [line for line in lines("votes", looked) if "0002_more" in line]
+    assert told in line
 
 
 def test_a_declared_service_is_removed_only_where_that_is_said() -> None:
