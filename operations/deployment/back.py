@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -171,7 +172,9 @@ class _Rollback:
                 )
         phases.show(smoke)
         back_too = {one.service for one in restores} if done.ok else set()
-        ahead = restoring.ahead(here, moves, back_too) if done.ok else {}
+        ahead: dict[str, list[str]] = {}
+        with suppress(Problem):  # a host that does not tell now is no reason to end without a report
+            ahead = restoring.ahead(here, moves, back_too) if done.ok else {}
         for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
             by = f" by {', '.join(ahead[service])}" if service in ahead else ""
             here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
