@@ -115,7 +115,7 @@ def test_a_changed_file_is_named_by_the_preview_which_changes_nothing(site: Depl
     assert re.search(r"~ index\.html \(\d+ B\)", shown)
     assert re.search(r"files: 1 changed of \d+", shown)
     touched = {m[1] for m in re.finditer(r"^ *[+~-]+ +\S+:Command (\S+) (?:create|update|replace|delete)", shown, re.MULTILINE)}
-    assert touched == {"gate-seal", "main-stage", "main-switch", "main-health"}
+    assert touched == {"main-stage", "main-switch", "main-health"}
 
 
 def test_only_the_changed_service_s_resources_run(site: Deployment, first: First) -> None:
