@@ -161,6 +161,8 @@ class _Run:
 
     def _end_program(self, ok: bool) -> None:
         if not ok:
+            if self.server is not None:
+                self.server.mute()
             self.program.interrupt()
             if self.server is not None:
                 self.server.monitor.close()

@@ -24,8 +24,11 @@ class EngineService(engine_pb2_grpc.EngineServicer):
     def __init__(self, run: Deployment) -> None:
         self._run = run
         self._root = ""
+        self.muted = False
 
     def Log(self, request: Any, context: Any) -> Any:
+        if self.muted:
+            return Empty()
         severity = _SEVERITIES[request.severity] if 0 <= request.severity < len(_SEVERITIES) else "info"
         self._run.events.diagnostic(
             severity, request.message, urn=request.urn, ephemeral=request.ephemeral, stream=request.streamId
@@ -45,12 +48,17 @@ class Server:
 
     def __init__(self, run: Deployment) -> None:
         self.monitor = Monitor(run)
+        self._engine = EngineService(run)
         self._server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="rpc"), options=_OPTIONS)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self.monitor, self._server)
-        engine_pb2_grpc.add_EngineServicer_to_server(EngineService(run), self._server)
+        engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self.address = f"127.0.0.1:{port}"
         self._server.start()
+
+    def mute(self) -> None:
+        """Passes on no more messages of the program: the run has failed and been told, and that the engine is gone is no news."""
+        self._engine.muted = True
 
     def stop(self) -> None:
         self.monitor.close()

@@ -159,6 +159,9 @@ class Direct:
     def __getattr__(self, method: str) -> Callable[[Any], Any]:
         return lambda request: getattr(self.monitor, method)(request, Context())
 
+    def mute(self) -> None:
+        pass
+
     def stop(self) -> None:
         self.monitor.close()
 
