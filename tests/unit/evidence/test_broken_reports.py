@@ -127,13 +127,19 @@ def test_a_json_report_with_one_value_replaced_never_crashes_a_reader(gate: str,
     _read(gate, report.name, json.dumps(value).encode())
 
 
+def _lists_nothing(content: bytes) -> bool:
+    """Whether it is a list of no alerts, or of pages without one: what GitHub answers where all is well."""
+    found = json.loads(content)
+    return isinstance(found, list) and all(page == [] for page in found)
+
+
 @settings(max_examples=200, deadline=None)
 @given(gate=st.sampled_from(sorted(GATES)), content=st.binary(max_size=200), data=st.data())
 def test_arbitrary_bytes_are_no_report(gate: str, content: bytes, data: st.DataObject) -> None:
     ending = data.draw(st.sampled_from(sorted(READERS[gate])))
     reading = _read(gate, f"report{ending}", content)
     if reading is not None:
-        assert content.strip() == b"[]", content
+        assert _lists_nothing(content), content
 
 
 @settings(max_examples=100, deadline=None)
@@ -141,7 +147,7 @@ def test_arbitrary_bytes_are_no_report(gate: str, content: bytes, data: st.DataO
 def test_arbitrary_json_is_no_report(gate: str, content: bytes) -> None:
     reading = _read(gate, "report.json", content)
     if reading is not None:
-        assert content.strip() == b"[]", content
+        assert _lists_nothing(content), content
 
 
 _FINDING = b'{"VulnerabilityID":"CVE-1","PkgName":"x","Severity":"LOW","Description":"' + b"d" * 200 + b'"}'
