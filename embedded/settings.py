@@ -133,7 +133,7 @@ def as_text(value: Any) -> str:
     """A revealed value as the program gets it: a string as it is, none as an empty one, an object as compact JSON."""
     if isinstance(value, str):
         return value
-    return "" if value is None else _json(value)
+    return "" if value is None else _json(_sorted(value))
 
 
 def as_recorded(value: Any) -> Any:
@@ -144,24 +144,23 @@ def as_recorded(value: Any) -> Any:
 def _sorted(value: Any) -> Any:
     """Keys in order, and numbers as Go writes them: whole ones without a fraction."""
     if isinstance(value, dict):
-        return {key: _sorted(item) for key, item in sorted((str(key), item) for key, item in value.items())}
+        return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, list):
         return [_sorted(item) for item in value]
     return number(value) if isinstance(value, float) else value
 
 
 def _json(value: Any) -> str:
-    """Compact JSON with the numbers of Go's encoder."""
+    """Compact JSON of what ``_sorted`` gives, with the numbers of Go's encoder."""
     if isinstance(value, dict):
-        return f"{{{','.join(f'{json.dumps(key, ensure_ascii=False)}:{_json(item)}' for key, item in _sorted(value).items())}}}"
+        return f"{{{','.join(f'{json.dumps(key, ensure_ascii=False)}:{_json(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{','.join(map(_json, value))}]"
     if not isinstance(value, float):
         return json.dumps(value, ensure_ascii=False)
-    plain = number(value)
-    if isinstance(plain, float) and 1e-6 <= abs(plain) < 1e-4:
-        return f"{Decimal(repr(plain)):f}"
-    return re.sub(r"e([+-])0+", r"e\1", repr(plain))
+    if 1e-6 <= abs(value) < 1e-4:
+        return f"{Decimal(repr(value)):f}"
+    return re.sub(r"e([+-])0+", r"e\1", repr(value))
 
 
 @dataclass

@@ -56,21 +56,20 @@ def declared(service: str, entry: Service) -> Migration:
 
 def missing(root: Path, stack: str, host: str, service: str, entry: Service) -> tuple[str, ...]:
     """What the database lacks of the live release's migrations; asks the host. Raises ``Problem``."""
+    return drifts.missing_migrations(entry, _asked(root, stack, host, service, entry))
+
+
+def _asked(root: Path, stack: str, host: str, service: str, entry: Service) -> ServiceFacts:
     try:
-        found = facts.RunFacts(root)(facts.request(stack, host, {service: entry}, {}))
+        return facts.RunFacts(root)(facts.request(stack, host, {service: entry}, {})).of(service)
     except facts.FactsError as error:
         raise Problem(str(error)) from None
-    return drifts.missing_migrations(entry, found.of(service))
 
 
 def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Known:
     """Asks the host. Raises ``Problem``."""
     migrate = declared(service, entry)
-    try:
-        found = facts.RunFacts(root)(facts.request(stack, host, {service: entry}, {}))
-    except facts.FactsError as error:
-        raise Problem(str(error)) from None
-    known: ServiceFacts = found.of(service)
+    known = _asked(root, stack, host, service, entry)
     try:
         built = manifests.load(root / "dist" / service / "manifest.json")
     except (OSError, ValueError):

@@ -105,20 +105,8 @@ class _Deployment:
         if not self.wish.yes or not self.moves:
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
-            if progress and is_nothing(progress[0]) and self._cut is not None and self._cut.changed:
-                self.session.discard()
-                out.print(
-                    f"Nothing to change, but the {self._cut.kind} {self._cut.id} has asked no service yet: `bin/mo deploy --resume`.",
-                    style="yellow",
-                    markup=False,
-                )
-                return Ended(1, False)
             if progress and is_nothing(progress[0]):
-                self.session.discard()
-                out.print(
-                    f"Nothing to change: {here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False
-                )
-                return Ended(0, False)
+                return self._nothing()
             if progress and not self.wish.yes:
                 display.plan(out, progress[0])
                 if not typer.confirm(f"Deploy this to {here.stack}?"):
@@ -128,6 +116,17 @@ class _Deployment:
         ending.open_issue(here, self.session, self.moves)
         up = self.phases.carry("up", self._up, show=False)
         return self._validated(up)
+
+    def _nothing(self) -> Ended:
+        """The end of a deployment that has nothing to change; no good one where an interrupted run has left the services unasked."""
+        self.session.discard()
+        cut, out = self._cut, self.here.out
+        if cut is not None and cut.changed:
+            words = f"Nothing to change, but the {cut.kind} {cut.id} has asked no service yet: `bin/mo deploy --resume`."
+            out.print(words, style="yellow", markup=False)
+            return Ended(1, False)
+        out.print(f"Nothing to change: {self.here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False)
+        return Ended(0, False)
 
     def _tell_of_interruption(self) -> None:
         if self.session.resumes is not None:

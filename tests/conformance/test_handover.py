@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.pulumi_cli import real_cli
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import pulumi
@@ -32,19 +34,10 @@ pulumi.export("token", token.result)
 Engine = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _cli() -> str | None:
-    """The real CLI: never the project's own launcher."""
-    for folder in os.environ["PATH"].split(os.pathsep):
-        candidate = Path(folder) / "pulumi"
-        if os.access(candidate, os.X_OK) and candidate.resolve().parent != ROOT / "bin":
-            return str(candidate)
-    return None
-
-
 @pytest.fixture
 def engines(tmp_path: Path) -> dict[str, Engine]:
     """Both engines on one project and one backend, by name; a failing call is an error."""
-    cli = _cli()
+    cli = real_cli()
     if cli is None:
         pytest.skip("there is no Pulumi CLI on the PATH")
     (tmp_path / "state").mkdir()

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
 from tests.e2e.deployment import Deployment, deployment, ran
-from tests.sandbox_fixture import CLONE
+from tests.pulumi_cli import real_cli
 
 pytestmark = [
     pytest.mark.pulumi_cli,
     pytest.mark.sandbox,
     pytest.mark.slow,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(
-        shutil.which("pulumi", path=os.environ["PATH"].replace(str(CLONE / "bin"), "")) is None,
-        reason="there is no pulumi CLI on the PATH",
-    ),
+    pytest.mark.skipif(real_cli() is None, reason="there is no pulumi CLI on the PATH"),
 ]
 
 

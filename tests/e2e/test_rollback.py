@@ -9,7 +9,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import pytest
 import yaml
 
 from tests.e2e.deployment import QUICK, Deployment, deployment
-from tests.sandbox_fixture import CLONE
+from tests.pulumi_cli import real_cli
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("e2e-rollback")]
 
@@ -45,7 +44,7 @@ def site() -> Iterator[Deployment]:
 @pytest.fixture(scope="module", params=["embedded", pytest.param("cli", marks=pytest.mark.pulumi_cli)])
 def engine(site: Deployment, request: pytest.FixtureRequest) -> Iterator[str]:
     """The engine that carries out what follows."""
-    if request.param == "cli" and shutil.which("pulumi", path=os.environ["PATH"].replace(str(CLONE / "bin"), "")) is None:
+    if request.param == "cli" and real_cli() is None:
         pytest.skip("there is no pulumi CLI on the PATH")
     site.engine = str(request.param)
     yield site.engine

@@ -19,6 +19,7 @@ import pytest
 from tests.policies import programs as p
 from tests.policies.analyzer import PACK, SIGNATURE, UNKNOWN, Made, running
 from tests.policies.test_pack import BAD
+from tests.pulumi_cli import real_cli
 
 pytestmark = pytest.mark.slow
 
@@ -148,7 +149,7 @@ class Engine:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     if request.param == "embedded":
         return Engine("embedded", (sys.executable, "-m", "embedded"), tmp_path)
-    found = shutil.which("pulumi", path=os.environ["PATH"].replace(str(ROOT / "bin"), ""))
+    found = real_cli()
     if found is None:
         pytest.skip("there is no pulumi CLI on the PATH")
     return Engine("pulumi", (found,), tmp_path)
