@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,22 @@ class Outcome:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class State:
+    """``resources``: as the state keeps them, secrets encrypted; ``cut``: the names of those that an engine is
+    at work on, or was when it was killed."""
+
+    resources: list[Mapping[str, Any]]
+    cut: Sequence[str]
+
+
+class _Workspace(auto.LocalWorkspace):
+    """After an update the Automation API runs the engine twice more for the stack's outputs, of which no command here reads anything."""
+
+    def stack_outputs(self, stack_name: str) -> auto.OutputMap:
+        return {}
+
+
 class Engine:
     """One stack. Every method raises ``Problem`` for what the operator can mend."""
 
@@ -45,7 +62,7 @@ class Engine:
             # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
             os.environ["PULUMI_STACK"] = stack
             command = auto.PulumiCommand(root=str(root))
-            workspace = auto.LocalWorkspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack})
+            workspace = _Workspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack})
             self._stack = auto.Stack.create_or_select(stack, workspace)
         except subprocess.CalledProcessError as error:
             raise Problem(f"bin/pulumi ended with {error.returncode}; why, it said above.") from None
@@ -101,19 +118,23 @@ class Engine:
     def resources(self) -> list[Mapping[str, Any]]:
         """The stack's resources as the state keeps them, secrets encrypted. After a failed update they tell what was done all the same,
         which the stack's outputs do not."""
-        try:
-            deployment = self._stack.export_stack().deployment or {}
-        except errors.CommandError as error:
-            raise Problem(_said(error)) from None
-        found = deployment.get("resources")
-        return found if isinstance(found, list) else []
+        return self.state().resources
 
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secret ones in clear: for reading, not for printing."""
+    def state(self) -> State:
+        """The stack's state (the Automation API's own export would decrypt every secret of it)."""
+        workspace = self._stack.workspace
         try:
-            return {key: value.value for key, value in self._stack.outputs().items()}
+            told = workspace.pulumi_command.run(
+                ["stack", "export", "--stack", self.name], workspace.work_dir, {**workspace.env_vars}
+            )
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
+        try:
+            deployment = json.loads(told.stdout)["deployment"]
+            cut = [str(one["resource"]["urn"]).rpartition("::")[2] for one in deployment.get("pending_operations") or ()]
+            return State(list(deployment.get("resources") or ()), tuple(cut))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return State([], ())
 
     def history(self) -> list[auto.UpdateSummary]:
         """All updates, newest first."""

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +152,25 @@ def to_go_back_to(
     if _BUILD.fullmatch(wish):
         return _of_build(deployed, wish, root)
     try:
-        moment = datetime.fromisoformat(wish)
+        moment = _moment(wish)
     except ValueError:
-        raise Problem(f"{wish!r} is neither the number of an update, nor a build, nor a time like 2026-11-21T09:30.", 2) from None
-    text = _time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        raise Problem(
+            f"{wish!r} is neither the number of an update, nor a build, nor a time like 2026-11-21T09:30 (a day alone: its end).", 2
+        ) from None
+    text = _time(moment)
     found = next((record for record in deployed if (record.ended or record.started) <= text), None)
     if found is None:
         raise Problem(f"No update had succeeded by {text}; `bin/mo history` shows all.", 2)
     return found
+
+
+def _moment(wish: str) -> datetime:
+    """A time, in UTC where it names no zone; of a day alone its end: what a person who names a Saturday wants back is what it left."""
+    try:
+        return datetime.combine(date.fromisoformat(wish), time.max, UTC)
+    except ValueError:
+        moment = datetime.fromisoformat(wish)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _of_build(deployed: Sequence[Record], build: str, root: Path) -> Record:

@@ -112,7 +112,8 @@ def service_lines(
             service=service,
             old=before.get(service),
             new=live.get(service),
-            changed=entry.changed,
+            # A resumed run finds done what the interrupted one did.
+            changed=entry.changed or before.get(service) != live.get(service),
             files=stage.get("files") if sent else 0,
             bytes=stage.get("bytes") if sent else 0,
             migrations=tuple(map(str, switch.get("migrations") or ())),

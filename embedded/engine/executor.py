@@ -38,7 +38,15 @@ class Executor:
         self.pending: dict[str, Step] = {}  # URN → the step whose outputs may still be registered
 
     def submit(self, chain: list[Step], gate: threading.Event | None = None) -> Future[None]:
-        """Runs ``chain`` as soon as there is a worker for it, and the ``gate`` is open."""
+        """Runs ``chain`` as soon as there is a worker for it, and the ``gate`` is open; here and now where no provider takes part.
+
+        What only waits for such steps would else stand in line behind slow operations that it has nothing to do with.
+        """
+        if gate is None and all(_without_provider(step) for step in chain):
+            done: Future[None] = Future()
+            self._chain(chain, None)
+            done.set_result(None)
+            return done
         future = self._pool.submit(self._chain, chain, gate)
         with self._lock:
             self._running.add(future)
@@ -141,3 +149,8 @@ class Executor:
         else:
             self.stop.set()
             self._stopped()
+
+
+def _without_provider(step: Step) -> bool:
+    """Whether only the state changes."""
+    return step.op == "same" or (step.op in ("create", "update") and step.new is not None and not step.new.custom)

@@ -16,7 +16,9 @@ def rollback(
     stack: Stack = DEFAULT_STACK,
     to: Annotated[
         str | None,
-        typer.Option("--to", help="The number of an update (see history), a build (b…), or a time: the last one by then."),
+        typer.Option(
+            "--to", help="The number of an update (see history), a build (b…), or a time or day (UTC): the last one by then."
+        ),
     ] = None,
     only: Only = None,
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why, in at least 10 characters; kept in the history.")] = "",

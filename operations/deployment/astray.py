@@ -36,4 +36,5 @@ def put_right(here: Here, outcome: Outcome) -> Outcome:
     if not astray:
         return outcome
     wrong = mending.mend(here.root, here.stack, here.services, releases, astray, here.engine.resources(), here.out.print)
+    here.forget()
     return replace(outcome, ok=not wrong, summary="; ".join([outcome.summary, *wrong]))

@@ -174,7 +174,7 @@ class _Rollback:
         back_too = {one.service for one in restores} if done.ok else set()
         ahead: dict[str, list[str]] = {}
         with suppress(Problem):  # a host that does not tell now is no reason to end without a report
-            ahead = restoring.ahead(here, moves, back_too) if done.ok else {}
+            ahead = restoring.ahead(here, moves, back_too, anew=bool(restores)) if done.ok else {}
         for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
             by = f" by {', '.join(ahead[service])}" if service in ahead else ""
             here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)

@@ -34,6 +34,7 @@ class Here:
     engine: Engine
     out: Console
     _seen: list[release_set.Live] = field(default_factory=list, repr=False, compare=False)
+    _told: list[tuple[Mapping[str, str], Facts]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def settings(self) -> StackSettings:
@@ -46,13 +47,23 @@ class Here:
             self._seen[:] = [release_set.live(self.engine.resources())]
         return self._seen[0]
 
-    def facts(self, releases: Mapping[str, str]) -> Facts:
-        """What the host says of the services of ``releases``, and of these releases. Raises ``Problem`` where it cannot be asked."""
+    def facts(self, releases: Mapping[str, str], *, anew: bool = True) -> Facts:
+        """What the host says of the services of ``releases``, and of these releases: asked anew, or as told last where that tells of them
+        all and nothing of ours came since. Raises ``Problem`` where it cannot be asked."""
+        if not anew and self._told and releases.items() <= self._told[0][0].items():
+            return self._told[0][1]
         chosen = {key: self.services[key] for key in releases}
         try:
-            return RunFacts(self.root)(host_facts.request(self.stack, self.settings.host.name, chosen, releases))
+            told = RunFacts(self.root)(host_facts.request(self.stack, self.settings.host.name, chosen, releases))
         except FactsError as error:
             raise Problem(str(error)) from None
+        self._told[:] = [(dict(releases), told)]
+        return told
+
+    def forget(self) -> None:
+        """What was seen holds no longer: something else than an update has changed the host."""
+        self._seen.clear()
+        self._told.clear()
 
 
 def opened(stack: str, out: Console) -> Here:

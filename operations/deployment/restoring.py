@@ -101,12 +101,15 @@ def former_data(listed: Sequence[Snapshot], run: str) -> str | None:
     return names[0] if names else None
 
 
-def ahead(here: Here, moves: Mapping[str, tuple[str | None, str]], without: Iterable[str]) -> dict[str, list[str]]:
-    """Service → the migrations that its database has and the release gone back to has not, for those not in ``without``. Asks the host."""
+def ahead(
+    here: Here, moves: Mapping[str, tuple[str | None, str]], without: Iterable[str], *, anew: bool = True
+) -> dict[str, list[str]]:
+    """Service → the migrations that its database has and the release gone back to has not, for those not in ``without``. Asks the host,
+    or where not ``anew`` takes what it told last."""
     goes = {key: new for key, (_, new) in moves.items() if here.services[key].database and key not in set(without)}
     if not goes:
         return {}
-    known = here.facts(goes)
+    known = here.facts(goes, anew=anew)
     found = {key: beyond(known.of(key), migrations(here.root, key, release, known.of(key))) for key, release in goes.items()}
     return {key: names for key, names in found.items() if names}
 

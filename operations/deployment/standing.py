@@ -19,6 +19,9 @@ from operations.release_set import Live
 from operations.validation import smoke
 from operations.validation.smoke import Answer
 
+PATIENCE = 5.0
+"""Seconds that a service has for a right answer: nothing has just been switched."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -49,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Standing:
-    """``unknown``: what could not be found out, and why."""
+    """``unknown``: what could not be found out, and why; ``cut``: what an update is at work on, or was when it was killed."""
 
     stack: str
     live: Live
@@ -58,6 +61,7 @@ class Standing:
     running: Run | None
     unfinished: Run | None
     unknown: Sequence[str] = ()
+    cut: Sequence[str] = ()
 
     @property
     def good(self) -> bool:
@@ -78,6 +82,11 @@ class Standing:
             told.append(
                 f"The {run.kind} {run.id} of {run.who} ({run.message or 'not planned yet'}) was interrupted {run.where}: {way}."
             )
+        if self.cut and self.running is None and self.unfinished is None:
+            told.append(
+                f"At work on {', '.join(self.cut)}: an update that runs now, or one whose engine was killed; then bin/mo deploy does it "
+                "again, or bin/mo rollback goes back."
+            )
         if self.holder is not None:
             gone = "; who held it was interrupted" if self.holder.expired else ""
             told.append(f"Lock: {self.holder}{gone}.")
@@ -92,6 +101,7 @@ class Standing:
             "running": self.running.plain() if self.running else None,
             "interrupted": self.unfinished.plain() if self.unfinished else None,
             "unknown": list(self.unknown),
+            "cut": list(self.cut),
         }
 
 
@@ -102,10 +112,11 @@ def of(stack: str, only: list[str] | None) -> Standing:
     file = project.stack_file(stack)
     services = project.chosen(project.services_of(stack, file), only)
     engine = Engine(stack)
-    live = release_set.live(engine.resources())
+    state = engine.state()
+    live = release_set.live(state.resources)
     host = remote.connect(engine.root, stack)
     deployed = {key: entry for key, entry in services.items() if key in live.releases}
-    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live.releases)
+    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live.releases, PATIENCE)
     unknown: list[str] = []
     drifted: dict[str, list[str]] = {}
     holder = None
@@ -119,7 +130,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
     rows = [_row(key, live, answers.get(key), drifted.get(key, []), made) for key in services]
-    return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown))
+    return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
 
 
 def _row(key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str]) -> Row:

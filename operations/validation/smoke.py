@@ -34,13 +34,21 @@ class Answer:
 
 
 def ask(
-    root: Path, stack: str, domain: str, services: Mapping[str, Service], releases: Mapping[str, str | None]
+    root: Path,
+    stack: str,
+    domain: str,
+    services: Mapping[str, Service],
+    releases: Mapping[str, str | None],
+    patience: float | None = None,
 ) -> dict[str, Answer]:
-    """The answer of each service. ``releases``: what each must tell; ``None``: any."""
+    """The answer of each service. ``releases``: what each must tell; ``None``: any. ``patience``: the most seconds that one may take to
+    come to a right answer, below what its catalogue entry gives it after a deploy."""
 
     def one(service: str) -> Answer:
         entry = services[service]
         question = {**probe(entry, domain), "successes": 1}
+        if patience is not None:
+            question["timeout"] = min(entry.health.timeout, patience)
         if releases.get(service) is None:
             question["release_path"] = None
         request = {"service": service, "release": releases.get(service), "probe": question}

@@ -87,7 +87,7 @@ class Probe:
         except (ValueError, KeyError, TypeError, RecursionError):
             return f'does not tell its release at {self.release_path} (status {answer.status}); expected JSON with "release"'
         if told != self.expected:
-            return f"still serves release {str(told)[:40]} instead of {self.expected}"
+            return f"serves release {str(told)[:40]} instead of {self.expected}"
         return None
 
     def _follow(self, path: str, deadline: float, headers: dict[str, str]) -> Answer | str:

@@ -25,6 +25,7 @@ from operations.deployment import checks, ending
 from operations.deployment.journal import Journal
 from operations.deployment.outcome import Outcome, Validation
 from operations.engine import Outcome as Ended
+from operations.engine import State
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded, put
 
@@ -46,6 +47,7 @@ class Stage:
         self.fails: dict[str, str] = {}
         self.snapshots: list[dict[str, Any]] = []
         self.unrestorable = False
+        self.cut: tuple[str, ...] = ()
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -135,8 +137,11 @@ class Stage:
             def up(self, config: Path, message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Ended:
                 return stage.applied(yaml.safe_load(config.read_text())["config"], message, on_event)
 
-            def resources(self) -> list[dict[str, Any]]:
-                return [
+            def resources(self) -> list[Mapping[str, Any]]:
+                return self.state().resources
+
+            def state(self) -> State:
+                resources: list[Mapping[str, Any]] = [
                     {
                         "type": "command:local:Command",
                         "urn": f"{URN}{key}-switch",
@@ -144,6 +149,7 @@ class Stage:
                     }
                     for key, release in stage.live.items()
                 ]
+                return State(resources, stage.cut)
 
             def history(self) -> list[Any]:
                 return [_summary(number, told) for number, told in reversed(list(enumerate(stage.state()["updates"])))]

@@ -311,7 +311,7 @@ def test_a_part_that_is_left_out_is_in_the_report(stage: Stage) -> None:
     stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED, "--skip", "end-to-end")[0] == 0
     report = json.loads(stage.mo("report", "--json")[1])
-    assert {"name": "end-to-end", "ok": True, "summary": "left out by --skip"}.items() <= next(
+    assert {"name": "end-to-end", "ok": True, "summary": "left out this once"}.items() <= next(
         p for p in report["phases"] if p["name"] == "end-to-end"
     ).items()
     assert stage.mo(*SKIPPED, "--skip", "smoke")[0] == 2
@@ -378,6 +378,15 @@ def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
     assert f"✓ restore api_stg: database of {name}; what it was before is in 99991231T000000Z-restore-r2" in text
     assert stage.asked_of_snapshots() == [f"{action} {name}" for action in ("pin", "restore", "restore", "restore", "unpin")]
     assert stage.mo("status", "--json")[0] == 0
+
+
+def test_status_tells_of_an_update_that_was_cut_while_its_command_lived_on(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.cut = ("api_stg-switch",)
+    text = stage.mo("status")[1]
+    assert "At work on api_stg-switch: an update that runs now, or one whose engine was killed" in text
+    assert json.loads(stage.mo("status", "--json")[1])["cut"] == ["api_stg-switch"]
 
 
 def test_a_plan_and_a_deploy_without_a_change_tell_of_the_interrupted_run(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from pathlib import Path
 
 import pytest
 from pulumi.automation import errors
@@ -40,3 +42,39 @@ def test_ctrl_c_shows_no_traceback_of_the_threads_that_read_the_engine(
         thread.join()
     said = capsys.readouterr().err
     assert ("something else" in said, "closed file" in said) == (True, False)
+
+
+FAKE = """#!/bin/sh
+here=$(dirname "$0")
+echo "$*" >> "$here/asked"
+case $* in
+  version) echo v3.259.0 ;;
+  *"stack export"*) cat "$here/state" ;;
+esac
+"""
+
+
+def opened(folder: Path, state: str) -> engine.Engine:
+    """A stack whose engine gives this state."""
+    (folder / "bin").mkdir()
+    (folder / "bin/state").write_text(state)
+    program = folder / "bin/pulumi"
+    program.write_text(FAKE)
+    program.chmod(0o755)
+    (folder / "Pulumi.yaml").write_text("name: mo-deploy\nruntime: python\n")
+    return engine.Engine("staging", folder)
+
+
+def test_the_state_is_read_without_decrypting_a_secret_and_tells_what_was_cut(tmp_path: Path) -> None:
+    urn = "urn:pulumi:staging::mo-deploy::command:local:Command::docs-switch"
+    deployment = {"resources": [{"urn": "u"}], "pending_operations": [{"type": "updating", "resource": {"urn": urn}}]}
+    found = opened(tmp_path, json.dumps({"version": 3, "deployment": deployment})).state()
+    assert (found.resources, found.cut) == ([{"urn": "u"}], ("docs-switch",))
+    asked = (tmp_path / "bin/asked").read_text()
+    assert "stack export --stack staging\n" in asked
+    assert "--show-secrets" not in asked
+
+
+@pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"deployment": null}', '{"deployment": {"resources": 7}}'])
+def test_a_state_of_another_form_is_one_of_nothing(state: str, tmp_path: Path) -> None:
+    assert opened(tmp_path, state).resources() == []

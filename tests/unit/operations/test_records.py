@@ -103,6 +103,13 @@ def test_a_time_means_the_last_update_that_had_ended_by_then() -> None:
     assert records.to_go_back_to(history, C, "2026-11-21T10:05+01:00").number == 2
 
 
+def test_a_day_means_its_end() -> None:
+    history = _history(summary_of(1, A), summary_of(5, B), summary_of(9, C))
+    assert records.to_go_back_to(history, C, "2026-11-21").number == 3
+    with pytest.raises(Problem, match="No update had succeeded by 2026-11-20T23:59:59Z"):
+        records.to_go_back_to(history, C, "2026-11-20")
+
+
 @pytest.mark.parametrize(
     ("wish", "said"),
     [

@@ -65,6 +65,12 @@ def test_a_release_that_the_host_had_counts_no_file_and_no_byte() -> None:
     assert "1 of 1 services changed: 0 files, 0 B, 0 migrations, 0 snapshots." in report.markdown(told)
 
 
+def test_what_an_interrupted_run_had_done_counts_for_the_one_that_goes_on_with_it() -> None:
+    progress = Progress.of(["docs", "votes"])
+    lines = report.service_lines(progress, {"docs": "r1", "votes": "r1"}, {"docs": "r2", "votes": "r1"}, {})
+    assert [line.changed for line in lines] == [True, False]
+
+
 def test_reports_of_one_day_are_kept_apart_and_the_trends_have_a_line_for_each(tmp_path: Path) -> None:
     written = [report.write(tmp_path, _report()) for _ in range(3)]
     assert [path.name for path in written] == [

@@ -25,7 +25,7 @@ def test_any_failed_smoke_test_is_a_reason_to_go_back(tmp_path: Path, monkeypatc
     def run(root: Path, stack: str, step: str, request: dict[str, Any], timeout: int) -> dict[str, Any]:
         asked.append(request)
         if request["service"] == "votes":
-            raise Problem("votes: https://votes.site.example/ still serves release r0 instead of r1")
+            raise Problem("votes: https://votes.site.example/ serves release r0 instead of r1")
         return {"status": 200, "ms": 5}
 
     monkeypatch.setattr(remote, "run", run)
@@ -33,9 +33,24 @@ def test_any_failed_smoke_test_is_a_reason_to_go_back(tmp_path: Path, monkeypatc
     assert not found.ok
     assert found.rollback == "the smoke test of votes failed"
     assert "1 of 2 services" in found.summary
-    assert "still serves release r0" in found.summary
+    assert "serves release r0" in found.summary
     assert {request["release"] for request in asked} == {"r1"}, "the release served is asked for"
     assert [a["service"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == ["votes", "docs"]
+
+
+def test_who_only_looks_does_not_wait_as_long_as_a_deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def run(root: Path, stack: str, step: str, request: dict[str, Any], timeout: int) -> dict[str, Any]:
+        asked.append(request["probe"]["timeout"])
+        return {"status": 200, "ms": 5}
+
+    monkeypatch.setattr(remote, "run", run)
+    what = validation(tmp_path, ("docs",))
+    for patience in (None, 2.5, 600.0):
+        smoke.ask(tmp_path, "sandbox", "site.example", what.services, {}, patience)
+    usual = what.services["docs"].health.timeout
+    assert asked == [usual, 2.5, usual]
 
 
 def test_no_service_is_no_pass() -> None:

@@ -12,7 +12,7 @@ from embedded.engine.deployment import Deployment
 from embedded.model import PendingOperation
 from embedded.providers.base import Diff, ProviderError
 from embedded.values import Secret
-from tests.unit.embedded.engine.stage import STACK, Body, Client, FakeProvider, Stage, urn, with_config
+from tests.unit.embedded.engine.stage import STACK, Body, Client, FakeProvider, Made, Stage, urn, with_config
 
 
 def chain(first: dict[str, object], *, tail: bool = True) -> Body:
@@ -47,6 +47,37 @@ def test_second_run_changes_nothing(stage: Stage) -> None:
     assert stage.run(chain({"x": 1})).changes == {"same": 4}
     assert stage.world.calls == calls
     assert {state.urn: state.modified for state in stage.state.resources} == before
+
+
+def test_what_has_nothing_to_change_does_not_stand_in_line_behind_a_slow_operation(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered = threading.Event(), threading.Event()
+    update = FakeProvider.update
+
+    def slowly(self: FakeProvider, *args: Any, **options: Any) -> Any:
+        begun.set()
+        assert answered.wait(20), "the unchanged resource waits for a slow one that it does not depend on"
+        return update(self, *args, **options)
+
+    monkeypatch.setattr(FakeProvider, "update", slowly)
+
+    def body(size: int) -> Body:
+        def register(program: Client) -> None:
+            def kept() -> Made:
+                if size > 1:
+                    assert begun.wait(20)
+                made = program.thing("kept", {"x": 1}, parent=program.component("around").urn)
+                answered.set()
+                return made
+
+            program.together(lambda: program.thing("slow", {"x": size}), kept)
+
+        return register
+
+    assert stage.run(body(1), parallel=1).ok
+    answered.clear()
+    assert stage.run(body(2), parallel=1).changes == {"same": 3, "update": 1}
 
 
 def test_update_in_place_keeps_the_id_and_changes_modified(stage: Stage) -> None:
