@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from catalog.models import Service
 from components.release import probe
@@ -16,6 +16,7 @@ from operations.problem import Problem
 
 NAME = "smoke"
 AT_ONCE = 8
+"""Services that the step ``health`` asks side by side (components/remote/client/health.py)."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +40,39 @@ def ask(
     domain: str,
     services: Mapping[str, Service],
     releases: Mapping[str, str | None],
-    patience: float | None = None,
+    patience: int | None = None,
 ) -> dict[str, Answer]:
     """The answer of each service. ``releases``: what each must tell; ``None``: any. ``patience``: the most seconds that one may take to
     come to a right answer, below what its catalogue entry gives it after a deploy."""
 
-    def one(service: str) -> Answer:
-        entry = services[service]
+    questions = []
+    for service, entry in services.items():
         question = {**probe(entry, domain), "successes": 1}
         if patience is not None:
             question["timeout"] = min(entry.health.timeout, patience)
         if releases.get(service) is None:
             question["release_path"] = None
-        request = {"service": service, "release": releases.get(service), "probe": question}
-        try:
-            result = remote.run(root, stack, "health", request, timeout=entry.health.timeout + 30)
-        except Problem as problem:
-            return Answer(service, None, None, str(problem).removeprefix(f"{service}: "))
-        if result.get("status") != entry.health.status:
-            return Answer(service, result.get("status"), None, f"It answers {result.get('status')}.")
-        return Answer(service, result["status"], result.get("ms"), None)
+        questions.append({"service": service, "release": releases.get(service), "probe": question})
+    if not questions:
+        return {}
+    longest = max(entry.health.timeout for entry in services.values())
+    rounds = -(-len(questions) // AT_ONCE)
+    try:
+        told = remote.run(root, stack, "health", {"services": questions}, timeout=30 + rounds * (longest + 10)).get("services")
+    except Problem as problem:
+        return {service: Answer(service, None, None, str(problem)) for service in services}
+    known = told if isinstance(told, dict) else {}
+    return {service: _read(service, entry, known.get(service)) for service, entry in services.items()}
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {answer.service: answer for answer in pool.map(one, services)}
+
+def _read(service: str, entry: Service, told: Any) -> Answer:
+    if not isinstance(told, dict):
+        return Answer(service, None, None, "It was not asked.")
+    if (problem := told.get("problem")) is not None:
+        return Answer(service, None, None, str(problem).removeprefix(f"{service}: "))
+    if told.get("status") != entry.health.status:
+        return Answer(service, told.get("status"), None, f"It answers {told.get('status')}.")
+    return Answer(service, told["status"], told.get("ms"), None)
 
 
 def run(validation: Validation) -> Outcome:

@@ -10,6 +10,7 @@ from .failure import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from typing import Any
 
 PROJECT = os.path.realpath(__file__).rsplit("/", 4)[0]
@@ -19,7 +20,7 @@ MAX_CONNECTION_BYTES = 1 << 20
 class Edge:
     """How public URLs are asked. ``connect`` is ``(address, port)`` or ``None`` for the domain itself."""
 
-    __slots__ = ("ca_file", "connect", "port", "scheme")
+    __slots__ = ("_tls", "ca_file", "connect", "port", "scheme")
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.scheme: str = raw.get("scheme") or "https"
@@ -29,6 +30,15 @@ class Edge:
         if raw.get("connect"):
             address, _, port = str(raw["connect"]).rpartition(":")
             self.connect = (address.strip("[]"), int(port))
+        self._tls: ssl.SSLContext | None = None
+
+    def tls(self) -> ssl.SSLContext:
+        """What certificates are verified with; read once, for it holds every authority that this machine trusts."""
+        if self._tls is None:
+            import ssl
+
+            self._tls = ssl.create_default_context(cafile=self.ca_file)
+        return self._tls
 
 
 class Connection:

@@ -1,10 +1,11 @@
-"""``run health``: asks the public URL from outside. No SSH."""
+"""``run health``: asks the public URL from outside; of several services in one process. No SSH."""
 
 from __future__ import annotations
 
 import time
 
 from . import connection as connections
+from .connection import Edge
 from .failure import Failure
 from .probe import Probe
 from .request import release, service
@@ -13,19 +14,64 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+AT_ONCE = 8
+"""Services that are asked side by side."""
+
+
+class _Question:
+    """One service's probe, and the release that it must tell (``None``: any)."""
+
+    def __init__(self, raw: dict[str, Any], edge: Edge) -> None:
+        self.service = service(raw)
+        self.wanted = release(raw) if raw.get("release") else None
+        self.probe = Probe(raw["probe"], edge, self.wanted)
+
+    def answer(self) -> dict[str, Any]:
+        """``release``, ``status``, ``ms`` (of the last round), ``url``. Raises ``Failure`` where it is not the expected one."""
+        probe = self.probe
+        wrong = probe.live() or probe.served_secrets()
+        if wrong:
+            raise Failure(
+                f"{self.service}: {wrong}; expected status {probe.status} {probe.successes} times in a row; "
+                f"look at the service's error log on the host."
+            )
+        began = time.monotonic()
+        again = probe.once(began + probe.timeout)
+        if again:
+            raise Failure(f"{self.service}: {probe.url()} {again}, right after it had answered well.")
+        milliseconds = round((time.monotonic() - began) * 1000)
+        return {"release": self.wanted, "status": probe.answered, "ms": milliseconds, "url": probe.url()}
+
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``release``, ``probe``. Result: ``status``, ``ms`` (of the last round), ``url``."""
-    key = service(request)
-    wanted = release(request) if request.get("release") else None
-    probe = Probe(request["probe"], connections.load(str(request["stack"])).edge, wanted)
-    wrong = probe.live() or probe.served_secrets()
-    if wrong:
-        raise Failure(
-            f"{key}: {wrong}; expected status {probe.status} {probe.successes} times in a row; look at the service's error log on the host."
-        )
-    began = time.monotonic()
-    again = probe.once(began + probe.timeout)
-    if again:
-        raise Failure(f"{key}: {probe.url()} {again}, right after it had answered well.")
-    return {"release": wanted, "status": probe.answered, "ms": round((time.monotonic() - began) * 1000), "url": probe.url()}
+    """Request: ``service``, ``release``, ``probe``, or ``services``: a list of such; result and errors: docs/host-protocol.md."""
+    edge = connections.load(str(request["stack"])).edge
+    if "services" not in request:
+        return _Question(request, edge).answer()
+    return {"services": _together([_Question(raw, edge) for raw in request["services"]])}
+
+
+def _together(questions: list[_Question]) -> dict[str, dict[str, Any]]:
+    """Service → its answer, or ``problem`` where it has no good one."""
+    from threading import Thread
+
+    answers: dict[str, dict[str, Any]] = {question.service: {"problem": "was not asked"} for question in questions}
+    waiting = questions[::-1]
+
+    def work() -> None:
+        while True:
+            try:
+                question = waiting.pop()
+            except IndexError:
+                return
+            try:
+                answers[question.service] = question.answer()
+            except Failure as failure:
+                answers[question.service] = {"problem": str(failure)}
+
+    threads = [Thread(target=work) for _ in range(min(AT_ONCE, len(questions)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers

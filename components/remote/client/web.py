@@ -10,10 +10,6 @@ import time
 
 from .connection import Edge
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import ssl
-
 MAX_BODY = 2 << 20
 MAX_HEAD = 64 << 10
 
@@ -37,7 +33,6 @@ class Site:
     def __init__(self, edge: Edge, domain: str) -> None:
         self.edge = edge
         self.domain = domain
-        self._context: ssl.SSLContext | None = None
         self._socket: socket.socket | None = None
         self._rest = b""
 
@@ -90,12 +85,8 @@ class Site:
             address = self.edge.connect or (self.domain, self.edge.port)
             link = socket.create_connection(address, timeout=max(0.05, min(10.0, deadline - time.monotonic())))
             if self.edge.scheme == "https":
-                import ssl
-
                 try:
-                    if self._context is None:
-                        self._context = ssl.create_default_context(cafile=self.edge.ca_file)
-                    link = self._context.wrap_socket(link, server_hostname=self.domain)
+                    link = self.edge.tls().wrap_socket(link, server_hostname=self.domain)
                 except BaseException:
                     link.close()
                     raise

@@ -190,6 +190,19 @@ def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Ser
     (service.base / "releases" / release / ".env").write_text("DB_PASS='x'\n")
     sentence = service.remote.refused("health", service="votes", release=release, probe=probe)
     assert "/.env is served" in sentence
+    # Several in one process: each its own answer, whatever becomes of the others.
+    several = [
+        {"service": "votes", "release": release, "probe": probe},
+        {"service": "docs", "release": None, "probe": probe | {"path": "/nothing-here", "timeout": 1}},
+        {"service": "main", "release": None, "probe": probe | {"domain": "127.0.0.1:1", "timeout": 1}},
+    ]
+    told = service.remote.run("health", services=several)["services"]
+    assert "/.env is served" in told["votes"]["problem"]
+    assert "docs: " in told["docs"]["problem"]
+    (service.base / "releases" / release / ".env").unlink()
+    told = service.remote.run("health", services=several)["services"]
+    assert (told["votes"]["status"], told["votes"]["release"], "problem" in told["docs"]) == (200, release, True)
+    assert "health lacks" in service.remote.refused("health", services=[{"service": "votes"}])
 
 
 def test_a_way_back_to_a_release_that_was_written_into_says_so(service: Service) -> None:

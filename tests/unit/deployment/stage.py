@@ -182,9 +182,11 @@ class Stage:
         if step == "snapshot":
             return self._snapshot(str(request["action"]), str(request.get("name")))
         assert step == "health"
-        service = request["service"]
-        if self.broken.get(service) == self.live.get(service):
-            raise Problem(f"{service}: answers 500 instead of 200")
+        return {"services": {question["service"]: self._health(question["service"]) for question in request["services"]}}
+
+    def _health(self, service: str) -> dict[str, Any]:
+        if service in self.broken and self.broken[service] == self.live.get(service):
+            return {"problem": f"{service}: answers 500 instead of 200"}
         return {"status": 200, "ms": 4}
 
     def _snapshot(self, action: str, name: str) -> dict[str, Any]:

@@ -57,11 +57,15 @@ class FakeEngine:
             on_event(event)
         return self.outcome
 
-    def resources(self) -> list[dict[str, Any]]:
-        return [
+    def resources(self) -> list[Mapping[str, Any]]:
+        return self.state().resources
+
+    def state(self) -> engine.State:
+        resources: list[Mapping[str, Any]] = [
             {"type": "command:local:Command", "urn": f"{URN}{key}-switch", "outputs": {"stdout": json.dumps({"live": release})}}
             for key, release in self.live.items()
         ]
+        return engine.State(resources, ())
 
     def history(self) -> list[Any]:
         return list(reversed(self.updates))
@@ -106,9 +110,10 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
         if step == "lock":
             return {"done": True}
         assert step == "health"
-        if request["service"] == "admin_stg" and fake.live.get("admin_stg") == "rbad":
-            raise Problem("admin_stg: answers 500 instead of 200")
-        return {"status": 200, "ms": 4}
+        told: dict[str, dict[str, Any]] = {asked["service"]: {"status": 200, "ms": 4} for asked in request["services"]}
+        if "admin_stg" in told and fake.live.get("admin_stg") == "rbad":
+            told["admin_stg"] = {"problem": "admin_stg: answers 500 instead of 200"}
+        return {"services": told}
 
     monkeypatch.setattr(remote, "run", answer)
     return fake
@@ -259,7 +264,7 @@ def _checks(
         if step == "permissions" and not request["fix"]:
             return {"wrong": wrong}
         if step == "health":
-            return {"status": 200, "ms": 4}
+            return {"services": {question["service"]: {"status": 200, "ms": 4} for question in request["services"]}}
         if step != "lock":
             asked.append((step, dict(request)))
         if step == "mend":

@@ -19,38 +19,52 @@ from tests.unit.evidence.folder import the_report
 from tests.unit.validation.site import validation
 
 
-def test_any_failed_smoke_test_is_a_reason_to_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def host(monkeypatch: pytest.MonkeyPatch, told: Any) -> list[dict[str, Any]]:
+    """Makes ``told`` the host's answer about the services; gives the questions that were asked."""
     asked: list[dict[str, Any]] = []
 
     def run(root: Path, stack: str, step: str, request: dict[str, Any], timeout: int) -> dict[str, Any]:
-        asked.append(request)
-        if request["service"] == "votes":
-            raise Problem("votes: https://votes.site.example/ serves release r0 instead of r1")
-        return {"status": 200, "ms": 5}
+        assert step == "health"
+        asked.extend(request["services"])
+        if isinstance(told, Problem):
+            raise told
+        return {"ok": True, "services": told}
 
     monkeypatch.setattr(remote, "run", run)
+    return asked
+
+
+GOOD = {"status": 200, "ms": 5}
+
+
+def test_any_failed_smoke_test_is_a_reason_to_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {"problem": "votes: https://votes.site.example/ serves release r0 instead of r1"}
+    asked = host(monkeypatch, {"votes": bad, "docs": GOOD})
     found = smoke.run(validation(tmp_path, ("votes", "docs")))
     assert not found.ok
     assert found.rollback == "the smoke test of votes failed"
     assert "1 of 2 services" in found.summary
-    assert "serves release r0" in found.summary
-    assert {request["release"] for request in asked} == {"r1"}, "the release served is asked for"
+    assert "votes: https://votes.site.example/ serves release r0" in found.summary
+    assert {question["release"] for question in asked} == {"r1"}, "the release served is asked for"
     assert [a["service"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == ["votes", "docs"]
 
 
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"docs": None}, {"docs": "fine"}, {"docs": {}}, {"docs": {"status": 503}}, Problem("no connection")]
+)
+def test_an_answer_that_says_nothing_good_is_no_pass(told: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, told)
+    found = smoke.run(validation(tmp_path, ("docs",)))
+    assert (found.ok, found.rollback) == (False, "the smoke test of docs failed")
+
+
 def test_who_only_looks_does_not_wait_as_long_as_a_deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
-
-    def run(root: Path, stack: str, step: str, request: dict[str, Any], timeout: int) -> dict[str, Any]:
-        asked.append(request["probe"]["timeout"])
-        return {"status": 200, "ms": 5}
-
-    monkeypatch.setattr(remote, "run", run)
+    asked = host(monkeypatch, {"docs": GOOD})
     what = validation(tmp_path, ("docs",))
-    for patience in (None, 2.5, 600.0):
+    for patience in (None, 2, 600):
         smoke.ask(tmp_path, "sandbox", "site.example", what.services, {}, patience)
     usual = what.services["docs"].health.timeout
-    assert asked == [usual, 2.5, usual]
+    assert [question["probe"]["timeout"] for question in asked] == [usual, 2, usual]
 
 
 def test_no_service_is_no_pass() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from embedded.engine.deployment import Deployment
 from embedded.model import PendingOperation
-from embedded.providers.base import Diff, ProviderError
+from embedded.providers.base import Diff, ProviderError, Resource
 from embedded.values import Secret
 from tests.unit.embedded.engine.stage import STACK, Body, Client, FakeProvider, Made, Stage, urn, with_config
 
@@ -78,6 +79,45 @@ def test_what_has_nothing_to_change_does_not_stand_in_line_behind_a_slow_operati
     assert stage.run(body(1), parallel=1).ok
     answered.clear()
     assert stage.run(body(2), parallel=1).changes == {"same": 3, "update": 1}
+
+
+def test_what_goes_on_comes_before_what_begins(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"d": threading.Event(), "a-next": threading.Event()}
+    check, create = FakeProvider.check, FakeProvider.create
+
+    def checked(self: FakeProvider, resource: Resource, *rest: Any) -> Any:
+        name = resource.urn.rpartition("::")[2]
+        if name in asked:
+            asked[name].set()
+        return check(self, resource, *rest)
+
+    def created(self: FakeProvider, resource: Resource, *args: Any, **options: Any) -> Any:
+        later = {"a": "d", "b": "a-next"}.get(resource.urn.rpartition("::")[2])
+        if later is not None:
+            assert asked[later].wait(20)
+            time.sleep(0.05)  # from its check to its place in the line
+        return create(self, resource, *args, **options)
+
+    monkeypatch.setattr(FakeProvider, "check", checked)
+    monkeypatch.setattr(FakeProvider, "create", created)
+
+    def body(program: Client) -> None:
+        program.component("first")  # the provider is there before the others come
+
+        def after(seconds: float, name: str) -> Callable[[], Made]:
+            def made() -> Made:
+                time.sleep(seconds)
+                return program.thing(name, {"x": 1})
+
+            return made
+
+        def chained() -> Made:
+            return program.thing("a-next", {"x": 1}, depends_on=(program.thing("a", {"x": 1}).urn,))
+
+        program.together(chained, after(0.02, "b"), after(0.04, "c"), after(0.06, "d"))
+
+    assert stage.run(body, parallel=1).ok
+    assert stage.world.calls == ["create a", "create b", "create a-next", "create c", "create d"]
 
 
 def test_update_in_place_keeps_the_id_and_changes_modified(stage: Stage) -> None:
