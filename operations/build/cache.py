@@ -1,4 +1,7 @@
-"""The user's cache of what is slow to make: npm packages, wheels, built artefacts. Every entry's name says all that it was made from."""
+"""The user's cache of what is slow to make: npm packages, wheels, built artefacts, the gates' tools.
+
+Every entry's name says all that it was made from.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def forget(cache: Path, kind: str, key: str) -> None:
 def prune(cache: Path, now: float | None = None) -> None:
     """Removes entries unused for 30 days, and what a killed run left a day ago."""
     moment = now or time.time()
-    for kind in ("npm", "wheels", "artefacts", "work"):
+    for kind in ("npm", "wheels", "artefacts", "tools", "work"):
         for entry in (cache / kind).glob("*") if (cache / kind).is_dir() else ():
             with contextlib.suppress(OSError):
                 unfinished = kind == "work" or entry.name.startswith(".new-")

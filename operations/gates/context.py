@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from catalog.settings import GateSettings, StackSettings
 from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
-from operations.build import checkout
+from operations.build import cache, checkout
 from operations.problem import Problem
 from operations.project import ROOT, stack_file
 
@@ -32,8 +32,7 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """One run of the gates. ``tools``: our folder for what the registries give, kept between runs; ``settings``: the stack's, ``None``
-    where they are not complete (what needs the host is skipped then)."""
+    """One run of the gates. ``settings``: the stack's, ``None`` where they are not complete (what needs the host is skipped then)."""
 
     stack: str
     project: Path
@@ -44,10 +43,11 @@ class Context:
     settings: StackSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    @property
-    def tools(self) -> Path:
-        """Where tools are installed: ``.mo/gates``."""
-        return self.project / ".mo" / "gates"
+    @staticmethod
+    def tool(name: str, install: Callable[[Path], None]) -> Path:
+        """The folder of a tool that a registry gives, in the user's cache, for all clones; ``name`` says all that it is made from. Where it
+        is not there, ``install`` fills an empty folder that then takes its place."""
+        return cache.keep(cache.default(), "tools", name, install)
 
     def run(
         self,

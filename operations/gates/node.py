@@ -11,6 +11,7 @@ from pathlib import Path
 from operations.gates.context import Context, StepError
 
 _TOOLS = Path(__file__).resolve().parent / "tools"
+_FILES = ("package.json", "package-lock.json", "eslint.config.mjs", "vitest.config.mjs")
 _SKIPPED = shutil.ignore_patterns("node_modules", "dist", "vendor", "coverage", ".git")
 _TESTED = ("frontend", "web", "package.json", "tsconfig.json")
 LINTED = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx")
@@ -18,18 +19,14 @@ LINTED = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx")
 
 def installed(context: Context) -> Path:
     """The folder whose ``node_modules`` hold the tools; installed once for each lock file, without any package's scripts."""
-    lock = (_TOOLS / "package-lock.json").read_bytes()
-    folder = context.tools / f"node-{hashlib.sha256(lock).hexdigest()[:12]}"
-    if not (folder / "complete").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_TOOLS / name, folder)
+    files = {name: (_TOOLS / name).read_bytes() for name in _FILES}
+
+    def install(folder: Path) -> None:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
         context.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder, timeout=900)
-        (folder / "complete").touch()
-    for name in ("eslint.config.mjs", "vitest.config.mjs"):
-        shutil.copy(_TOOLS / name, folder)
-    return folder
+
+    return context.tool(f"node-{hashlib.sha256(b''.join(files.values())).hexdigest()[:12]}", install)
 
 
 def version(package: str) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import shutil
 import sys
-import threading
 from pathlib import Path
 
 from catalog.settings import FLOWS
@@ -86,24 +84,18 @@ def _version(package: str) -> str:
     return next(tool.split("==")[1] for tool in TOOLS if tool.startswith(package + "=="))
 
 
-_MAKING = threading.Lock()
-"""Two steps need the same environment and run side by side."""
-
-
 def _environment(context: Context, requirements: Path) -> Path:
     """A virtual environment with the API's requirements and the test tools; made once for each set of them."""
     try:
         wanted = requirements.read_bytes() + "\n".join(TOOLS).encode()
     except OSError as error:
         raise StepError(f"{requirements} cannot be read: {error.strerror}") from None
-    folder = context.tools / f"python-{hashlib.sha256(wanted).hexdigest()[:12]}"
-    python = folder / "bin" / "python"
-    with _MAKING:
-        if not (folder / "complete").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            context.run([sys.executable, "-m", "venv", str(folder)], context.source)
-            packages = ["-r", str(requirements), *TOOLS]
-            context.run([str(python), "-m", "pip", "install", "-q", *packages], context.source, timeout=900)
-            (folder / "complete").touch()
-    return python
+
+    def install(folder: Path) -> None:
+        context.run([sys.executable, "-m", "venv", str(folder)], context.source)
+        packages = ["-r", str(requirements), *TOOLS]
+        context.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", *packages], context.source, timeout=900)
+
+    # Its own programs name the folder in which it was made; its Python does not.
+    name = f"python-{hashlib.sha256(wanted + sys.version.encode()).hexdigest()[:12]}"
+    return context.tool(name, install) / "bin" / "python"

@@ -38,12 +38,10 @@ def _gitleaks(context: Context) -> tuple[str, str]:
     there = shutil.which("gitleaks")
     if there is not None:
         return there, context.run([there, "version"], context.source).stdout.strip()
-    folder = context.tools / f"gitleaks-{GITLEAKS}"
-    program = folder / "gitleaks"
-    if not program.is_file():
+
+    def install(folder: Path) -> None:
         if shutil.which("go") is None:
             raise StepError("gitleaks is not installed, and there is no Go to build it with (https://github.com/gitleaks/gitleaks)")
-        folder.mkdir(parents=True, exist_ok=True)
         stamp = f"-X {_GITLEAKS_MODULE}/version.Version={GITLEAKS}"
         context.run(
             ["go", "install", "-ldflags", stamp, f"{_GITLEAKS_MODULE}@v{GITLEAKS}"],
@@ -51,7 +49,8 @@ def _gitleaks(context: Context) -> tuple[str, str]:
             timeout=900,
             env={"GOBIN": str(folder), "GOFLAGS": "-mod=mod"},
         )
-    return str(program), GITLEAKS
+
+    return str(context.tool(f"gitleaks-{GITLEAKS}", install) / "gitleaks"), GITLEAKS
 
 
 def _looked_at(log: str, mode: str, source: Path) -> int:

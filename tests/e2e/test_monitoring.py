@@ -25,6 +25,8 @@ from playwright.sync_api import sync_playwright
 
 from monitoring.grafana import queries
 from monitoring.n8n import SIGNATURE_HEADER, signature
+from operations.gates import context as gates
+from operations.gates import node
 from operations.validation.browser import chromium
 from sandbox import monitoring
 from sandbox.layout import Layout
@@ -78,7 +80,7 @@ def test_the_deploy_has_published_the_status_page_and_no_update_follows(site: De
 
 
 def test_the_status_page_has_no_accessibility_violation_at_any_width(site: Deployment) -> None:
-    script = next((site.clone / ".mo/gates").glob("node-*/node_modules/axe-core/axe.min.js")).read_text()
+    script = (node.installed(gates.context("sandbox", project=site.clone)) / "node_modules/axe-core/axe.min.js").read_text()
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     with sync_playwright() as playwright:
         resolver = "--host-resolver-rules=MAP *.localhost 127.0.0.1"

@@ -2,6 +2,7 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  cacheDir: '.vite', // not among the tools, which all clones share
   test: {
     include: ['**/*.test.{ts,tsx,js,mjs}'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/e2e/**'],

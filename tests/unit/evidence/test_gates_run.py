@@ -20,7 +20,7 @@ from evidence.gates import GATES
 from evidence.own import Commit
 from evidence.privacy_policy import PolicyError, age
 from operations.commands.gates import gates
-from operations.gates import own_checks, scanners, services, steps
+from operations.gates import node, own_checks, scanners, services, steps
 from operations.gates.context import Context, StepError
 from operations.problem import Problem
 from tests.unit.evidence.folder import COMMIT, evidence_of, put, the_report
@@ -72,6 +72,27 @@ def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) ->
     assert "failed (exit 1)" in done.error
     assert not (tmp_path / "r" / "phpstan.json").exists()
     assert not (tmp_path / "r" / "phpstan.json.provenance.json").exists()
+
+
+def test_the_tools_are_installed_once_for_all_clones_and_never_by_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MO_CACHE", str(tmp_path / "cache"))
+    log, npm = tmp_path / "calls", tmp_path / "bin/npm"
+    npm.parent.mkdir()
+    npm.write_text(f'#!/bin/sh\necho "$@" >> {log}\nmkdir node_modules\n[ ! -e {tmp_path}/broken ]\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    (tmp_path / "broken").touch()
+    with pytest.raises(StepError, match="npm failed"):
+        node.installed(a_context(tmp_path))
+    (tmp_path / "broken").unlink()
+    clones = [tmp_path / "one", tmp_path / "two"]
+    folders = set()
+    for clone in clones:
+        clone.mkdir()
+        folders.add(node.installed(a_context(clone)))
+    (folder,) = folders
+    assert {path.name for path in folder.iterdir()} == {*node._FILES, "node_modules"}
+    assert log.read_text().count("ci ") == 2, "once in vain, once for both"
 
 
 def test_a_tool_that_is_not_there_or_hangs_is_one_sentence(tmp_path: Path) -> None:
