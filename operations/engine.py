@@ -130,11 +130,9 @@ class Engine:
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
         try:
-            deployment = json.loads(told.stdout)["deployment"]
-            cut = [str(one["resource"]["urn"]).rpartition("::")[2] for one in deployment.get("pending_operations") or ()]
-            return State(list(deployment.get("resources") or ()), tuple(cut))
+            return _state(json.loads(told.stdout)["deployment"] or {})
         except (ValueError, KeyError, TypeError, AttributeError):
-            return State([], ())
+            raise Problem(f"What `bin/pulumi stack export --stack {self.name}` prints is no state; nothing was changed.") from None
 
     def history(self) -> list[auto.UpdateSummary]:
         """All updates, newest first."""
@@ -142,6 +140,18 @@ class Engine:
             return self._stack.history(page_size=100_000, page=1, show_secrets=False)
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
+
+
+def _state(deployment: Mapping[str, Any]) -> State:
+    resources = list(deployment.get("resources") or ())
+    there = {resource["urn"] for resource in resources}
+    cut = []
+    for one in deployment.get("pending_operations") or ():
+        urn = one["resource"]["urn"]
+        # Both engines keep a cut creation in the state for good: of what is there by now it tells nothing.
+        if one.get("type") != "creating" or urn not in there:
+            cut.append(str(urn).rpartition("::")[2])
+    return State(resources, tuple(cut))
 
 
 def _without_cut_readers() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from operations.problem import Problem
 
 _BUILD = re.compile(r"b\d{8}T\d{6}-[0-9a-f]{6}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BY = re.compile(r"[(;] ?by ([^);]+)\)")
 _WAIVED = re.compile(r" \[waived: (.+)\]")
 
@@ -166,10 +167,9 @@ def to_go_back_to(
 
 def _moment(wish: str) -> datetime:
     """A time, in UTC where it names no zone; of a day alone its end: what a person who names a Saturday wants back is what it left."""
-    try:
+    if _DAY.fullmatch(wish):
         return datetime.combine(date.fromisoformat(wish), time.max, UTC)
-    except ValueError:
-        moment = datetime.fromisoformat(wish)
+    moment = datetime.fromisoformat(wish)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

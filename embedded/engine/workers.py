@@ -29,8 +29,8 @@ class Workers:
             heapq.heappush(self._waiting, (-level, self._taken, work, done))
             if self._idle < len(self._waiting) and len(self._threads) < self._count:
                 thread = threading.Thread(target=self._work, name=f"step_{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
             self._changed.notify()
         return done
 

@@ -58,9 +58,20 @@ def prune(cache: Path, now: float | None = None) -> None:
     for kind in ("npm", "wheels", "artefacts", "tools", "work"):
         for entry in (cache / kind).glob("*") if (cache / kind).is_dir() else ():
             with contextlib.suppress(OSError):
-                unfinished = kind == "work" or entry.name.startswith(".new-")
-                if entry.stat().st_mtime < moment - (UNFINISHED_SECONDS if unfinished else KEEP_SECONDS):
-                    shutil.rmtree(entry, ignore_errors=True)
+                if kind == "work" or entry.name.startswith(".new-"):
+                    if entry.stat().st_mtime < moment - UNFINISHED_SECONDS:
+                        shutil.rmtree(entry, ignore_errors=True)
+                elif entry.stat().st_mtime < moment - KEEP_SECONDS:
+                    _drop(cache, kind, entry, moment)
+
+
+def _drop(cache: Path, kind: str, entry: Path, moment: float) -> None:
+    """Takes an entry away unless somebody has just used it; never by half under its own name."""
+    with _locked(cache / "locks" / f"{kind}-{entry.name}"):
+        if entry.stat().st_mtime < moment - KEEP_SECONDS:
+            gone = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
+            entry.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from operations.release_set import Live
 from operations.validation import smoke
 from operations.validation.smoke import Answer
 
-PATIENCE = 5
+PATIENCE = 10
 """Seconds that a service has for a right answer: nothing has just been switched."""
 
 

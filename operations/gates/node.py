@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def installed(context: Context) -> Path:
             (folder / name).write_bytes(data)
         context.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder, timeout=900)
 
-    return context.tool(f"node-{hashlib.sha256(b''.join(files.values())).hexdigest()[:12]}", install)
+    made_from = b"".join(files.values()) + platform.machine().encode()
+    return context.tool(f"node-{hashlib.sha256(made_from).hexdigest()[:12]}", install)
 
 
 def version(package: str) -> str:

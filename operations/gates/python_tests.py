@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import platform
 import sys
 from pathlib import Path
 
@@ -97,5 +98,5 @@ def _environment(context: Context, requirements: Path) -> Path:
         context.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", *packages], context.source, timeout=900)
 
     # Its own programs name the folder in which it was made; its Python does not.
-    name = f"python-{hashlib.sha256(wanted + sys.version.encode()).hexdigest()[:12]}"
-    return context.tool(name, install) / "bin" / "python"
+    made_from = wanted + "\n".join((sys.version, sys.base_prefix, platform.machine())).encode()
+    return context.tool(f"python-{hashlib.sha256(made_from).hexdigest()[:12]}", install) / "bin" / "python"

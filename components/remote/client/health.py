@@ -6,7 +6,7 @@ import time
 
 from . import connection as connections
 from .connection import Edge
-from .failure import Failure
+from .failure import Failure, printable
 from .probe import Probe
 from .request import release, service
 
@@ -48,26 +48,28 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     edge = connections.load(str(request["stack"])).edge
     if "services" not in request:
         return _Question(request, edge).answer()
-    return {"services": _together([_Question(raw, edge) for raw in request["services"]])}
+    return {"services": _together({service(raw): raw for raw in request["services"]}, edge)}
 
 
-def _together(questions: list[_Question]) -> dict[str, dict[str, Any]]:
-    """Service → its answer, or ``problem`` where it has no good one."""
+def _together(questions: dict[str, dict[str, Any]], edge: Edge) -> dict[str, dict[str, Any]]:
+    """Service → its answer, or ``problem``, a sentence, where it has no good one; none of them hides the others'."""
     from threading import Thread
 
-    answers: dict[str, dict[str, Any]] = {question.service: {"problem": "was not asked"} for question in questions}
-    waiting = questions[::-1]
+    answers: dict[str, dict[str, Any]] = {key: {"problem": f"{key}: it was not asked."} for key in questions}
+    waiting = list(reversed(questions))
 
     def work() -> None:
         while True:
             try:
-                question = waiting.pop()
+                key = waiting.pop()
             except IndexError:
                 return
             try:
-                answers[question.service] = question.answer()
+                answers[key] = _Question(questions[key], edge).answer()
             except Failure as failure:
-                answers[question.service] = {"problem": str(failure)}
+                answers[key] = {"problem": printable(str(failure))}
+            except Exception as error:
+                answers[key] = {"problem": f"{key}: it could not be asked ({type(error).__name__}; docs/host-protocol.md)."}
 
     threads = [Thread(target=work) for _ in range(min(AT_ONCE, len(questions)))]
     for thread in threads:

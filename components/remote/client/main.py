@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from .failure import Failure
+from .failure import Failure, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         request = _request(step)
         result = _run(step, request)
     except Failure as failure:
-        sys.stderr.write(_printable(str(failure)) + "\n")
+        sys.stderr.write(printable(str(failure)) + "\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{step}: interrupted; run it again, it goes on where it stopped.\n")
@@ -71,8 +71,3 @@ def _run(step: str, request: dict[str, Any]) -> dict[str, Any]:
         told = f"lacks {key!r}" if key else f"has a value of the wrong type ({type(error).__name__})"
         raise Failure(f"The request for {step} {told} (docs/host-protocol.md; MO_TRACE=1 shows where).") from None
     return result
-
-
-def _printable(text: str) -> str:
-    """One line without control characters: what a host said must not drive a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)

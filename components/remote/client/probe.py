@@ -19,6 +19,8 @@ FORBIDDEN = (
     # Where the file is from the release, and from the path that leads to it, should a server walk up.
     "/../../secrets.env", "/..%2f..%2fsecrets.env", "/%2e%2e/%2e%2e/secrets.env",
 )  # fmt: skip
+FORBIDDEN_SECONDS = 20
+"""For all of them together, at least: who asks with little patience means the page."""
 PAUSE_SECONDS = 0.1
 MAX_REDIRECTS = 5
 
@@ -44,7 +46,8 @@ class Probe:
     def live(self, extra: float = 0, headers: dict[str, str] | None = None) -> str | None:
         """Asks until ``successes`` answers in a row were right; gives what was wrong at the end of the time budget, or ``None``."""
         deadline = time.monotonic() + self.timeout + extra
-        right, wrong = 0, "no answer"
+        right = 0
+        wrong: str | None = None
         while True:
             problem = self.once(deadline, "", headers)
             if problem is None:
@@ -52,7 +55,9 @@ class Probe:
                 if right >= self.successes:
                     return None
                 continue
-            right, wrong = 0, problem
+            right = 0
+            if wrong is None or time.monotonic() < deadline:
+                wrong = problem  # of a question that the end of the time cut short, the answer before tells more
             if time.monotonic() + PAUSE_SECONDS >= deadline:
                 return f"{self.url()} {wrong} (asked for {self.timeout + extra:g} s)"
             time.sleep(PAUSE_SECONDS)
@@ -108,7 +113,7 @@ class Probe:
 
     def served_secrets(self) -> str | None:
         """Names a path that must not be served and is. A site that answers every path with its front page serves none of them."""
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + max(self.timeout, FORBIDDEN_SECONDS)
         for path in FORBIDDEN:
             try:
                 answer = self.site.get(path, deadline)

@@ -202,7 +202,15 @@ def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Ser
     (service.base / "releases" / release / ".env").unlink()
     told = service.remote.run("health", services=several)["services"]
     assert (told["votes"]["status"], told["votes"]["release"], "problem" in told["docs"]) == (200, release, True)
-    assert "health lacks" in service.remote.refused("health", services=[{"service": "votes"}])
+    told = service.remote.run("health", services=[{"service": "docs"}, several[0]])["services"]
+    assert told["docs"]["problem"] == "docs: it could not be asked (KeyError; docs/host-protocol.md)."
+    assert told["votes"]["status"] == 200
+    assert "health" in service.remote.refused("health", services=[7])
+    # What a site says drives no terminal.
+    (service.base / "releases" / release / "release.json").write_text('{"release": "\\u001b]0;x\\u0007\\n2"}')
+    told = service.remote.run("health", services=[several[0] | {"probe": probe | {"timeout": 1}}])["services"]
+    assert told["votes"]["problem"].isprintable()
+    assert "]0;x" in told["votes"]["problem"]
 
 
 def test_a_way_back_to_a_release_that_was_written_into_says_so(service: Service) -> None:

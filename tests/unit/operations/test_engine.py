@@ -11,6 +11,7 @@ from pulumi.automation import errors
 from pulumi.automation._cmd import CommandResult
 
 from operations import engine
+from operations.problem import Problem
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,25 @@ def test_the_state_is_read_without_decrypting_a_secret_and_tells_what_was_cut(tm
     assert "--show-secrets" not in asked
 
 
-@pytest.mark.parametrize("state", ["", "{", "[]", "{}", '{"deployment": null}', '{"deployment": {"resources": 7}}'])
-def test_a_state_of_another_form_is_one_of_nothing(state: str, tmp_path: Path) -> None:
-    assert opened(tmp_path, state).resources() == []
+def test_a_cut_creation_of_what_is_there_by_now_is_not_told_for_ever(tmp_path: Path) -> None:
+    urns = [f"urn:pulumi:staging::mo-deploy::command:local:Command::{name}" for name in ("docs-switch", "main-switch")]
+    pending = [{"type": "creating", "resource": {"urn": urn}} for urn in urns]
+    deployment = {"resources": [{"urn": urns[0]}], "pending_operations": pending}
+    assert opened(tmp_path, json.dumps({"version": 3, "deployment": deployment})).state().cut == ("main-switch",)
+
+
+@pytest.mark.parametrize("state", ['{"deployment": null}', '{"deployment": {}}', '{"deployment": {"resources": []}}'])
+def test_a_stack_that_was_never_deployed_has_nothing(state: str, tmp_path: Path) -> None:
+    assert opened(tmp_path, state).state() == engine.State([], ())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *("", "{", "[]", "{}", '{"deployment": 7}', '{"deployment": {"resources": 7}}', '{"deployment": {"resources": [7]}}'),
+        '{"deployment": {"resources": [], "pending_operations": [{}]}}',
+    ],
+)
+def test_a_state_of_another_form_is_refused_and_never_taken_for_an_empty_one(state: str, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="prints is no state; nothing was changed"):
+        opened(tmp_path, state).resources()
