@@ -143,6 +143,9 @@ def summary(
         problems = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
         for problem in dict.fromkeys(problems):
             out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
+        for note in entry.results.get("switch", {}).get("notes") or ():
+            if "were changed on the host" in note:
+                out.print(f"{entry.service}: {note}; bin/mo drift --mend puts them back", style="yellow", markup=False)
     own = any(entry.errors for entry in entries)
     for problem in progress.errors:
         # The program's own words for a service's failed step, with the SDK's traceback: the service has said it better.

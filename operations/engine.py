@@ -19,6 +19,8 @@ from operations import locks
 from operations.problem import Problem
 from operations.project import ROOT
 
+KILLED = "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."
+
 
 class Busy(Problem):
     """Another update of the stack runs."""
@@ -29,10 +31,11 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an update or a preview ended. ``error``: what the engine said, ``None`` on success."""
+    """How an update or a preview ended. ``error``: what the engine said, ``None`` on success; ``cut``: it was killed, and said nothing."""
 
     ok: bool
     error: str | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Engine:
         except errors.ConcurrentUpdateError:
             raise
         except errors.CommandError as error:
-            return Outcome(False, _said(error))
+            said = _said(error)
+            return Outcome(False, said, cut=said == KILLED)
         return Outcome(True)
 
     def resources(self) -> list[Mapping[str, Any]]:
@@ -216,4 +220,4 @@ def _said(error: errors.CommandError) -> str:
     lines = [line.strip().removeprefix("stderr:").removeprefix("stdout:").strip() for line in str(error).splitlines()]
     said = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
     told = "\n".join(text for text in dict.fromkeys(said) if text)
-    return told or "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."
+    return told or KILLED

@@ -53,6 +53,8 @@ def demo() -> None:
     for key in services:
         answer = answers.get(key)
         out.print(f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {live.get(key) or 'not deployed'}")
+    edge = here.settings.edge
+    out.print(f"Their addresses: {edge.scheme}://votes.{here.settings.domain}:{edge.port}/ and so on.", markup=False)
     good = sum(answer.ok for answer in answers.values())
     changed = ended.progress is not None and any(entry.changed for entry in ended.progress.services.values())
     out.print(f"{good} of {len(services)} services answer HTTP 200; {'deployed' if changed else 'no change'}.")

@@ -30,10 +30,14 @@ def history(
     project.stack_file(stack)
     engine = Engine(stack)
     found = records.read(engine.history())
-    cut = [run for run in journal.runs(engine.root, stack) if run.state == "interrupted"]
+    runs = journal.runs(engine.root, stack)
+    cut, still_open = [run for run in runs if run.state == "interrupted"], journal.unfinished(runs)
     if as_json:
         rows = [{**asdict(record), "waived": list(record.waived)} for record in found]
-        rows += [{"number": None, "result": "interrupted", "started": run.began_at, **run.plain()} for run in cut]
+        rows += [
+            {"number": None, "result": "interrupted", "started": run.began_at, "open": run is still_open, **run.plain()}
+            for run in cut
+        ]
         rows.sort(key=lambda row: str(row["started"]), reverse=True)
         typer.echo(json.dumps(rows[:count], indent=1, sort_keys=True))
         return
@@ -55,7 +59,13 @@ def history(
         cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved, narrow), record.message]
         lines.append((record.started, cells, "red" if record.result == "failed" else None))
     for run in cut:
-        cells = ["", run.began_at, f"{run.kind} interrupted", run.where, f"{run.message}; {run.who}"]
+        cells = [
+            "",
+            run.began_at,
+            f"{run.kind} interrupted" + ("" if run is still_open else ", settled since"),
+            run.where,
+            f"{run.message}; {run.who}",
+        ]
         lines.append((run.began_at, cells, "yellow"))
     for _, cells, style in sorted(lines, key=lambda line: line[0], reverse=True)[:count]:
         table.add_row(*cells, style=style)

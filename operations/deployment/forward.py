@@ -91,6 +91,7 @@ class _Deployment:
         self.message = ""
         self._applied: Applied | None = None
         self._cut: Run | None = None
+        self._words: list[str] = []
 
     def run(self) -> Ended:
         here, out = self.here, self.here.out
@@ -133,7 +134,7 @@ class _Deployment:
             return
         self._cut = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
         if self._cut is not None:
-            self.here.out.print(f"{interruption(self._cut)}; this one begins anew.{_way(self._cut)}", style="yellow", markup=False)
+            self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut)}", style="yellow", markup=False)
 
     def _plan(self) -> None:
         here, old = self.here, self.session.resumes
@@ -143,7 +144,8 @@ class _Deployment:
         else:
             self.before = live
             self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live)
-            for text in [*words, *going(here)]:
+            self._words = [*words, *going(here)]
+            for text in self._words:
                 here.out.print(text, style="yellow", markup=False)
             self.message = self.wish.message or default_message(release_set.changes(live, self.releases))
         self.moves = release_set.changes(self.before, self.releases)
@@ -185,6 +187,7 @@ class _Deployment:
             reason = self._parts(up, live.releases)
         if reason is not None:
             self._back(reason)
+        progress.notes[:0] = self._words
         good = up.ok and all(o.ok for o in phases.outcomes if o.name in checks.JUDGED) and reason is None
         taken_back = phases.named("rollback")
         kind = ending.Kind(self.message, self.before, progress, good, reason if taken_back else None)

@@ -89,6 +89,8 @@ class Standing:
             )
         if self.holder is not None:
             gone = "; who held it was interrupted" if self.holder.expired else ""
+            if self.unfinished is not None and self.unfinished.lock == self.holder.id:
+                gone = "; its process is gone, and the next command here takes it over"
             told.append(f"Lock: {self.holder}{gone}.")
         return told
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from operations import display, project
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
@@ -40,13 +42,22 @@ class Update:
     def apply(self, message: str) -> Applied:
         """Makes it so and shows the progress.
 
-        Raises ``Problem`` where another update has changed what is live: the release set of this one would take it back.
+        Raises ``Problem`` where another update has changed what is live: the release set of this one would take it back. Ends the command
+        (``typer.Exit``) where the engine was killed.
         """
         self._refuse_outdated()
         progress = Progress.of(self.here.services)
         screen = display.Screen(self.here.out, progress, self.here.services)
         with self._config() as config, screen.shown():
             outcome = self.here.engine.up(config, message, screen)
+        if outcome.cut:
+            # Nothing is to be judged by a state that was not written. Left so, the run counts as interrupted.
+            said = (
+                "✗ The engine of this update ended before it was done (killed?). What was under way on the host ends by itself, and "
+                f"nothing was taken back: bin/mo deploy --resume --stack {self.here.stack} goes on, bin/mo rollback goes back."
+            )
+            self.here.out.print(said, style="red", markup=False)
+            raise typer.Exit(1)
         if not outcome.ok and not any(entry.failed for entry in progress.services.values()) and not progress.errors:
             progress.errors.append(outcome.error or "The update failed.")
         if any(entry.errors for entry in progress.services.values()):

@@ -55,6 +55,23 @@ def test_stages_files_with_awkward_names_and_right_modes(remote: Remote) -> None
     assert again["uploaded"] is False
 
 
+def test_a_staged_release_that_somebody_has_changed_is_brought_again(remote: Remote) -> None:
+    release = remote.artefact("votes", {"index.html": "hello", "b": "b"})
+    stage(remote, release)
+    place = remote.root / ".deploy/votes/releases" / release
+    with (place / "index.html").open("a") as file:
+        file.write("<!-- changed -->")
+    (place / "b").unlink()
+    assert stage(remote, release)["uploaded"] is True
+    assert ((place / "index.html").read_text(), (place / "b").read_text()) == ("hello", "b")
+    assert stage(remote, release)["uploaded"] is False
+    # What has been live may have been written into by its service: that is told by the switch, and not thrown away here.
+    (remote.root / ".deploy/votes/history").write_text(f"{release} 2026-11-21T09:30:00Z\n")
+    (place / "b").write_text("written by the service")
+    assert stage(remote, release)["uploaded"] is False
+    assert (place / "b").read_text() == "written by the service"
+
+
 def test_refuses_an_empty_artefact(remote: Remote) -> None:
     release = remote.artefact("votes", {})
     assert "is empty" in remote.refused("stage", service="votes", release=release, target="a/b")

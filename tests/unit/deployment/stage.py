@@ -48,6 +48,7 @@ class Stage:
         self.snapshots: list[dict[str, Any]] = []
         self.unrestorable = False
         self.cut: tuple[str, ...] = ()
+        self.killed_engine = False
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -159,6 +160,8 @@ class Stage:
     def applied(self, config: Mapping[str, Any], message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Ended:
         state = self.state()
         ok = True
+        if self.killed_engine:  # between a switch on the host and its note of it
+            return Ended(False, engine.KILLED, cut=True)
         for key, release in (config.get("mo:releases") or {}).items():
             if state["live"].get(key) == release:
                 continue

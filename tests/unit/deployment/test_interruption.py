@@ -380,6 +380,33 @@ def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
     assert stage.mo("status", "--json")[0] == 0
 
 
+def test_a_killed_engine_is_an_interruption_and_no_service_is_judged_by_it(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.elsewhere(*SKIPPED) == 0
+    second = stage.build("2", *BOTH)
+    stage.killed_engine = True
+    stage.broken = dict(first)  # what a question for the state's release would meet
+    assert stage.elsewhere(*SKIPPED) == 1
+    assert stage.live == first
+    assert len(stage.messages) == 1, "nothing was taken back"
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"]["phase"] == "up"
+    assert [row["open"] for row in json.loads(stage.mo("history", "--json")[1]) if row["result"] == "interrupted"] == [True]
+    stage.killed_engine, stage.broken = False, {}
+    assert stage.elsewhere("deploy", "--resume", "--yes") == 0
+    assert stage.live == second
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+    assert "settled" in stage.mo("history")[1]
+
+
+def test_the_report_tells_of_a_build_that_failed(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    (stage.root / "dist/.failed").mkdir()
+    (stage.root / "dist/.failed/api_stg").touch()
+    assert stage.mo(*SKIPPED)[0] == 0
+    told = json.loads(stage.mo("report", "--json")[1])
+    assert any(note.startswith("The last build of api_stg failed") for note in told["notes"])
+
+
 def test_status_tells_of_an_update_that_was_cut_while_its_command_lived_on(stage: Stage) -> None:
     stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
