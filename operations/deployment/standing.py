@@ -118,24 +118,33 @@ def of(stack: str, only: list[str] | None) -> Standing:
     live = release_set.live(state.resources)
     host = remote.connect(engine.root, stack)
     deployed = {key: entry for key, entry in services.items() if key in live.releases}
-    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, live.releases, PATIENCE)
     unknown: list[str] = []
     drifted: dict[str, list[str]] = {}
     holder = None
+    wanted: dict[str, str | None] = {**live.releases}
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
-        for drift in drifts.of(deployed, live.releases, RunFacts(engine.root)(asked)) if deployed else ():
+        known = RunFacts(engine.root)(asked)
+        for drift in drifts.of(deployed, live.releases, known) if deployed else ():
             drifted.setdefault(drift.service, []).append(drift.what)
+            if drift.kind == "release" and known.of(drift.service).live:
+                wanted[drift.service] = None  # told already; whether it answers is another question
         holder = locks.holder(locks.asker(engine.root, stack))
     except (FactsError, Problem) as error:
         unknown.append(f"The host could not be asked: {error}")
+    answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
-    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made) for key in services]
+    rows = [
+        _row(key, live, answers.get(key), drifted.get(key, []), made, key in wanted and wanted[key] is None) for key in services
+    ]
     return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
 
 
-def _row(key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str]) -> Row:
+def _row(
+    key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str], another: bool
+) -> Row:
+    """``another``: whether the host runs another release."""
     release = live.releases.get(key)
     problems = [*([answer.problem] if answer and answer.problem else []), *drifted]
     return Row(
@@ -146,7 +155,7 @@ def _row(key: str, live: Live, answer: Answer | None, drifted: Sequence[str], ma
         answer is not None,
         answer.status if answer else None,
         answer.milliseconds if answer else None,
-        answer is not None and not answer.ok,
+        another or (answer is not None and not answer.ok),
         tuple(problems),
     )
 

@@ -275,6 +275,26 @@ def _checks(
     return asked
 
 
+def test_status_tells_once_of_another_release_on_the_host_and_does_not_wait_for_the_states(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+    known = {"api_stg": {"live": "rx", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": known}))
+    asked: list[str | None] = []
+    answer = remote.run
+
+    def noted(root: Path, stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "health":
+            asked.extend(question["release"] for question in request["services"])
+        return answer(root, stack, step, request, timeout)
+
+    monkeypatch.setattr(remote, "run", noted)
+    code, text = _mo("status", "--stack", "staging")
+    assert (code, asked) == (1, [None, "rb"])
+    assert [line for line in text.splitlines() if line.startswith("✗")] == ["✗ api_stg: rx is live, where the last update left ra"]
+
+
 def test_drift_is_found_and_has_its_own_exit_code(stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stack.live = {"api_stg": "ra", "admin_stg": "rb"}
     good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
