@@ -141,6 +141,16 @@ def test_the_summary_has_failures_last_and_whole() -> None:
     assert len(lines) == 4
 
 
+def test_a_release_that_was_written_into_is_told_of_when_it_goes_live_again(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress.of(["votes"])
+    notes = ["files of r1 were changed on the host since it was staged: index.php", "restarted"]
+    progress.services["votes"].results = {"switch": {"previous": "r2", "live": "r1", "notes": notes}}
+    display.summary(Console(width=200), progress, {"votes": ("r2", "r1")}, {"votes": "r1"}, {})
+    said = capsys.readouterr().out
+    assert "votes: files of r1 were changed on the host since it was staged: index.php; bin/mo drift --mend puts them back" in said
+    assert "restarted" not in said
+
+
 def test_a_site_that_does_not_answer_is_a_failure_of_its_own() -> None:
     out = _screen()
     display.summary(out, Progress.of(["docs"]), {}, {"docs": "r1"}, {"docs": Answer("docs", 500, None, "docs: answers 500")})
