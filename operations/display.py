@@ -17,6 +17,9 @@ from catalog.models import Service
 from operations.progress import STEPS, Progress, ServiceProgress, State
 from operations.validation.smoke import Answer
 
+WRITTEN_INTO = "were changed on the host since it was staged"
+"""What the host's program ``switch`` says of a release that was live before (components/remote/host/switch)."""
+
 _SIGN: dict[State, tuple[str, str]] = {
     "waits": ("·", "dim"),
     "runs": ("…", "yellow"),
@@ -144,7 +147,7 @@ def summary(
         for problem in dict.fromkeys(problems):
             out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
         for note in entry.results.get("switch", {}).get("notes") or ():
-            if "were changed on the host" in note:
+            if WRITTEN_INTO in note:
                 out.print(f"{entry.service}: {note}; bin/mo drift --mend puts them back", style="yellow", markup=False)
     own = any(entry.errors for entry in entries)
     for problem in progress.errors:

@@ -53,6 +53,11 @@ def of(
     return found
 
 
+def elsewhere(found: Sequence[Drift], facts: Facts) -> list[Drift]:
+    """Those of ``found`` where another release is live on the host; not those where none is, or nobody knows."""
+    return [drift for drift in found if drift.kind == "release" and facts.of(drift.service).live]
+
+
 def _of_service(key: str, entry: Service, release: str, facts: Facts) -> Iterator[Drift]:
     known = facts.of(key)
     if known.live != release:

@@ -21,7 +21,7 @@ def found(here: Here, releases: Mapping[str, str]) -> list[Drift]:
     if not deployed:
         return []
     facts = here.facts({key: releases[key] for key in deployed})
-    return [drift for drift in drifts.of(deployed, releases, facts) if drift.kind == "release" and facts.of(drift.service).live]
+    return drifts.elsewhere(drifts.of(deployed, releases, facts), facts)
 
 
 def put_right(here: Here, outcome: Outcome) -> Outcome:
@@ -36,5 +36,5 @@ def put_right(here: Here, outcome: Outcome) -> Outcome:
     if not astray:
         return outcome
     wrong = mending.mend(here.root, here.stack, here.services, releases, astray, here.engine.resources(), here.out.print)
-    here.forget()
+    here.forget_facts()
     return replace(outcome, ok=not wrong, summary="; ".join([outcome.summary, *wrong]))

@@ -60,9 +60,8 @@ class Here:
         self._told[:] = [(dict(releases), told)]
         return told
 
-    def forget(self) -> None:
-        """What was seen holds no longer: something else than an update has changed the host."""
-        self._seen.clear()
+    def forget_facts(self) -> None:
+        """What the host told holds no longer: something else than an update has changed it."""
         self._told.clear()
 
 

@@ -121,23 +121,23 @@ def of(stack: str, only: list[str] | None) -> Standing:
     unknown: list[str] = []
     drifted: dict[str, list[str]] = {}
     holder = None
-    wanted: dict[str, str | None] = {**live.releases}
+    elsewhere: set[str] = set()
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
         known = RunFacts(engine.root)(asked)
-        for drift in drifts.of(deployed, live.releases, known) if deployed else ():
+        differences = drifts.of(deployed, live.releases, known)
+        for drift in differences:
             drifted.setdefault(drift.service, []).append(drift.what)
-            if drift.kind == "release" and known.of(drift.service).live:
-                wanted[drift.service] = None  # told already; whether it answers is another question
+        elsewhere = {drift.service for drift in drifts.elsewhere(differences, known)}
         holder = locks.holder(locks.asker(engine.root, stack))
     except (FactsError, Problem) as error:
         unknown.append(f"The host could not be asked: {error}")
+    # Another release is told already; whether it answers is another question.
+    wanted = {key: None if key in elsewhere else release for key, release in live.releases.items()}
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
-    rows = [
-        _row(key, live, answers.get(key), drifted.get(key, []), made, key in wanted and wanted[key] is None) for key in services
-    ]
+    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere) for key in services]
     return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
 
 

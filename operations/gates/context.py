@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -44,10 +45,11 @@ class Context:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def tool(name: str, install: Callable[[Path], None]) -> Path:
-        """The folder of a tool that a registry gives, in the user's cache, for all clones; ``name`` says all that it is made from. Where it
-        is not there, ``install`` fills an empty folder that then takes its place."""
-        return cache.keep(cache.default(), "tools", name, install)
+    def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
+        """The folder of a tool that a registry gives, in the user's cache, for all clones on machines of this kind. Where there is none of
+        what it is ``made_from``, ``install`` fills an empty folder that then takes its place."""
+        key = hashlib.sha256(made_from + platform.machine().encode()).hexdigest()[:12]
+        return cache.keep(cache.default(), "tools", f"{name}-{key}", install)
 
     def run(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import shutil
 from pathlib import Path
 
@@ -19,7 +17,7 @@ LINTED = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx")
 
 
 def installed(context: Context) -> Path:
-    """The folder whose ``node_modules`` hold the tools; installed once for each lock file, without any package's scripts."""
+    """The folder whose ``node_modules`` hold the tools; installed once for each set of ``tools/``, without any package's scripts."""
     files = {name: (_TOOLS / name).read_bytes() for name in _FILES}
 
     def install(folder: Path) -> None:
@@ -27,8 +25,7 @@ def installed(context: Context) -> Path:
             (folder / name).write_bytes(data)
         context.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder, timeout=900)
 
-    made_from = b"".join(files.values()) + platform.machine().encode()
-    return context.tool(f"node-{hashlib.sha256(made_from).hexdigest()[:12]}", install)
+    return context.tool("node", b"".join(files.values()), install)
 
 
 def version(package: str) -> str:

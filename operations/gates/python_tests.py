@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import platform
 import sys
 from pathlib import Path
 
@@ -98,5 +96,5 @@ def _environment(context: Context, requirements: Path) -> Path:
         context.run([str(folder / "bin/python"), "-m", "pip", "install", "-q", *packages], context.source, timeout=900)
 
     # Its own programs name the folder in which it was made; its Python does not.
-    made_from = wanted + "\n".join((sys.version, sys.base_prefix, platform.machine())).encode()
-    return context.tool(f"python-{hashlib.sha256(made_from).hexdigest()[:12]}", install) / "bin" / "python"
+    made_from = wanted + f"{sys.version}\n{sys.base_prefix}".encode()
+    return context.tool("python", made_from, install) / "bin" / "python"

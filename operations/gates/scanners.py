@@ -50,7 +50,7 @@ def _gitleaks(context: Context) -> tuple[str, str]:
             env={"GOBIN": str(folder), "GOFLAGS": "-mod=mod"},
         )
 
-    return str(context.tool(f"gitleaks-{GITLEAKS}", install) / "gitleaks"), GITLEAKS
+    return str(context.tool("gitleaks", GITLEAKS.encode(), install) / "gitleaks"), GITLEAKS
 
 
 def _looked_at(log: str, mode: str, source: Path) -> int:

@@ -6,6 +6,7 @@ import os
 
 from . import connection as connections
 from .channel import Host, Reply
+from .failure import printable
 from .probe import Probe
 from .request import number, one_of, relative, service, text
 from .snapshot import retention
@@ -37,7 +38,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         if line != "probe":
             return None
         wrong = probe.closed({"X-Mo-Probe": token})
-        return "ok" if wrong is None else "fail " + "".join(c if c.isprintable() else " " for c in wrong)
+        return "ok" if wrong is None else f"fail {printable(wrong)}"
 
     reply = Host(connection).call("down", fields, f"{key}: one migration back", answer=answer)
     undone, before, release = next(iter(reply.all("undone")))

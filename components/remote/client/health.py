@@ -53,27 +53,15 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 def _together(questions: dict[str, dict[str, Any]], edge: Edge) -> dict[str, dict[str, Any]]:
     """Service → its answer, or ``problem``, a sentence, where it has no good one; none of them hides the others'."""
-    from threading import Thread
+    from concurrent.futures import ThreadPoolExecutor
 
-    answers: dict[str, dict[str, Any]] = {key: {"problem": f"{key}: it was not asked."} for key in questions}
-    waiting = list(reversed(questions))
+    def answer(key: str) -> dict[str, Any]:
+        try:
+            return _Question(questions[key], edge).answer()
+        except Failure as failure:
+            return {"problem": printable(str(failure))}
+        except Exception as error:
+            return {"problem": f"{key}: it could not be asked ({type(error).__name__}; docs/host-protocol.md)."}
 
-    def work() -> None:
-        while True:
-            try:
-                key = waiting.pop()
-            except IndexError:
-                return
-            try:
-                answers[key] = _Question(questions[key], edge).answer()
-            except Failure as failure:
-                answers[key] = {"problem": printable(str(failure))}
-            except Exception as error:
-                answers[key] = {"problem": f"{key}: it could not be asked ({type(error).__name__}; docs/host-protocol.md)."}
-
-    threads = [Thread(target=work) for _ in range(min(AT_ONCE, len(questions)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(questions, pool.map(answer, questions), strict=True))

@@ -8,6 +8,7 @@ import time
 from . import connection as connections
 from .channel import Host, Reply, words
 from .decide import Plan, plan
+from .failure import printable
 from .probe import Probe
 from .programs import quote
 from .request import arguments, number, one_of, relative, release, service, text
@@ -71,7 +72,7 @@ class _Switch:
                 return wrong
             # These words are how a deployment knows that the release itself is bad (operations/deployment/update.py).
             what = "" if values[0] == "down" else "the smoke test failed: "
-            return f"fail {what}" + "".join(c if c.isprintable() else " " for c in wrong)
+            return f"fail {what}{printable(wrong)}"
         return None
 
     def _decide(self, reply: Reply) -> str:
