@@ -60,6 +60,7 @@ class Removal:
                 else []
             )
             kept += [f"{size(found['persistent'])} of the running site (shared/)"] if found.get("persistent") else []
+            kept += [f"{size(found['site'])} of the path (site/)"] if found.get("site") else []
             if kept:
                 yield f"kept on the host in {found['keep']}: {', and '.join(kept)}"
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Found:
-    """What there is of a service. ``data``: engine, host, port, name and user of its database as its ``secrets.env`` has them; ``server``:
+    """What there is of a service. ``persistent``: bytes of the running site in ``shared/``; ``site``: bytes of its folder where it is
+    deployed in place; ``data``: engine, host, port, name and user of its database as its ``secrets.env`` has them; ``server``:
     the stack's name for that server; ``database``: whether it is there, ``None`` where we are no administrator and cannot know."""
 
     keep: str
@@ -38,6 +39,7 @@ class Found:
     target: str | None
     process: bool
     persistent: int
+    site: int
     data: tuple[str, ...] | None
     server: str | None = None
     database: bool | None = None
@@ -94,7 +96,8 @@ def look(host: Host, fields: dict[str, str], declared: dict[str, Any] | None) ->
     found = Found(
         keep=reply.first("keep"), there=bool(there), begun=bool(reply.all("begun")), releases=numbers[0] if there else 0,
         snapshots=numbers[1] if there else 0, bytes=numbers[2] * 1024 if there else 0, target=reply.first("target") or None,
-        process=bool(reply.all("process")), persistent=int(reply.first("shared", "0") or 0) * 1024, data=data,
+        process=bool(reply.all("process")), persistent=int(reply.first("shared", "0") or 0) * 1024,
+        site=int(reply.first("site", "0") or 0) * 1024, data=data,
         shares=sorted({f"service {values[0]} (its secrets.env)" for values in reply.all("shares")}),
         kept=[values[0].removesuffix(".json") for values in reply.all("kept")],
     )  # fmt: skip

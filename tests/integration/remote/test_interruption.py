@@ -164,6 +164,46 @@ def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_up
         assert (one.path / "index.html").read_text() == "old"
 
 
+@pytest.mark.parametrize("wanted", ["the same release", "another release", "adopted"])
+@pytest.mark.parametrize("moment", ["target gone", "uploads taken", "new release linked", "adopted linked"])
+def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_release(
+    service: Service, moment: str, wanted: str
+) -> None:
+    service.extra["persistent"] = ["uploads"]
+    (service.path / "uploads").mkdir(parents=True)
+    (service.path / "uploads/u").write_text("kept")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root / "subdomains")
+    release = service.stage({"index.html": "new"})
+    other = service.stage({"index.html": "newer"})
+    service.switch(release)
+    # Back, step by step, to how the host stood at that moment.
+    adopted, shared = service.base / "releases/adopted", service.base / "shared/uploads"
+    (service.base / "live").unlink()
+    (service.base / "history").unlink()
+    (service.base / "switching").write_text(
+        f"j_phase='renamed' j_release='{release}' j_previous='adopted' j_snapshot='' j_offline='' j_kind='directory'\n"
+    )
+    adopted.with_suffix(".json").rename(adopted.with_suffix(".json.new"))
+    if moment != "adopted linked":
+        (adopted / "uploads").unlink()
+    if moment in ("target gone", "uploads taken"):
+        service.path.unlink()
+    if moment == "target gone":
+        shared.rename(adopted / "uploads")
+    service.remote.own(service.base)
+    chosen = {"the same release": release, "another release": other, "adopted": "adopted"}[wanted]
+    service.switch(chosen)
+    assert service.live == chosen
+    assert (service.path / "uploads/u").read_text() == "kept"
+    assert leftovers(service) == []
+    assert service.switch("adopted")["live"] == "adopted"
+    assert (service.path / "uploads/u").read_text() == "kept"
+    assert (service.path / "index.html").read_text() == "old"
+    assert service.switch(other)["previous"] == "adopted"
+    assert (service.path / "uploads/u").read_text() == "kept"
+
+
 @pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])
 def test_a_stage_killed_at_random_moments_is_completed_by_the_next_run(remote: Remote, host_too: bool) -> None:
     chance = random.Random(3)

@@ -156,6 +156,18 @@ def test_in_place_switches_and_puts_back(service: Service) -> None:
     assert (service.path / "uploads/u").read_text() == "u"
 
 
+@pytest.mark.parametrize("strategy", ["symlink", "in-place"])
+def test_a_missing_persistent_path_is_made_and_takes_what_the_release_brings(service: Service, strategy: str) -> None:
+    service.extra |= {"strategy": strategy, "persistent": ["uploads", "var/with files"]}
+    service.deploy({"index.html": "one", "var/with files/.htaccess": "deny"})
+    assert (service.path / "var/with files/.htaccess").read_text() == "deny"
+    (service.path / "uploads/u").write_text("kept")
+    (service.path / "var/with files/.htaccess").write_text("mine")
+    service.deploy({"index.html": "two", "var/with files/.htaccess": "deny"})
+    assert (service.path / "uploads/u").read_text() == "kept"
+    assert (service.path / "var/with files/.htaccess").read_text() == "mine"
+
+
 def test_restarts_with_the_program_and_says_files_only_where_an_external_daemon_cannot_be(service: Service) -> None:
     marker = service.remote.folder / "restarted"
     marker.touch()
