@@ -156,6 +156,19 @@ def test_in_place_switches_and_puts_back(service: Service) -> None:
     assert (service.path / "uploads/u").read_text() == "u"
 
 
+def test_a_way_back_tells_of_changed_files_but_not_of_what_the_site_wrote_where_it_may(service: Service) -> None:
+    service.extra["persistent"] = ["state"]
+    one = service.deploy({"index.html": "one", "state/page.html": "seed", "a b.txt": "x"})["live"]
+    (service.path / "state/page.html").write_text("written since")
+    service.deploy({"index.html": "two", "state/page.html": "seed"})
+    assert service.switch(one)["notes"] == []
+    two = service.deploy({"index.html": "three"})["live"]
+    (service.base / "releases" / one / "a b.txt").write_text("changed")
+    (note,) = service.switch(one)["notes"]
+    assert note == f"files of {one} were changed on the host since it was staged: ./a b.txt "
+    assert service.switch(two)["notes"] == []
+
+
 @pytest.mark.parametrize("strategy", ["symlink", "in-place"])
 def test_a_missing_persistent_path_is_made_and_takes_what_the_release_brings(service: Service, strategy: str) -> None:
     service.extra |= {"strategy": strategy, "persistent": ["uploads", "var/with files"]}
