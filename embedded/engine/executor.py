@@ -9,7 +9,8 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from embedded.engine.apply import PartialFailure, Protected, perform
-from embedded.engine.steps import Step, dependency_urns
+from embedded.engine.ranking import Ranking
+from embedded.engine.steps import Step
 from embedded.engine.workers import Workers
 from embedded.model import EngineError
 from embedded.providers.base import ProviderError
@@ -29,7 +30,7 @@ class Executor:
     def __init__(self, run: Deployment, parallel: int, stopped: Callable[[], None], *, ignore_errors: bool = False) -> None:
         self._run = run
         self._workers = Workers(parallel)
-        self._levels: dict[str, int] = {}  # URN → how many operations of this run it comes after, itself included
+        self._ranking = Ranking(run.resources)
         self._stopped = stopped
         self._ignore_errors = ignore_errors
         self._running: set[Future[None]] = set()
@@ -45,23 +46,17 @@ class Executor:
         What only waits for such steps would else stand in line behind slow operations that it has nothing to do with.
         """
         alone = all(_without_provider(step) for step in chain)
-        level = self._level(chain, 0 if alone else 1)
+        rank = self._ranking.of(chain, 0 if alone else 1)
         if gate is None and alone:
             done: Future[None] = Future()
             self._chain(chain, None)
             done.set_result(None)
             return done
-        future = self._workers.submit(lambda: self._chain(chain, gate), level)
+        future = self._workers.submit(lambda: self._chain(chain, gate), rank)
         with self._lock:
             self._running.add(future)
         future.add_done_callback(self._forget)
         return future
-
-    def _level(self, chain: list[Step], own: int) -> int:
-        """How far the run has come with what ``chain`` builds on."""
-        level = own + max((self._levels.get(urn, 0) for step in chain for urn in dependency_urns(step.res)), default=0)
-        self._levels.update((step.urn, level) for step in chain)
-        return level
 
     def run_all(self, steps: Iterable[Step]) -> None:
         """Runs ``steps`` in parallel and waits for them. As many as there are workers begin together, whichever fails first."""
