@@ -20,7 +20,8 @@ import pytest
 
 from .conftest import Remote, Service
 from .databases import MariaDB, PostgreSQL
-from .test_data_interruption import EVERY, Killer, everything, killer, orders, sshd, unfinished, whole
+from .killing import EVERY, Killer
+from .test_data_interruption import everything, killer, orders, sshd, unfinished, whole
 from .test_interruption import STEPS, leftovers
 from .test_migrations import M1, PASSWORD, Data, server
 from .test_rotation import FORMER, NEW, Side

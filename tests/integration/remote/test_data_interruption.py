@@ -1,13 +1,10 @@
 """Snapshot, verification, restore, removal and step back killed before each program that they call; the next run completes them.
 
-The programs that change something are wrapped in the host's PATH: the wrapper counts its calls, and at the one that the test names it kills
-the process group of the host program as the end of the machine would. So every point of interruption is met, each time the same
-(``MO_TEST_EVERY=1``; without it every third, to save time).
+The programs that change something are wrapped (``killing.py``), so every point of interruption is met, each time the same.
 """
 
 from __future__ import annotations
 
-import os
 import pwd
 import shutil
 import subprocess
@@ -18,58 +15,17 @@ from typing import Any
 
 import pytest
 
+from . import killing
 from .conftest import Remote, Service, Sshd
 from .databases import MariaDB, PostgreSQL
+from .killing import EVERY, Killer
 from .test_down import DOWN, asked, columns, stage
 from .test_migrations import M1, M2, Data, server
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 __all__ = ["server"]
 
-EVERY = int(os.environ.get("MO_TEST_EVERY", "3"))
-"""Which of the points of interruption are tried."""
 WRAPPED = ("mv", "gzip", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")
-WRAPPER = """#!/bin/sh
-# Where orders/at holds n, the n-th call of any wrapped program kills everything of this session (nothing is left to clean up), or waits
-# where there is orders/wait, until that is gone.
-orders={orders}
-if [ -s "$orders/at" ]; then
-  echo "{name} $*" >>"$orders/calls"
-  if [ "$(wc -l <"$orders/calls")" -ge "$(cat "$orders/at")" ]; then
-    /bin/rm -f "$orders/at"; : >"$orders/killed"
-    if [ -e "$orders/wait" ]; then
-      while [ -e "$orders/wait" ]; do sleep 0.01; done
-      exec {real} "$@"
-    fi
-    kill -s KILL -- -$(ps -o pgid= -p $$ | tr -d ' ')
-    sleep 5
-  fi
-fi
-exec {real} "$@"
-"""
-
-
-class Killer:
-    """``at`` makes the n-th call of a wrapped program fatal, or (``wait``) lets it wait for ``off``; ``killed``: whether it did."""
-
-    def __init__(self, folder: Path) -> None:
-        self.orders = folder
-
-    def at(self, call: int, wait: bool = False) -> None:
-        for name in ("calls", "killed", "at", "wait"):
-            (self.orders / name).unlink(missing_ok=True)
-        if wait:
-            (self.orders / "wait").touch()
-        (self.orders / "at").write_text(str(call))
-        (self.orders / "at").chmod(0o666)
-
-    def off(self) -> None:
-        for name in ("at", "wait"):
-            (self.orders / name).unlink(missing_ok=True)
-
-    @property
-    def killed(self) -> bool:
-        return (self.orders / "killed").exists()
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +38,8 @@ def orders() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def sshd(account: pwd.struct_passwd, orders: Path) -> Iterator[Sshd]:
-    folder = Path(tempfile.mkdtemp(prefix="mo-sshd-"))
-    folder.chmod(0o755)
-    programs = folder / "bin"
-    programs.mkdir()
-    for name in WRAPPED:
-        real = shutil.which(name)
-        assert real, name
-        (programs / name).write_text(WRAPPER.format(orders=orders, name=name, real=real))
-        (programs / name).chmod(0o755)
-    server = Sshd(folder, account)
-    server.start(environment={"PATH": f"{programs}:{os.environ['PATH']}"})
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with killing.host(account, orders, WRAPPED) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,81 +1,38 @@
-"""The host program killed in place of each command that changes the host, one after the other: the next run ends well.
-
-The account's PATH begins with a folder whose ``mv``, ``ln``, ``rm`` and the like count themselves, and kill their process group where
-the count is the chosen one. ``MO_TEST_EVERY=1`` tries each (without it every third, to save time).
-"""
+"""Staging, switching and removing killed in place of each command that changes the host, one after the other: the next run ends well."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from . import killing
 from .conftest import Remote, Service, Sshd
+from .databases import MariaDB, PostgreSQL
+from .killing import EVERY, Killer
 from .site import Site
+from .test_data_interruption import killer, orders
 from .test_interruption import leftovers
+from .test_migrations import M1, M2, Data, server
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+__all__ = ["killer", "orders", "server"]
 
-EVERY = int(os.environ.get("MO_TEST_EVERY", "3"))
-COMMANDS = ("mv", "ln", "rm", "rmdir", "mkdir", "cp", "rsync", "tar", "chmod", "touch")
-COUNTED = """#!/bin/sh
-if [ -f {folder}/at ]; then
-  n=$(cat {folder}/count) at=$(cat {folder}/at)
-  n=$((n + 1))
-  echo "$n" >{folder}/count
-  [ "$n" -ne "$at" ] || kill -9 0
-fi
-exec {real} "$@"
-"""
-
-
-class Killer:
-    """Kills the host's programs in place of their ``at``-th command; ``none`` of them without it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._at, self._count = folder / "at", folder / "count"
-
-    def arm(self, at: int) -> None:
-        for path, number in ((self._count, 0), (self._at, at)):
-            path.write_text(f"{number}\n")
-            path.chmod(0o666)
-
-    def disarm(self) -> int:
-        """Gives how many commands there were."""
-        self._at.unlink()
-        return int(self._count.read_text())
+WRAPPED = (
+    "mv", "ln", "rm", "rmdir", "mkdir", "cp", "rsync", "tar", "chmod", "gzip", "mariadb", "mariadb-dump", "psql", "pg_dump",
+    "pg_restore",
+)  # fmt: skip
+"""Every program by which a host program changes something."""
 
 
 @pytest.fixture(scope="module")
-def killing(account: pwd.struct_passwd) -> Iterator[tuple[Sshd, Killer]]:
-    folder = Path(tempfile.mkdtemp(prefix="mo-every-"))
-    folder.chmod(0o777)
-    (folder / "bin").mkdir()
-    for name in COMMANDS:
-        real = shutil.which(name)
-        assert real, name
-        (folder / "bin" / name).write_text(COUNTED.format(folder=folder, real=real))
-        (folder / "bin" / name).chmod(0o755)
-    server = Sshd(folder, account)
-    server.start(environment={"PATH": f"{folder}/bin:/usr/local/bin:/usr/bin:/bin"})
-    yield server, Killer(folder)
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def sshd(killing: tuple[Sshd, Killer]) -> Sshd:
-    return killing[0]
-
-
-@pytest.fixture
-def killer(killing: tuple[Sshd, Killer]) -> Killer:
-    return killing[1]
+def sshd(account: pwd.struct_passwd, orders: Path) -> Iterator[Sshd]:
+    with killing.host(account, orders, WRAPPED) as server:
+        yield server
 
 
 def _killed_everywhere(
@@ -86,12 +43,12 @@ def _killed_everywhere(
     while True:
         service = Service(remote, site, f"s{at}")
         step, fields = attempt(service)
-        killer.arm(at)
+        killer.at(at)
         child = remote.popen(step, **fields)
         _, err = child.communicate(timeout=120)
-        count = killer.disarm()
-        assert (child.returncode == 0) == (count < at), err.decode()
-        if count < at:
+        killer.off()
+        assert (child.returncode != 0) == killer.killed, err.decode()
+        if not killer.killed:
             assert at > 3, "too few commands were counted for a step that changes the host"
             return
         yield service
@@ -122,8 +79,9 @@ def test_a_first_switch_over_found_content_killed_at_any_command_keeps_it(
 
     for service in _killed_everywhere(killer, remote, site, first):
         release, page = chosen[then]
-        if then == "adopted" and not (service.base / "releases/adopted").exists():
-            # Killed before the first switch had begun: what was found is served still, and there is nothing to go back to.
+        untouched = not service.path.is_symlink() and (service.path / "index.html").exists()
+        if then == "adopted" and untouched and not (service.base / "releases/adopted.json").exists():
+            # Killed before anything was changed: what was found is served still, and there is nothing to go back to.
             assert (service.path / "index.html").read_text() == "old"
             release, page = chosen["again"]
         service.switch(release)
@@ -155,6 +113,29 @@ def test_a_switch_killed_at_any_command_ends_well_and_serves_one_release_or_the_
         assert leftovers(service) == []
         assert service.switch(releases["one"])["previous"] == releases["two"]
         assert (service.path / "uploads/u").read_text() == "kept"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_switch_with_a_migration_killed_at_any_command_migrates_once_and_keeps_the_data(
+    remote: Remote, site: Site, server: MariaDB | PostgreSQL, killer: Killer, mode: str
+) -> None:
+    made: dict[str, Data] = {}
+    releases: dict[str, str] = {}
+
+    def second(service: Service) -> tuple[str, dict[str, object]]:
+        data = made[service.key] = Data(service, server, mode=mode)
+        data.deploy("one", M1)
+        releases["two"] = data.stage("two", M2)
+        return "switch", service.request(releases["two"], **data.fields(sorted(M2)))
+
+    for service in _killed_everywhere(killer, remote, site, second):
+        data = made[service.key]
+        assert service.switch(releases["two"], **data.fields(sorted(M2)))["live"] == releases["two"]
+        assert data.query("SELECT id, what, extra FROM votes") == [(1, "semi;colon -- no comment", 7)]
+        assert data.query("SELECT version FROM schema_version ORDER BY version") == [("0001_init",), ("0002_more",)]
+        assert leftovers(service) == []
+        whole = list((service.base / "snapshots").glob("*.json"))
+        assert whole, "no snapshot of before the migration"
 
 
 def test_a_stage_killed_at_any_command_is_completed_by_the_next_run(remote: Remote, site: Site, killer: Killer) -> None:
