@@ -53,10 +53,14 @@ class ServicePlan:
     snapshot: Snapshot | None = None
     half_applied: str | None = None
     """A migration that an earlier run left half done, and what follows from it, as a sentence."""
+    staged: bool = False
+    """Whether the host holds the release already."""
 
     @property
     def upload_bytes(self) -> int:
-        """Bytes of new and changed files; all where the live content is unknown."""
+        """Bytes of new and changed files; all where the live content is unknown, none where the host holds the release already."""
+        if self.staged:
+            return 0
         return self.total_bytes if self.files is None else sum(f.size for f in self.files if f.what != "removed")
 
 
@@ -83,6 +87,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
         half_applied=_half_applied(entry, known, manifest),
+        staged=choice.release in known.releases,
     )
 
 
@@ -127,7 +132,7 @@ def room(plans: Iterable[ServicePlan], facts: Facts) -> str | None:
     left = free(facts)
     uploads = snapshots = 0
     for plan in plans:
-        uploads += 0 if plan.new in facts.of(plan.service).releases else plan.upload_bytes
+        uploads += plan.upload_bytes
         snapshots += plan.snapshot.room if plan.snapshot else 0
     if left is None or left > uploads + snapshots:
         return None
@@ -192,7 +197,8 @@ def lines(plan: ServicePlan) -> Iterator[str]:
         counts = ", ".join(
             f"{n} {what}" for what in ("added", "changed", "removed") if (n := sum(f.what == what for f in plan.files))
         )
-        yield f"  files: {counts or 'none'} of {plan.total_files}; {size(plan.upload_bytes)} to upload"
+        to_upload = "nothing to upload, the host holds the release" if plan.staged else f"{size(plan.upload_bytes)} to upload"
+        yield f"  files: {counts or 'none'} of {plan.total_files}; {to_upload}"
         if plan.old is not None or len(plan.files) <= LISTED:
             yield from (f"    {_SIGNS[f.what]} {f.path} ({size(f.size)})" for f in plan.files[:LISTED])
             if len(plan.files) > LISTED:

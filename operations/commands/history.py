@@ -56,7 +56,9 @@ def history(
     for record in found:
         earlier = next((r.releases for r in deployed if r.number < record.number), None) or {}
         moved = release_set.changes(earlier, record.releases or {})
-        cells = [str(record.number), record.started, f"{record.kind} {record.result}", _releases(moved, narrow), record.message]
+        # A rollback of an interrupted run moves none that the history knows of.
+        told = _releases(moved, narrow) or (f"those of update {record.target}" if record.rollback else "")
+        cells = [str(record.number), record.started, f"{record.kind} {record.result}", told, record.message]
         lines.append((record.started, cells, "red" if record.result == "failed" else None))
     for run in cut:
         cells = [

@@ -134,7 +134,8 @@ def test_a_first_release_that_fails_leaves_the_found_content(service: Service) -
     service.remote.own(service.remote.root)
     release = service.stage({"index.html": "!500"})
     with Poller(service.site, service.domain) as poller:
-        service.remote.refused("switch", **service.request(release))
+        sentence = service.remote.refused("switch", **service.request(release))
+    assert f"what was found at {service.path} stays live" in sentence
     assert poller.failed == []
     assert (service.path / "index.html").read_text() == "old"
 

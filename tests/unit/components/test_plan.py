@@ -36,6 +36,14 @@ def test_one_changed_file_is_the_whole_plan() -> None:
     ]
 
 
+def test_a_release_that_the_host_holds_is_not_uploaded_again() -> None:
+    old, new = artefact("docs"), artefact("docs", content="2")
+    found = _plan("docs", new, live=old.release, manifest=old.model_dump(), releases=[old.release, new.release])
+    assert found is not None
+    assert found.upload_bytes == 0
+    assert list(plan.lines(found))[1] == "  files: 1 changed of 2; nothing to upload, the host holds the release"
+
+
 def test_a_live_release_has_no_plan() -> None:
     new = artefact("docs")
     assert _plan("docs", new, live=new.release) is None

@@ -240,6 +240,16 @@ def test_history_is_newest_first(stack: type[FakeEngine]) -> None:
     assert len(lines) == 2
 
 
+def test_history_names_the_update_that_a_rollback_of_an_interrupted_run_went_to(stack: type[FakeEngine]) -> None:
+    stack.updates = [
+        summary_of(1, {"api_stg": "ra"}),
+        summary_of(2, {"api_stg": "rb"}, "failed"),
+        summary_of(3, {"api_stg": "ra"}, back=1),
+    ]
+    line = _mo("history", "--stack", "staging", "-n", "1")[1].splitlines()[1]
+    assert " ".join(line.split()) == "3 2026-11-21T09:03:00Z update succeeded those of update 1 m"
+
+
 def _host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, facts: Facts | FactsError) -> None:
     def ask(_self: RunFacts, _request: Mapping[str, Any]) -> Facts:
         if isinstance(facts, FactsError):
