@@ -65,7 +65,9 @@ def test_a_name_with_a_line_break_names_no_other_file(service: Service) -> None:
     assert innocent.stat().st_mode & 0o777 == 0o600
 
 
-def test_changed_files_of_a_live_release_are_put_back_and_the_site_s_own_stay(service: Service) -> None:
+@pytest.mark.parametrize("strategy", ["symlink", "in-place"])
+def test_changed_files_of_a_live_release_are_put_back_and_the_site_s_own_stay(service: Service, strategy: str) -> None:
+    service.extra["strategy"] = strategy
     first = service.stage({"index.html": "one", "a/b.txt": "b"})
     service.switch(first, persistent=["uploads"])
     live = (service.remote.root / service.target).resolve()

@@ -1,4 +1,4 @@
-"""Settings from secrets.env, two folders above the release, and what the release is."""
+"""Settings from secrets.env, and what the release is."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ def parse(text: str) -> dict[str, str]:
     return {name: value.replace("'\\''", "'") for name, value in _LINE.findall(text)}
 
 
+def secrets() -> Path:
+    """Where secrets.env is: two folders above the release; where one is deployed in place, in ``.deploy/<service>`` of a folder above.
+    ``MO_SECRETS_ENV`` names another file, for development."""
+    if named := os.environ.get("MO_SECRETS_ENV"):
+        return Path(named)
+    service = release().get("service")
+    above = [folder / ".deploy" / service / "secrets.env" for folder in ROOT.parents] if service else []
+    beside = ROOT.parents[1] / "secrets.env"
+    return next((place for place in (beside, *above) if place.is_file()), beside)
+
+
 @cache
 def values() -> dict[str, str]:
-    """All settings. ``MO_SECRETS_ENV`` names another file, for development."""
-    place = Path(os.environ.get("MO_SECRETS_ENV") or ROOT.parents[1] / "secrets.env")
+    """All settings."""
     try:
-        return parse(place.read_text("utf-8"))
+        return parse(secrets().read_text("utf-8"))
     except OSError:
         return {}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from app import __version__, mail, security, settings
 from fastapi.testclient import TestClient
@@ -118,3 +120,18 @@ def test_a_password_is_checked_in_any_case() -> None:
     assert security.check_password("pässwörd", stored)
     assert not security.check_password("passwort", stored)
     assert security.bearer(security.issue("7", "s"), "s") == "7"
+
+
+def test_the_secrets_are_found_beside_the_releases_and_in_place_in_a_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MO_SECRETS_ENV", raising=False)
+    service = tmp_path / ".deploy/api"
+    for place in (service / "releases/r1", tmp_path / "subdomains/api/httpdocs"):
+        place.mkdir(parents=True)
+        (place / "release.json").write_text('{"service": "api"}')
+        monkeypatch.setattr(settings, "ROOT", place)
+        (service / "secrets.env").unlink(missing_ok=True)
+        assert settings.secrets() == place.parents[1] / "secrets.env"
+        (service / "secrets.env").write_text("A='1'\n")
+        assert settings.secrets() == service / "secrets.env"

@@ -17,8 +17,20 @@ function root(): string
     return dirname((string) realpath(__DIR__));
 }
 
+/** Where secrets.env is: two folders above the release; where a release is deployed in place, in .deploy/<service> of a folder above. */
+function secrets(): string
+{
+    $place = dirname(root(), 2) . '/secrets.env';
+    $service = release()['service'] ?? null;
+    for ($above = root(); is_string($service) && !@is_file($place) && $above !== dirname($above);) {
+        $above = dirname($above);
+        $place = "$above/.deploy/$service/secrets.env";
+    }
+    return $place;
+}
+
 /**
- * Settings from secrets.env, two folders above the release: lines NAME='value', with ' inside written as '\''.
+ * Settings from secrets.env: lines NAME='value', with ' inside written as '\''.
  *
  * @return array<string, string>
  */
@@ -26,7 +38,7 @@ function settings(): array
 {
     static $known = null;
     if ($known === null) {
-        $text = (string) @file_get_contents(dirname(root(), 2) . '/secrets.env');
+        $text = (string) @file_get_contents(secrets());
         preg_match_all("/^([A-Z][A-Z0-9_]*)='([^']*+(?:'\\\\''[^']*+)*+)'$/m", $text, $lines, PREG_SET_ORDER);
         $known = [];
         foreach ($lines as [, $name, $value]) {

@@ -28,6 +28,18 @@ $tests = [
     },
     'a missing setting with a default has it' => static fn (): bool => setting('NOTHING', 'x') === 'x',
     'the release is found beside the code' => static fn (): bool => root() === realpath("$service/releases/r1") && Mo\release()['release'] === 'r1',
+    'in place, the secrets are found in .deploy of a folder above' => static function () use ($service): bool {
+        mkdir("$service/www/votes/httpdocs/lib", 0o700, true);
+        mkdir("$service/.deploy/votes", 0o700, true);
+        copy("$service/releases/r1/lib/app.php", "$service/www/votes/httpdocs/lib/app.php");
+        foreach (['form', 'page'] as $part) {
+            copy("$service/releases/r1/lib/$part.php", "$service/www/votes/httpdocs/lib/$part.php");
+        }
+        copy("$service/releases/r1/release.json", "$service/www/votes/httpdocs/release.json");
+        file_put_contents("$service/.deploy/votes/secrets.env", "A='in place'\n");
+        $told = shell_exec(PHP_BINARY . ' -r ' . escapeshellarg("require '$service/www/votes/httpdocs/lib/app.php'; echo Mo\\setting('A');"));
+        return $told === 'in place';
+    },
     'text is made safe for HTML' => static fn (): bool => h("<a href='x'>\"&\xff") === "&lt;a href=&apos;x&apos;&gt;&quot;&amp;\u{fffd}" && h(7) === '7' && h(null) === '',
     'a field is trimmed and limited' => static function (): bool {
         $_POST = ['a' => ' ä ', 'b' => str_repeat('ä', 5), 'c' => '  ', 'd' => ['x'], 'e' => "\xff"];
