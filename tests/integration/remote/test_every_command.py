@@ -115,6 +115,30 @@ def test_a_switch_killed_at_any_command_ends_well_and_serves_one_release_or_the_
         assert (service.path / "uploads/u").read_text() == "kept"
 
 
+@pytest.mark.parametrize("then", ["again", "another", "back"])
+def test_a_change_from_in_place_to_links_killed_at_any_command_keeps_the_uploads(
+    remote: Remote, site: Site, killer: Killer, then: str
+) -> None:
+    releases: dict[str, str] = {}
+
+    def change(service: Service) -> tuple[str, dict[str, object]]:
+        service.extra |= {"persistent": ["uploads"], "strategy": "in-place"}
+        releases["back"] = service.deploy({"index.html": "back"})["live"]
+        (service.path / "uploads/u").write_text("kept")
+        service.extra["strategy"] = "symlink"
+        releases["again"] = service.stage({"index.html": "again"})
+        releases["another"] = service.stage({"index.html": "another"})
+        return "switch", service.request(releases["again"])
+
+    for service in _killed_everywhere(killer, remote, site, change):
+        service.switch(releases[then])
+        assert (service.path / "index.html").read_text() == then
+        assert (service.path / "uploads/u").read_text() == "kept"
+        assert leftovers(service) == []
+        service.switch(releases["again"])
+        assert (service.path / "uploads/u").read_text() == "kept"
+
+
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_a_switch_with_a_migration_killed_at_any_command_migrates_once_and_keeps_the_data(
     remote: Remote, site: Site, server: MariaDB | PostgreSQL, killer: Killer, mode: str

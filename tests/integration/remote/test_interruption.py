@@ -164,20 +164,8 @@ def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_up
         assert (one.path / "index.html").read_text() == "old"
 
 
-@pytest.mark.parametrize("wanted", ["the same release", "another release", "adopted"])
-@pytest.mark.parametrize("moment", ["target gone", "uploads taken", "new release linked", "adopted linked"])
-def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_release(
-    service: Service, moment: str, wanted: str
-) -> None:
-    service.extra["persistent"] = ["uploads"]
-    (service.path / "uploads").mkdir(parents=True)
-    (service.path / "uploads/u").write_text("kept")
-    (service.path / "index.html").write_text("old")
-    service.remote.own(service.remote.root / "subdomains")
-    release = service.stage({"index.html": "new"})
-    other = service.stage({"index.html": "newer"})
-    service.switch(release)
-    # Back, step by step, to how the host stood at that moment.
+def as_killed_at(service: Service, release: str, moment: str) -> None:
+    """Takes a first switch over a found site back, step by step, to how the host stood at that moment of its two renames."""
     adopted, shared = service.base / "releases/adopted", service.base / "shared/uploads"
     (service.base / "live").unlink()
     (service.base / "history").unlink()
@@ -192,6 +180,22 @@ def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_rele
     if moment == "target gone":
         shared.rename(adopted / "uploads")
     service.remote.own(service.base)
+
+
+@pytest.mark.parametrize("wanted", ["the same release", "another release", "adopted"])
+@pytest.mark.parametrize("moment", ["target gone", "uploads taken", "new release linked", "adopted linked"])
+def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_release(
+    service: Service, moment: str, wanted: str
+) -> None:
+    service.extra["persistent"] = ["uploads"]
+    (service.path / "uploads").mkdir(parents=True)
+    (service.path / "uploads/u").write_text("kept")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root / "subdomains")
+    release = service.stage({"index.html": "new"})
+    other = service.stage({"index.html": "newer"})
+    service.switch(release)
+    as_killed_at(service, release, moment)
     chosen = {"the same release": release, "another release": other, "adopted": "adopted"}[wanted]
     service.switch(chosen)
     assert service.live == chosen
@@ -202,6 +206,30 @@ def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_rele
     assert (service.path / "index.html").read_text() == "old"
     assert service.switch(other)["previous"] == "adopted"
     assert (service.path / "uploads/u").read_text() == "kept"
+
+
+@pytest.mark.parametrize("way", ["in place", "removed", "bad release"])
+def test_what_was_found_outlives_whatever_follows_a_first_switch_killed_between_its_renames(service: Service, way: str) -> None:
+    service.extra["persistent"] = ["uploads"]
+    (service.path / "uploads").mkdir(parents=True)
+    (service.path / "uploads/u").write_text("kept")
+    (service.path / "mine.txt").write_text("precious")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root / "subdomains")
+    release, bad = service.stage({"index.html": "new"}), service.stage({"index.html": "!500"})
+    service.switch(release, adopt="replace")
+    as_killed_at(service, release, "target gone")
+    if way == "in place":
+        assert "in-place would write into that release" in service.remote.refused(
+            "switch", **service.request(release, strategy="in-place")
+        )
+    elif way == "removed":
+        service.remote.run("remove", service="votes", action="drop", target=None, keep=None)
+    else:
+        service.remote.refused("switch", **service.request(bad))
+        assert (service.path / "index.html").read_text() == "old"
+    assert [path.read_text() for path in service.remote.root.rglob("mine.txt")] == ["precious"]
+    assert "kept" in {path.read_text() for path in service.remote.root.rglob("u")}
 
 
 @pytest.mark.parametrize("host_too", [False, True], ids=["host-alive", "host-killed"])

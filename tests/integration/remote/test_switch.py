@@ -157,6 +157,64 @@ def test_in_place_switches_and_puts_back(service: Service) -> None:
     assert (service.path / "uploads/u").read_text() == "u"
 
 
+def test_from_in_place_to_links_and_where_that_fails_back_the_uploads_stay(service: Service) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
+    one = service.deploy({"index.html": "one"})["live"]
+    (service.path / "uploads/u").write_text("kept")
+    service.extra["strategy"] = "symlink"
+    two = service.stage({"index.html": "two"})
+    service.remote.refused(
+        "switch", **service.request(two, runtime="process", restart={"command": ["no-such-program"], "budget": 1})
+    )
+    assert (service.path / "index.html").read_text() == "one"
+    assert (service.path / "uploads/u").read_text() == "kept"
+    assert service.switch(two)["previous"] == one
+    assert (service.path / "index.html").read_text() == "two"
+    assert (service.path / "uploads/u").read_text() == "kept"
+
+
+def test_what_the_site_wrote_where_a_path_becomes_persistent_stays_and_is_never_deleted(service: Service) -> None:
+    one = service.deploy({"index.html": "one", "uploads/seed": "s"})["live"]
+    (service.path / "uploads/u").write_text("written")
+    service.extra["persistent"] = ["uploads"]
+    service.deploy({"index.html": "two", "uploads/seed": "s"})
+    assert (service.path / "uploads/u").read_text() == "written"
+    (service.base / "releases" / one / "uploads/late").write_text("late")
+    service.switch(one)
+    assert (service.path / "uploads/u").read_text() == "written"
+    assert (service.base / f"shared/uploads.of-{one}/late").read_text() == "late"
+
+
+@pytest.mark.parametrize("kind", ["itself", "above"])
+def test_a_found_link_at_a_persistent_path_is_refused_before_anything_changes(service: Service, kind: str) -> None:
+    elsewhere = service.remote.root / "elsewhere"
+    (elsewhere / "uploads").mkdir(parents=True)
+    (elsewhere / "uploads/u").write_text("kept")
+    service.path.mkdir(parents=True)
+    (service.path / "files").symlink_to(elsewhere / "uploads" if kind == "itself" else elsewhere)
+    service.remote.own(service.remote.root)
+    service.extra["persistent"] = ["files" if kind == "itself" else "files/uploads"]
+    release = service.stage({"index.html": "one"})
+    for _ in range(2):
+        sentence = service.remote.refused("switch", **service.request(release, adopt="replace"))
+        assert f"{service.path}/files is a link" in sentence
+        assert (elsewhere / "uploads/u").read_text() == "kept"
+        assert not service.path.is_symlink()
+
+
+@pytest.mark.parametrize("was", ["a file", "a link"])
+def test_in_place_a_persistent_path_takes_the_place_of_what_a_release_had_above_it(service: Service, was: str) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": []}
+    service.deploy({"index.html": "one", "data": "x", "assets/x": "x"})
+    if was == "a link":
+        (service.path / "data").unlink()
+        (service.path / "data").symlink_to("assets")
+    service.extra["persistent"] = ["data/uploads"]
+    service.deploy({"index.html": "two", "data/uploads/seed": "s", "data/y": "y", "assets/x": "x"})
+    assert (service.path / "data/uploads/seed").read_text() == "s"
+    assert not (service.path / "assets/uploads").exists()
+
+
 def test_a_way_back_tells_of_changed_files_but_not_of_what_the_site_wrote_where_it_may(service: Service) -> None:
     service.extra["persistent"] = ["state"]
     one = service.deploy({"index.html": "one", "state/page.html": "seed", "a b.txt": "x"})["live"]
