@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from .conftest import Remote, Service
+from .conftest import RUN, Remote, Service
 
 pytestmark = pytest.mark.sandbox
+HOST = RUN.parent / "host"
 
 
 def listing(remote: Remote) -> dict[str, str]:
@@ -51,3 +54,15 @@ def test_tells_the_found_content(service: Service) -> None:
     known = service.remote.run("facts", services=[entry(service, None)], programs=[])["services"]["votes"]
     assert known["content"] == "directory"
     assert known["unmanaged"] == ["it's mine"]
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"]], ids=" ".join)
+def test_a_service_s_credentials_file_outlives_one_of_a_service_whose_name_begins_alike(tmp_path: Path, shell: list[str]) -> None:
+    (tmp_path / "secrets.env").write_text("DB_ENGINE='mariadb'\nDB_HOST='h'\nDB_NAME='n'\nDB_USER='u'\nDB_PASS='p'\n")
+    for name in ("db.1.api_stg", "db.1.api_stg.err", "db.1.api", "db.1.api.err"):
+        (tmp_path / name).touch()
+    script = f'. {HOST}/common; . {HOST}/database; q_service=api secrets=secrets.env db_work=.; has() {{ :; }}; db_open || echo "$db_error"'
+    done = subprocess.run([*shell, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    kept = sorted(path.name for path in tmp_path.glob("db.1.*"))
+    assert kept == ["db.1.api_stg", "db.1.api_stg.err"]

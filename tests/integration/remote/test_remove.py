@@ -127,3 +127,16 @@ def test_a_removal_cut_after_the_database_was_dropped_goes_on(service: Service, 
     assert json.dumps(done["removed"]).count("account svc_votes") == 1
     assert not service.base.exists()
     assert (keep / "shared/uploads/u").read_text() == "kept"
+
+
+def test_in_place_what_is_in_a_folder_is_kept_also_where_the_folder_is_the_hoster_s(service: Service) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
+    service.deploy({"index.html": "one"})
+    (service.path / "uploads/u").write_text("kept")
+    os.chown(service.path.parent, 0, 0)
+    service.path.parent.chmod(0o755)
+    done = service.remote.run("remove", **asked("drop"))
+    assert done["site"] > 0
+    assert (Path(done["keep"]) / "site/uploads/u").read_text() == "kept"
+    assert list(service.path.iterdir()) == []
+    assert not service.base.exists()
