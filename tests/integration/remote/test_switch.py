@@ -185,6 +185,14 @@ def test_what_the_site_wrote_where_a_path_becomes_persistent_stays_and_is_never_
     assert (service.base / f"shared/uploads.of-{one}/late").read_text() == "late"
 
 
+def test_where_a_path_becomes_persistent_and_nobody_wrote_there_the_new_release_s_files_are_the_seed(service: Service) -> None:
+    service.deploy({"index.html": "one", "settings/a.ini": "1", "settings/b.ini": "1"})
+    service.extra["persistent"] = ["settings"]
+    service.deploy({"index.html": "two", "settings/a.ini": "2"})
+    assert (service.path / "settings/a.ini").read_text() == "2"
+    assert not (service.path / "settings/b.ini").exists()
+
+
 @pytest.mark.parametrize("kind", ["itself", "above"])
 def test_a_found_link_at_a_persistent_path_is_refused_before_anything_changes(service: Service, kind: str) -> None:
     elsewhere = service.remote.root / "elsewhere"
