@@ -193,6 +193,20 @@ def test_where_a_path_becomes_persistent_and_nobody_wrote_there_the_new_release_
     assert not (service.path / "settings/b.ini").exists()
 
 
+def test_found_files_at_a_path_that_becomes_persistent_later_are_never_deleted(service: Service) -> None:
+    (service.path / "media").mkdir(parents=True)
+    (service.path / "media/found").write_text("found")
+    (service.path / "index.html").write_text("old")
+    service.remote.own(service.remote.root)
+    service.deploy({"index.html": "one"}, adopt="replace")
+    service.extra["persistent"] = ["media"]
+    service.deploy({"index.html": "two"})
+    (service.path / "media/new").write_text("new")
+    assert service.switch("adopted")["live"] == "adopted"
+    assert (service.path / "media/new").read_text() == "new"
+    assert (service.base / "shared/media.of-adopted/found").read_text() == "found"
+
+
 @pytest.mark.parametrize("kind", ["itself", "above"])
 def test_a_found_link_at_a_persistent_path_is_refused_before_anything_changes(service: Service, kind: str) -> None:
     elsewhere = service.remote.root / "elsewhere"
