@@ -261,6 +261,13 @@ class Service:
         site.directories[self.domain] = self.path
         site.services[self.domain] = self.base
 
+    def found(self) -> None:
+        """Puts a site there by hand, with an upload, before anything of ours."""
+        (self.path / "uploads").mkdir(parents=True)
+        (self.path / "uploads/u").write_text("kept")
+        (self.path / "index.html").write_text("old")
+        self.remote.own(self.remote.root / "subdomains")
+
     def stage(self, files: dict[str, str | bytes], executable: tuple[str, ...] = (), **manifest: object) -> str:
         release = self.remote.artefact(self.key, files, executable, **manifest)
         self.remote.run(

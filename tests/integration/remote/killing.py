@@ -10,11 +10,12 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from .conftest import Sshd
+from .conftest import Remote, Sshd
 
 EVERY = int(os.environ.get("MO_TEST_EVERY", "3"))
 """Which of the points of interruption are tried."""
@@ -80,3 +81,19 @@ def host(account: pwd.struct_passwd, orders: Path, programs: Iterable[str]) -> I
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def everywhere(killer: Killer, remote: Remote, attempt: Callable[[int], tuple[str, dict[str, Any]]], limit: int) -> Iterator[int]:
+    """Kills the step that ``attempt`` gives (with its request) in place of its 1st, 2nd, … call, and yields that number after each kill,
+    until one is not killed, which must be before ``limit``."""
+    for call in range(1, limit, EVERY):
+        step, fields = attempt(call)
+        killer.at(call)
+        child = remote.popen(step, **fields)
+        _, err = child.communicate(timeout=120)
+        killer.off()
+        assert (child.returncode != 0) == killer.killed, f"killed at call {call}: {killer.killed}; {err.decode()}"
+        if not killer.killed:
+            return
+        yield call
+    raise AssertionError("it never ended undisturbed")

@@ -49,13 +49,6 @@ def killer(orders: Path) -> Iterator[Killer]:
     made.off()
 
 
-def end_of(remote: Remote, step: str, fields: dict[str, Any]) -> int:
-    """Runs a step that may be killed on the host; gives the client's exit code."""
-    child = remote.popen(step, **fields)
-    child.communicate(timeout=60)
-    return child.returncode
-
-
 def everything(data: Data) -> list[Any]:
     """What the database holds, for a comparison."""
     tables = sorted(
@@ -83,18 +76,17 @@ def unfinished(service: Service) -> list[str]:
 
 def points(killer: Killer, remote: Remote, step: str, fields: dict[str, Any], prepare: Any, check: Any, limit: int = 60) -> int:
     """Kills ``step`` before its 1st, 2nd, … call until it ends undisturbed; after each kill the next run succeeds and ``check`` holds."""
-    for call in range(1, limit, EVERY):
+
+    def attempt(_call: int) -> tuple[str, dict[str, Any]]:
         prepare()
-        killer.at(call)
-        code = end_of(remote, step, fields)
-        killer.off()
-        if not killer.killed:
-            assert code == 0
-            return call - 1
-        assert code != 0, f"killed at call {call} and said to be done"
+        return step, fields
+
+    calls = 0
+    for call in killing.everywhere(killer, remote, attempt, limit):
+        calls = call + EVERY - 1
         remote.run(step, **fields)
         check()
-    raise AssertionError("it never ended undisturbed")
+    return calls
 
 
 def test_a_snapshot_killed_at_each_step_leaves_none_that_counts_and_is_made_again(

@@ -39,27 +39,17 @@ def _killed_everywhere(
     killer: Killer, remote: Remote, site: Site, attempt: Callable[[Service], tuple[str, dict[str, object]]]
 ) -> Iterator[Service]:
     """Each service after its step was killed, in place of the first, the fourth … of its commands, until one is not killed."""
-    at = 1
-    while True:
-        service = Service(remote, site, f"s{at}")
-        step, fields = attempt(service)
-        killer.at(at)
-        child = remote.popen(step, **fields)
-        _, err = child.communicate(timeout=120)
-        killer.off()
-        assert (child.returncode != 0) == killer.killed, err.decode()
-        if not killer.killed:
-            assert at > 3, "too few commands were counted for a step that changes the host"
-            return
-        yield service
-        at += EVERY
+    tried: list[Service] = []
 
+    def next_one(at: int) -> tuple[str, dict[str, object]]:
+        tried.append(Service(remote, site, f"s{at}"))
+        return attempt(tried[-1])
 
-def _found(service: Service) -> None:
-    (service.path / "uploads").mkdir(parents=True)
-    (service.path / "uploads/u").write_text("kept")
-    (service.path / "index.html").write_text("old")
-    service.remote.own(service.remote.root / "subdomains")
+    calls = 0
+    for call in killing.everywhere(killer, remote, next_one, 300):
+        calls = call + EVERY - 1
+        yield tried[-1]
+    assert calls > 2, "too few commands were counted for a step that changes the host"
 
 
 @pytest.mark.parametrize("then", ["again", "another", "adopted"])
@@ -71,7 +61,7 @@ def test_a_first_switch_over_found_content_killed_at_any_command_keeps_it(
 
     def first(service: Service) -> tuple[str, dict[str, object]]:
         service.extra |= {"persistent": ["uploads"], "strategy": strategy}
-        _found(service)
+        service.found()
         chosen["again"] = service.stage({"index.html": "new"}), "new"
         chosen["another"] = service.stage({"index.html": "newer"}), "newer"
         chosen["adopted"] = "adopted", "old"

@@ -149,10 +149,7 @@ def test_a_first_switch_over_found_content_killed_at_random_moments_keeps_the_up
     for n in range(3):
         one = Service(remote, service.site, f"s{n}")
         one.extra["persistent"] = ["uploads"]
-        (one.path / "uploads").mkdir(parents=True)
-        (one.path / "uploads/u").write_text("kept")
-        (one.path / "index.html").write_text("old")
-        remote.own(remote.root / "subdomains")
+        one.found()
         release = one.stage({"index.html": "new"})
         interrupt(remote, "switch", one.request(release), chance.uniform(0.02, 0.5), host_too)
         one.switch(release)
@@ -188,10 +185,7 @@ def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_rele
     service: Service, moment: str, wanted: str
 ) -> None:
     service.extra["persistent"] = ["uploads"]
-    (service.path / "uploads").mkdir(parents=True)
-    (service.path / "uploads/u").write_text("kept")
-    (service.path / "index.html").write_text("old")
-    service.remote.own(service.remote.root / "subdomains")
+    service.found()
     release = service.stage({"index.html": "new"})
     other = service.stage({"index.html": "newer"})
     service.switch(release)
@@ -211,11 +205,8 @@ def test_a_first_switch_killed_at_its_two_renames_keeps_what_was_found_as_a_rele
 @pytest.mark.parametrize("way", ["in place", "removed", "bad release"])
 def test_what_was_found_outlives_whatever_follows_a_first_switch_killed_between_its_renames(service: Service, way: str) -> None:
     service.extra["persistent"] = ["uploads"]
-    (service.path / "uploads").mkdir(parents=True)
-    (service.path / "uploads/u").write_text("kept")
+    service.found()
     (service.path / "mine.txt").write_text("precious")
-    (service.path / "index.html").write_text("old")
-    service.remote.own(service.remote.root / "subdomains")
     release, bad = service.stage({"index.html": "new"}), service.stage({"index.html": "!500"})
     service.switch(release, adopt="replace")
     as_killed_at(service, release, "target gone")
