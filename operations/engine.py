@@ -22,6 +22,10 @@ from operations.project import ROOT
 KILLED = "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."
 
 
+_WITHOUT_DEBUG = {"PULUMI_OPTION_DEBUG": "false"}
+"""The SDK's debug messages are half of all events and no command here reads them: the embedded engine then has the program send none."""
+
+
 class Busy(Problem):
     """Another update of the stack runs."""
 
@@ -65,7 +69,7 @@ class Engine:
             # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
             os.environ["PULUMI_STACK"] = stack
             command = auto.PulumiCommand(root=str(root))
-            workspace = _Workspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack})
+            workspace = _Workspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack, **_WITHOUT_DEBUG})
             self._stack = auto.Stack.create_or_select(stack, workspace)
         except subprocess.CalledProcessError as error:
             raise Problem(f"bin/pulumi ended with {error.returncode}; why, it said above.") from None

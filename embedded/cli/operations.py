@@ -262,9 +262,11 @@ class Run:
             out=sys.stdout,
         )
         stream = EventStream(shown, self.log)
-        # As with the CLI, debug messages are for the terminal only if asked for, but always among the events that a program reads.
         events_read = self.log is not None or (arguments.on("json") and not options.kind.startswith("preview"))
-        options = replace(options, debug=options.debug or events_read, values=events_read or arguments.on("json"))
+        # As with the CLI, debug messages are for the terminal only if asked for, but among the events that a program reads unless it says
+        # that it wants none: they are half of all events, and the program waits for each.
+        debug = options.debug or (events_read and "debug" not in arguments.values)
+        options = replace(options, debug=debug, values=events_read or arguments.on("json"))
         with open_session(context.backend, self.stack, context.unlock, self.settings.salt, update) as session:
             result = _interruptible(lambda cancel: engine.run(options, self.project, session, stream, cancel), context.interactive)
         stream.close(result)
