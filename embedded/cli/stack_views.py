@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,7 +122,7 @@ def show(context: Context) -> None:
         say(stack.name)
         return
     checkpoint = context.backend.current(stack)
-    say(f"Current stack is {stack}:\n    Managed by {socket.gethostname()}")
+    say(f"Current stack is {stack}:\n    Managed by {os.uname().nodename}")
     updated = last_update(checkpoint)
     if updated and checkpoint.deployment:
         manifest = checkpoint.deployment["manifest"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +27,7 @@ def export(context: Context) -> None:
     """The stack's state as JSON."""
     stack = context.stack()
     if context.arguments.text("version"):
-        raise StateError(
-            f"the current backend ({socket.gethostname()}) does not provide the ability to export previous deployments"
-        )
+        raise StateError(f"the current backend ({os.uname().nodename}) does not provide the ability to export previous deployments")
     checkpoint = context.backend.current(stack)
     deployment = checkpoint.deployment
     if deployment is not None and context.arguments.on("show-secrets"):

@@ -8,12 +8,13 @@ import functools
 import hashlib
 import os
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from embedded.state.errors import NotSupportedError, StateError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _ROUNDS = 1_000_000
@@ -24,6 +25,8 @@ MISSING_PASSPHRASE = "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PU
 @functools.cache
 def _key(passphrase: str, salt: bytes) -> Future[bytes]:
     """The key, derived in a thread: that takes a third of a second and no Python."""
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="key")
     key = pool.submit(hashlib.pbkdf2_hmac, "sha256", passphrase.encode(), salt, _ROUNDS, 32)
     pool.shutdown(wait=False)

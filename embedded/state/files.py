@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 _UMASK = os.umask(0o022)
@@ -26,6 +25,8 @@ def attributes(content: bytes) -> bytes:
 
 def replace(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Writes a file durably and at once: readers see the old content or the new, also after a power cut."""
+    import tempfile  # here and not above: most commands write nothing
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".fileblob", dir=path.parent)
     try:

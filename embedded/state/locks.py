@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +35,8 @@ class Lock:
 
     def __init__(self, directory: Path) -> None:
         """``directory`` is the stack's folder of locks."""
+        import uuid
+
         self._directory = directory
         self._path = directory / f"{uuid.uuid4()}.json"
 
@@ -50,8 +49,10 @@ class Lock:
             )
 
     def __enter__(self) -> Lock:
+        import getpass
+
         self._check()
-        lock = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname(), "timestamp": now()}
+        lock = {"pid": os.getpid(), "username": getpass.getuser(), "hostname": os.uname().nodename, "timestamp": now()}
         files.write(self._path, json.dumps(lock, separators=(",", ":")).encode())
         try:
             # Another process may have looked just before this file was there.
@@ -77,7 +78,7 @@ def clear(directory: Path) -> None:
 
 
 def _alive(lock: dict[str, Any]) -> bool:
-    return bool(lock["hostname"] != socket.gethostname() or Path(f"/proc/{int(lock['pid'])}").exists())
+    return bool(lock["hostname"] != os.uname().nodename or Path(f"/proc/{int(lock['pid'])}").exists())
 
 
 def is_alive(path: Path) -> bool:
