@@ -6,7 +6,7 @@ import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,11 +14,12 @@ from rich.console import Console
 from catalog import reader, yaml_source
 from catalog.models import Service
 from catalog.settings import ProvenanceSettings
-from operations import build as builds
-from operations.build import Built, Event, Outcome, Signer
 from operations.options import complete_service, complete_stack
 from operations.problem import Problem
 from operations.wording import counted
+
+if TYPE_CHECKING:
+    from operations.build import Built, Event, Outcome, Signer
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = ".mo/signing.pem"
@@ -65,6 +66,8 @@ def build(
     Exit code 0: every service has an artefact of its present source. 1: at least one failed (the others are built); each is named with the
     last lines of its log.
     """
+    from operations import build as builds
+
     console = Console(stderr=True, highlight=False)
     try:
         wanted = read(stack, source)

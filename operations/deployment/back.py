@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -67,8 +68,7 @@ class _Rollback:
     def run(self) -> int:
         here, out, old = self.here, self.here.out, self.session.resumes
         self.session.lock(f"rollback: {self.wish.reason}")
-        live = here.live().releases
-        history = records.read(here.engine.history())
+        live, history = self._known()
         undone = self._interrupted(live)
         target = records.of_set(history, undone.before) if undone else None
         if undone and target:
@@ -108,6 +108,13 @@ class _Rollback:
         self.session.planned(before, releases, message, target.number)
         done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, restores, message), show=False)
         return self._validated(done, before, moves, restores, message)
+
+    def _known(self) -> tuple[Mapping[str, str], list[Record]]:
+        """What is live, and the history, asked for at the same time."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            history = pool.submit(self.here.engine.history)
+            live = self.here.live().releases
+            return live, records.read(history.result())
 
     def _interrupted(self, live: Mapping[str, str]) -> Run | None:
         """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names an update or

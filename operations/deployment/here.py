@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +74,15 @@ def opened(stack: str, out: Console) -> Here:
 
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
-    engine = Engine(stack)
     try:
-        loaded = settings.load(project.ROOT, stack)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            opening = pool.submit(Engine, stack)
+            try:
+                loaded = settings.load(project.ROOT, stack)
+            except Problem:
+                opening.result()  # a stack that was not there is now
+                loaded = settings.load(project.ROOT, stack)
+            engine = opening.result()
     except SettingsError as error:
         raise Problem(str(error)) from None
     write_connection(HostArgs(stack, project.ROOT, loaded.settings, loaded.secrets))
