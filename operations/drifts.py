@@ -11,6 +11,7 @@ from components import plan
 from components.facts import Facts, ServiceFacts
 from operations.integrity import Difference
 from operations.validation.smoke import Answer
+from operations.wording import on_one_line
 
 Kind = Literal["release", "schema", "files", "database", "permissions", "answer"]
 MENDED: tuple[Kind, ...] = ("release", "schema", "files", "permissions")
@@ -44,12 +45,12 @@ def of(
             continue
         found += _of_service(key, entry, live[key], facts)
         found += _of_files(files.get(key) if files else None)
-        modes = [f"{_line(one['path'])} ({one['mode']})" for one in wrong if one.get("service") == key]
+        modes = [f"{on_one_line(one['path'])} ({one['mode']})" for one in wrong if one.get("service") == key]
         if modes:
             found.append(Drift(key, "permissions", f"{len(modes)} with other permissions than they must have: {_some(modes)}"))
         answer = answers.get(key) if answers else None
         if answer is not None and answer.problem:
-            found.append(Drift(key, "answer", _line(answer.problem)))
+            found.append(Drift(key, "answer", on_one_line(answer.problem)))
     return found
 
 
@@ -66,7 +67,7 @@ def _of_service(key: str, entry: Service, release: str, facts: Facts) -> Iterato
         yield Drift(key, "files", f"the live release {release} is no finished release any more")
     elif lacking := missing_migrations(entry, known):
         yield Drift(
-            key, "schema", f"its database lacks {', '.join(map(_line, lacking))}, which its live release {release} came with"
+            key, "schema", f"its database lacks {', '.join(map(on_one_line, lacking))}, which its live release {release} came with"
         )
     if entry.database is not None and known.database is False:
         yield Drift(key, "database", f"its database {entry.database.name} is gone; bin/mo snapshots restore {key} brings it back")
@@ -84,14 +85,9 @@ def _of_files(difference: Difference | None) -> Iterator[Drift]:
     if difference is None or not difference.count:
         return
     kinds = {"changed": difference.changed, "added": difference.added, "missing": difference.missing}
-    names = [f"{_line(name)} ({kind})" for kind, paths in kinds.items() for name in paths]
+    names = [f"{on_one_line(name)} ({kind})" for kind, paths in kinds.items() for name in paths]
     yield Drift(difference.service, "files", f"{difference.count} files differ from the release: {_some(names)}")
 
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
-
-
-def _line(text: object) -> str:
-    """What a host said, on one line and without what drives a terminal."""
-    return "".join(c if c.isprintable() else " " for c in str(text))[:300]

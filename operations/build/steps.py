@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from operations.build.errors import StepFailedError, ToolMissingError
+from operations.wording import on_one_line
 
 _KEPT = (
     "PATH",
@@ -113,5 +114,5 @@ def _tail(log: Path) -> list[str]:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _TAIL_BYTES))
         text = stream.read().decode("utf-8", "replace")
-    lines = ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines() if line.strip()]
-    return [line[:300] for line in lines if not line.startswith("$ ")][-_TAIL_LINES:]
+    lines = [on_one_line(line) for line in text.splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith("$ ")][-_TAIL_LINES:]

@@ -20,6 +20,7 @@ from operations.deployment import owner as owners
 from operations.deployment.outcome import Outcome
 from operations.deployment.owner import Owner
 from operations.problem import Problem
+from operations.wording import on_one_line
 
 VERSION = 1
 MAX_BYTES = 8 << 20
@@ -229,7 +230,7 @@ def _take(found: dict[str, Any], line: Any) -> None:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return "".join(c if c.isprintable() else " " for c in value)
+    return on_one_line(value, None)
 
 
 def _set(value: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ from operations import remote
 from operations.deployment import owner as owners
 from operations.deployment.owner import Owner
 from operations.problem import Problem
+from operations.wording import on_one_line
 
 TTL = 180
 """Seconds after its last heartbeat at which a lock expires, by the host's clock."""
@@ -144,7 +145,7 @@ def _holder(found: Any) -> Holder | None:
         return None
     said = found.get("owner")
     purpose = said.get("purpose") if isinstance(said, dict) else None
-    text = "".join(c for c in purpose[:300] if c.isprintable()) if isinstance(purpose, str) else ""
+    text = on_one_line(purpose) if isinstance(purpose, str) else ""
 
     def number(key: str) -> int:
         value = found.get(key)

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-LONGEST = 300
-"""Characters of one field that came from outside."""
+from operations.wording import on_one_line
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def read(found: Any) -> Owner:
 
     def text(key: str) -> str:
         value = raw.get(key)
-        return "".join(c for c in value[:LONGEST] if c.isprintable()) if isinstance(value, str) else ""
+        return on_one_line(value) if isinstance(value, str) else ""
 
     pid = raw.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool) or not 0 < pid < 1 << 31:

@@ -12,6 +12,7 @@ from components import facts, plan
 from components.facts import needed_programs
 from operations import remote
 from operations.doctor.finding import Finding, clock
+from operations.wording import on_one_line
 
 LITTLE_SPACE = 500_000_000
 """Bytes on the host below which a deploy may fail."""
@@ -84,9 +85,11 @@ def _service(stack: str, key: str, entry: Service, known: Mapping[str, Any]) -> 
         name = entry.database.name if entry.database else "?"
         yield Finding(key, False, f"its database {name} is gone; bin/mo deploy makes it, bin/mo snapshots restore fills it")
     elif known.get("reachable") is False:
-        yield Finding(key, False, f"its account cannot use the database ({_line(known.get('problem'))}); {again} sets it right")
+        yield Finding(
+            key, False, f"its account cannot use the database ({on_one_line(known.get('problem'))}); {again} sets it right"
+        )
     if known.get("unmanaged_count"):
-        names = ", ".join(_line(name) for name in (known.get("unmanaged") or ())[:3])
+        names = ", ".join(on_one_line(name) for name in (known.get("unmanaged") or ())[:3])
         text = f"{known['unmanaged_count']} files lie at its path already ({names}, …)"
         way = "declare them `persistent` in the catalogue, or allow it with mo:adopt"
         yield Finding(key, None, f"{text}; the first deploy refuses to hide what it does not know: {way}")
@@ -112,7 +115,7 @@ def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bo
         findings.append(Finding("permissions", True, f"on the host: {told['count'] - left['count']} mended"))
     for wrong in left["wrong"][:NAMED]:
         way = "its owner there is another account, which alone can mend it" if fix else "bin/mo doctor --fix"
-        findings.append(Finding("permissions", False, f"on the host: {_line(wrong['path'])} must be {wrong['mode']}; {way}"))
+        findings.append(Finding("permissions", False, f"on the host: {on_one_line(wrong['path'])} must be {wrong['mode']}; {way}"))
     if left["count"] > NAMED:
         findings.append(Finding("permissions", False, f"on the host: {left['count'] - NAMED} more like these"))
     if not findings:
@@ -124,8 +127,3 @@ def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bo
 
 def _listed(keys: list[str]) -> str:
     return ", ".join(keys) if len(keys) <= 4 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
-
-
-def _line(text: object) -> str:
-    """What a host said, on one line and without what drives a terminal."""
-    return "".join(c if c.isprintable() else " " for c in str(text))[:200]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.models import Service
 from catalog.settings import StackSettings
+from operations.wording import on_one_line
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -133,7 +134,7 @@ def _revision() -> str:
 def first_line(error: Exception) -> str:
     """What Playwright says, without its log of calls, colours and control characters."""
     text = _COLOUR.sub("", str(error))
-    lines = [" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines()]
+    lines = [" ".join(on_one_line(line, None).split()) for line in text.splitlines()]
     said = [line for line in lines if line][:1] + [
         line for line in lines[1:] if line.startswith(("Expected", "Actual", "Received"))
     ]

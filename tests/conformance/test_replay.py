@@ -25,7 +25,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked cases."""
     folder = tmp_path_factory.mktemp("cases")
     with tarfile.open(_CASES) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder)
     return folder
 
 

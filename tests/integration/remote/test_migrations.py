@@ -200,7 +200,10 @@ def test_a_failing_offline_migration_restores_inside_its_window(service: Service
     assert writer.acknowledged
     tables = {
         row[0]
-        for row in data.query("SELECT table_name FROM information_schema.tables WHERE table_name IN ('half', 'votes', 'written')")
+        for row in data.query(
+            "SELECT table_name FROM information_schema.tables WHERE table_name IN ('half', 'votes', 'written') "
+            f"AND table_schema IN ('public', '{data.name}')"
+        )
     }
     assert tables == {"votes", "written"}
     assert not (service.base / "maintenance").exists()
