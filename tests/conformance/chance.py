@@ -22,3 +22,8 @@ CHANCE: Final[dict[str, str]] = {
     "policy/unknown": "the preview has `told` before `fed`, the run stopped at `fed`: both break a rule, and both wait for `pet`",
     "targets/target-needs-new": "`first` ended before `newcomer`, yet what waits for it, `second`, came after `needy`",
 }
+
+RACES: Final[dict[str, str]] = {
+    "failures/many-serial": "one operation at a time, and `part1` came first, though the program declares `part0` before it",
+}
+"""Recorded steps whose outcome is one of several, none of which can be told beforehand: a case in which one differs is replayed again."""

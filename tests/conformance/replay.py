@@ -30,12 +30,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.conformance import normalise, servers
-from tests.conformance.chance import CHANCE
+from tests.conformance.chance import CHANCE, RACES
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSAL = "is not supported by the embedded engine"
 OPERATIONS = frozenset({"up", "preview", "destroy", "refresh", "import"})
 _TIME_LIMIT = 500  # seconds for one command
+_RACES = 6  # replays of a case with a race; on a laden machine four in ten end otherwise than the recorded one
 
 
 @dataclass
@@ -409,7 +410,16 @@ def _words(text: str) -> str:
 
 
 def replay_case(source: Path, *, only: str | None = None, keep: bool = False) -> list[Step]:
-    """Replays one case, up to the step ``only``, and gives its steps' outcomes. ``keep`` leaves its working folder."""
+    """Replays one case, up to the step ``only``, and gives its steps' outcomes; a race that ended otherwise is run again, ``_RACES`` times
+    in all. ``keep`` leaves the working folder."""
+    for _ in range(_RACES):
+        outcomes = _replayed(source, only=only, keep=keep)
+        if not any(step.outcome == "differs" and f"{step.case}/{step.name}" in RACES for step in outcomes):
+            break
+    return outcomes
+
+
+def _replayed(source: Path, *, only: str | None, keep: bool) -> list[Step]:
     work = Path(tempfile.mkdtemp(prefix=f"replay-{source.name}-"))
     try:
         return Case(source, work).replay(only)
