@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,14 +61,12 @@ def main() -> int:
     options = parser.parse_args()
     figures: dict[str, dict[str, list[float]]] = {c: {} for c in CONTENDERS}
     imports: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="mo-bench-", dir="/var/tmp") as scratch:
-        os.chmod(scratch, 0o755)
-        clone = Scene.clone(PROJECT, Path(scratch) / "clone")
+    with Scene.scratch(PROJECT) as (clone, folder):
         for number in range(options.rounds):
             # Another order in each round, so that a machine that tires hits nobody alone.
             for contender in CONTENDERS[number % 3 :] + CONTENDERS[: number % 3]:
                 imports.append(bare_import())
-                result = one_round(contender, clone, Path(scratch) / f"host-{number}-{contender}", options.port)
+                result = one_round(contender, clone, folder / f"host-{number}-{contender}", options.port)
                 for name, value in result.items():
                     figures[contender].setdefault(name, []).append(value)
                 print(f"round {number + 1} {contender}: " + ", ".join(f"{k} {v:.2f}" for k, v in result.items()), file=sys.stderr)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +19,6 @@ _RATIO = 0.25
 _REASON = "the way back is measured"
 
 
-def newest_report(clone: Path) -> dict[str, list[dict[str, int]]]:
-    """The report of the last run in the clone."""
-    newest = max((clone / "quality-reports").glob("deployment-*.json"), key=lambda path: path.stat().st_mtime_ns)
-    report: dict[str, list[dict[str, int]]] = json.loads(newest.read_text())
-    return report
-
-
 def main() -> int:
     """Prints seconds and ratios."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rollback", description=__doc__)
@@ -35,29 +26,23 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=24000, help="base of the sandbox's ports")
     options = parser.parse_args()
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="mo-bench-", dir="/var/tmp") as scratch:
-        os.chmod(scratch, 0o755)
-        clone = Scene.clone(PROJECT, Path(scratch) / "clone")
-        with Scene(clone, Path(scratch) / "host", options.port) as scene:
-            deploy = ("bin/mo", "deploy", "--stack", "sandbox", "--yes")
-            seconds = {"first deploy": timed(partial(scene.run, *deploy))}
-            scene.change_all()
-            scene.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
-            seconds["second deploy"] = timed(partial(scene.run, *deploy))
-            for name, update in (("back", "1"), ("forward", "2"), ("back again", "1")):
-                rollback = ("bin/mo", "rollback", "--stack", "sandbox", "--yes", "--to", update, "--reason", _REASON)
-                seconds[name] = timed(partial(scene.run, *rollback))
-                services = newest_report(clone)["services"]
-                if idle := [str(service["service"]) for service in services if not service["changed"]]:
-                    wrong.append(f"{name}: {', '.join(idle)} went nowhere")
-                if sent := sum(service["bytes"] for service in services):
-                    wrong.append(f"{name}: {sent} bytes were uploaded")
-                if seconds[name] >= _RATIO * seconds["first deploy"]:
-                    wrong.append(f"{name}: {seconds[name] / seconds['first deploy']:.2f} of the first deploy")
-            scene.require_all_answer()
+    with Scene.scratch(PROJECT) as (clone, folder), Scene(clone, folder / "host", options.port) as scene:
+        deploy = ("bin/mo", "deploy", "--yes")
+        seconds = {"first deploy": timed(partial(scene.run, *deploy))}
+        scene.change_all()
+        seconds["second deploy"] = timed(partial(scene.run, *deploy))
+        for name, update in (("back", "1"), ("forward", "2"), ("back again", "1")):
+            seconds[name] = timed(partial(scene.run, "bin/mo", "rollback", "--yes", "--to", update, "--reason", _REASON))
+            services = json.loads(scene.run("bin/mo", "report", "--json"))["services"]
+            if idle := [service["service"] for service in services if not service["changed"]]:
+                wrong.append(f"{name}: {', '.join(idle)} went nowhere")
+            if sent := sum(service["bytes"] for service in services):
+                wrong.append(f"{name}: {sent} bytes were uploaded")
+            if seconds[name] >= _RATIO * seconds["first deploy"]:
+                wrong.append(f"{name}: {seconds[name] / seconds['first deploy']:.2f} of the first deploy")
+        scene.require_all_answer()
     for name, value in seconds.items():
-        shares = [f"{value / seconds[deploy]:.2f} of the {deploy}" for deploy in ("first deploy", "second deploy")]
-        print(f"{name:<14}{value:6.1f} s" + (f"   {', '.join(shares)}" if name not in ("first deploy", "second deploy") else ""))
+        print(f"{name:<14}{value:6.1f} s   {value / seconds['first deploy']:.2f} of the first deploy")
     for sentence in wrong:
         print(sentence, file=sys.stderr)
     if options.json:

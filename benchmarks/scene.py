@@ -8,7 +8,9 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +60,14 @@ class Scene:
         (place / ".venv").symlink_to(project / ".venv")
         return place
 
+    @staticmethod
+    @contextmanager
+    def scratch(project: Path) -> Iterator[tuple[Path, Path]]:
+        """A clone of the project's commit, and the folder it is in, which takes the hosts' folders too; all of it goes at the end."""
+        with tempfile.TemporaryDirectory(prefix="mo-bench-", dir="/var/tmp") as folder:
+            os.chmod(folder, 0o755)
+            yield Scene.clone(project, Path(folder) / "clone"), Path(folder)
+
     def __enter__(self) -> Self:
         self.run("git", "checkout", "-q", "--", CHANGED, SHARED)
         for name in OWN:
@@ -76,14 +86,16 @@ class Scene:
         self.run(".venv/bin/python", "-m", "sandbox", "down")
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def run(self, *command: str) -> None:
-        """Runs a command of the clone; its output is shown only where it fails."""
+    def run(self, *command: str) -> str:
+        """Runs a command of the clone and gives what it said, which is shown only where it fails."""
         done = subprocess.run(
             command, cwd=self.clone_path, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
+        said = done.stdout.decode(errors="replace")
         if done.returncode:
-            said = done.stdout.decode(errors="replace").split("\nOutputs:")[0]
-            raise SystemExit(f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{said[-4000:]}")
+            shown = said.split("\nOutputs:")[0][-4000:]
+            raise SystemExit(f"benchmarks: {' '.join(command)} ended with {done.returncode}:\n{shown}")
+        return said
 
     def actor(self, name: str) -> Actor:
         """The contender of that name."""

@@ -20,8 +20,6 @@ from operations.problem import Problem
 from operations.project import ROOT
 
 KILLED = "The engine ended before it was done (killed?). Run the command again: it goes on where this one stopped."
-
-
 _WITHOUT_DEBUG = {"PULUMI_OPTION_DEBUG": "false"}
 """The SDK's debug messages are half of all events and no command here reads them: the embedded engine then has the program send none."""
 

@@ -10,4 +10,4 @@ def counted(number: int, noun: str) -> str:
 
 def on_one_line(text: object, longest: int | None = 300) -> str:
     """What somebody else said, without what ends a line or drives a terminal; ``longest`` characters of it, ``None`` for all."""
-    return "".join(c if c.isprintable() else " " for c in str(text)[:longest]).strip()
+    return "".join(c if c.isprintable() else " " for c in str(text)[:longest])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
-import socket
 import sys
 
 from embedded.cli.context import Context, say
@@ -39,7 +39,7 @@ def about(context: Context) -> None:
 
     plugins = [{"name": name, "version": str(PACKAGES[name])} for name in sorted(PACKAGES)]
     try:
-        backend: dict[str, str] | None = {"name": socket.gethostname(), "url": context.backend.url, "user": getpass.getuser()}
+        backend: dict[str, str] | None = {"name": os.uname().nodename, "url": context.backend.url, "user": getpass.getuser()}
     except StateError:
         backend = None
     if context.arguments.on("json"):
@@ -87,7 +87,7 @@ def login(context: Context) -> None:
         raise NotSupportedError("Pulumi Cloud")
     backend = Backend(url)
     _credentials(url)
-    say(f"Logged in to {socket.gethostname()} as {getpass.getuser()} ({backend.url})")
+    say(f"Logged in to {os.uname().nodename} as {getpass.getuser()} ({backend.url})")
 
 
 def logout(context: Context) -> None:

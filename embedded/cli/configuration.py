@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -274,12 +275,10 @@ def _former(value: Any) -> Any:
 
 def env_ls(context: Context) -> None:
     """``pulumi config env ls``: file backends have no environments."""
-    import socket
-
     if context.arguments.positional:
         raise NotSupportedError("Pulumi ESC")
     raise StateError(
-        f"backend {socket.gethostname()} does not support environments; Pulumi ESC environments require the Pulumi Cloud backend, "
+        f"backend {os.uname().nodename} does not support environments; Pulumi ESC environments require the Pulumi Cloud backend, "
         "use `pulumi login` without arguments to log into the Pulumi Cloud backend"
     )
 

@@ -145,7 +145,7 @@ def _holder(found: Any) -> Holder | None:
         return None
     said = found.get("owner")
     purpose = said.get("purpose") if isinstance(said, dict) else None
-    text = on_one_line(purpose) if isinstance(purpose, str) else ""
+    text = on_one_line(purpose).strip() if isinstance(purpose, str) else ""
 
     def number(key: str) -> int:
         value = found.get(key)

@@ -52,7 +52,7 @@ def read(found: Any) -> Owner:
 
     def text(key: str) -> str:
         value = raw.get(key)
-        return on_one_line(value) if isinstance(value, str) else ""
+        return on_one_line(value).strip() if isinstance(value, str) else ""
 
     pid = raw.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool) or not 0 < pid < 1 << 31:

@@ -20,6 +20,8 @@ LOW_SHARE = 0.2
 """Share of free space below which the monitoring warns."""
 NAMED = 5
 """How many paths with wrong permissions are named."""
+LONGEST = 200
+"""Characters of what the host said that are told."""
 
 
 def look(root: Path, stack: str, loaded: Loaded, services: Mapping[str, Service]) -> list[Finding]:
@@ -86,10 +88,10 @@ def _service(stack: str, key: str, entry: Service, known: Mapping[str, Any]) -> 
         yield Finding(key, False, f"its database {name} is gone; bin/mo deploy makes it, bin/mo snapshots restore fills it")
     elif known.get("reachable") is False:
         yield Finding(
-            key, False, f"its account cannot use the database ({on_one_line(known.get('problem'))}); {again} sets it right"
+            key, False, f"its account cannot use the database ({on_one_line(known.get('problem'), LONGEST)}); {again} sets it right"
         )
     if known.get("unmanaged_count"):
-        names = ", ".join(on_one_line(name) for name in (known.get("unmanaged") or ())[:3])
+        names = ", ".join(on_one_line(name, LONGEST) for name in (known.get("unmanaged") or ())[:3])
         text = f"{known['unmanaged_count']} files lie at its path already ({names}, …)"
         way = "declare them `persistent` in the catalogue, or allow it with mo:adopt"
         yield Finding(key, None, f"{text}; the first deploy refuses to hide what it does not know: {way}")
@@ -115,7 +117,9 @@ def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bo
         findings.append(Finding("permissions", True, f"on the host: {told['count'] - left['count']} mended"))
     for wrong in left["wrong"][:NAMED]:
         way = "its owner there is another account, which alone can mend it" if fix else "bin/mo doctor --fix"
-        findings.append(Finding("permissions", False, f"on the host: {on_one_line(wrong['path'])} must be {wrong['mode']}; {way}"))
+        findings.append(
+            Finding("permissions", False, f"on the host: {on_one_line(wrong['path'], LONGEST)} must be {wrong['mode']}; {way}")
+        )
     if left["count"] > NAMED:
         findings.append(Finding("permissions", False, f"on the host: {left['count'] - NAMED} more like these"))
     if not findings:

@@ -51,10 +51,7 @@ def killer(orders: Path) -> Iterator[Killer]:
 
 def everything(data: Data) -> list[Any]:
     """What the database holds, for a comparison."""
-    tables = sorted(
-        row[0]
-        for row in data.query("SELECT table_name FROM information_schema.tables WHERE table_schema IN ('public', 'mo_votes')")
-    )
+    tables = sorted(row[0] for row in data.query(f"SELECT table_name FROM information_schema.tables WHERE {data.own}"))
     return [tables, data.query("SELECT id, what FROM votes ORDER BY id"), sorted(columns(data))]
 
 
