@@ -83,7 +83,7 @@ class ServiceDatabase(Component):
     def retire(self, service: str, after: Sequence[pulumi.Resource], *, held: bool) -> local.Command:
         """``<service>-revoke``, once every place has the password (``after``). ``held``: the daemon that uses it is somebody else's, so
         that former passwords stay until its owner has told it the new one (``bin/mo rotate SERVICE --revoke``)."""
-        request = {**self._request, "rotation": self._rotation, "hold": held}
+        request = {**self._request, "kept": self._kept, "rotation": self._rotation, "hold": held}
         kept = {"ignore_changes": ["stdin"]} if held else {}
         return host_step(f"{service}-revoke", "revoke", request, self.child(*after, **kept), secret=True)
 
@@ -100,7 +100,9 @@ class ServiceDatabase(Component):
                 )
             )
         self.user = pulumi.Output.from_input(args.database.user)
-        return [*made, host_step(f"{args.service}-account", "account", self._request, self.child(*made), secret=True)]
+        account = host_step(f"{args.service}-account", "account", self._request, self.child(*made), secret=True)
+        self._kept = result(account, "kept")
+        return [*made, account]
 
     def _postgresql(self, args: ServiceDatabaseArgs) -> list[pulumi.Resource]:
         if args.provider is None:
@@ -126,6 +128,7 @@ class ServiceDatabase(Component):
             opts=self.child(role, provider=args.provider, retain_on_delete=args.retain),
         )
         account = host_step(f"{args.service}-account", "account", self._request, self.child(role), secret=True)
+        self._kept = result(account, "kept")
         self.user = result(account, "role").apply(lambda name: str(name or args.database.user))
         return [role, database, account, *self._rights(args, args.provider, role, database)]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -30,17 +29,16 @@ NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 PRIVILEGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 
 
-@dataclass(frozen=True)
 class Account:
     """What a request asks for. ``server``: its name in the settings; ``hosts``, ``privileges``: MariaDB only."""
 
-    server: str
-    engine: str
-    user: str
-    database: str
-    password: str
-    hosts: tuple[str, ...]
-    privileges: tuple[str, ...]
+    __slots__ = ("database", "engine", "hosts", "password", "privileges", "server", "user")
+
+    def __init__(
+        self, server: str, engine: str, user: str, database: str, password: str, hosts: tuple[str, ...], privileges: tuple[str, ...]
+    ) -> None:
+        self.server, self.engine, self.user, self.database, self.password = server, engine, user, database, password
+        self.hosts, self.privileges = hosts, privileges
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
+from . import jsontext
 from .connection import PROJECT
 from .failure import Failure
 
@@ -55,7 +55,7 @@ def find(service: str, release: str) -> Artefact:
         except OSError:
             continue
         try:
-            manifest = json.loads(text)
+            manifest = jsontext.loads(text)
             found = manifest["release"]
         except (ValueError, KeyError, TypeError):
             raise Failure(f"{folder}/manifest.json is no manifest; build {service} again (bin/mo build {service}).") from None
@@ -113,5 +113,5 @@ def lists(artefact: Artefact) -> dict[str, bytes]:
     return {
         "manifest.json": artefact.text,
         "sums": sums.encode("utf-8", "surrogateescape"),
-        "release.json": (json.dumps(told, separators=(",", ":")) + "\n").encode(),
+        "release.json": (jsontext.dumps(told) + "\n").encode(),
     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 import time
 
+from .child import Child
 from .connection import Connection
 from .failure import Failure
 from .programs import boot, digest, quote, upload
@@ -115,46 +114,26 @@ class Host:
         self, program: str, head: bytes, answer: Callable[[str, list[str], Reply], str | None] | None
     ) -> tuple[Reply, int, list[str]]:
         reply = Reply()
-        child = subprocess.Popen(
-            [*self.master.command(), "--", self.master.destination, boot(self.tool, program)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(self.master.slot(),),
-        )  # fmt: skip
-        assert child.stdin
-        assert child.stdout
-        assert child.stderr
+        command = [*self.master.command(), "--", self.master.destination, boot(self.tool, program)]
+        child = Child(command, self.master.slot(), talk=True)
         try:
-            _write(child, head)
+            child.write(head)
             if answer is None:
-                _close(child)
+                child.end_input()
             for raw in child.stdout:
                 taken = reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
                 if taken and answer is not None:
                     text = answer(taken[0], taken[1], reply)
                     if text is not None:
-                        _write(child, (text + "\n").encode("utf-8", "surrogateescape"))
+                        child.write((text + "\n").encode("utf-8", "surrogateescape"))
             last = child.stderr.read(20_000).decode(errors="replace").split("\n")
-            _close(child)
+            child.end_input()
             code = child.wait()
         except BaseException:
             child.kill()  # its end of stdin is how the host program learns that nobody waits for it
             raise
         reply.end()
         return reply, code, [line for line in last if line.strip()]
-
-
-def _write(child: subprocess.Popen[bytes], data: bytes) -> None:
-    assert child.stdin
-    try:
-        child.stdin.write(data)
-        child.stdin.flush()
-    except BrokenPipeError:
-        pass  # the program's end says why
-
-
-def _close(child: subprocess.Popen[bytes]) -> None:
-    assert child.stdin
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.close()
 
 
 def encode(request: dict[str, str]) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
+from . import jsontext
 from .failure import Failure
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def load(stack: str) -> Connection:
     if len(text) > MAX_CONNECTION_BYTES:
         raise Failure(f"{path} is larger than {MAX_CONNECTION_BYTES} bytes; delete it, the Host component writes it anew.")
     try:
-        raw = json.loads(text)
+        raw = jsontext.loads(text)
         if raw.get("version") != 1:
             raise ValueError("version is not 1")
         connection = Connection(raw, base)

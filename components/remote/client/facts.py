@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 
 from . import connection as connections
+from . import jsontext
 from .channel import ATTEMPTS, Host, Reply, encode, words
 from .connection import PROJECT
 from .failure import Failure
@@ -114,7 +114,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             _take(found[values[0]], key, values[1:])
     for (name, key), lines in texts.items():
         try:
-            found[name][key] = json.loads("\n".join(lines))
+            found[name][key] = jsontext.loads("\n".join(lines))
         except ValueError:
             found[name]["problem"] = f"the {key} manifest on the host is no JSON"
     for name, entry in zip(found, services, strict=True):
@@ -181,7 +181,7 @@ def _take_data(known: dict[str, Any], key: str, values: list[str]) -> None:
 def _take_snapshot(known: dict[str, Any], line: str) -> None:
     """The newest snapshot's manifest; a damaged one tells nothing."""
     try:
-        manifest = json.loads(line)
+        manifest = jsontext.loads(line)
         known["snapshot_bytes"], known["snapshot_of"] = int(manifest["bytes"]), int(manifest["database_bytes"])
     except (ValueError, KeyError, TypeError):
         pass

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from . import connection as connections
+from . import jsontext
 from .artefact import RESERVED, find
 from .channel import Host, Reply, encode, words
 from .facts import ask
@@ -58,7 +57,7 @@ def _compared(entry: dict[str, Any], manifests: dict[str, dict[str, Any] | None]
     if manifest is None or manifest.get("release") != live:
         lines = ["\t".join(values[1:]) for values in reply.all("manifest") if values[0] == key]
         try:
-            manifest, whose = json.loads("\n".join(lines)), "host"
+            manifest, whose = jsontext.loads("\n".join(lines)), "host"
         except ValueError:
             manifest = None
     result: dict[str, Any] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from . import connection as connections
+from . import jsontext
 from .channel import Host
 from .failure import Failure
 from .request import number, one_of, text
@@ -30,7 +30,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     stack = text(request, "stack")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", stack):
         raise Failure(f"The request's stack {stack!r} is not a stack's name.")
-    owner = json.dumps(request.get("owner") or {}, separators=(",", ":"), sort_keys=True)
+    owner = jsontext.dumps(request.get("owner") or {}, sort_keys=True)
     if len(owner) > MAX_OWNER:
         raise Failure(f"The request's owner has more than {MAX_OWNER} characters.")
     fields = {
@@ -58,7 +58,7 @@ def _holder(found: list[list[str]]) -> dict[str, Any] | None:
         return None
     name, state, held, quiet, ttl, owner = found[0][:6]
     try:
-        said = json.loads(owner)
+        said = jsontext.loads(owner)
     except (ValueError, RecursionError):
         said = {}
     return {

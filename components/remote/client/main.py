@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+from . import jsontext
 from .failure import Failure, printable
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     answer = {"ok": True, "step": step, **({"service": request["service"]} if "service" in request else {}), **result}
-    sys.stdout.write(json.dumps(answer, separators=(",", ":"), ensure_ascii=True) + "\n")
+    sys.stdout.write(jsontext.dumps(answer) + "\n")
     return 0
 
 
@@ -49,7 +49,7 @@ def _request(step: str) -> dict[str, Any]:
     if len(text) > MAX_REQUEST_BYTES:
         raise Failure(f"The request for {step} is larger than {MAX_REQUEST_BYTES} bytes.")
     try:
-        request = json.loads(text)
+        request = jsontext.loads(text)
     except (ValueError, RecursionError):
         raise Failure(f"The request for {step} on stdin is not JSON (docs/host-protocol.md).") from None
     if not isinstance(request, dict):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 
+from . import jsontext
 from .connection import Edge
 from .failure import Failure
 from .request import number, text
@@ -87,7 +87,7 @@ class Probe:
     def _told_release(self, answer: Answer) -> str | None:
         self.told = None
         try:
-            told = json.loads(answer.body)["release"]
+            told = jsontext.loads(answer.body)["release"]
             self.told = str(told)
         except (ValueError, KeyError, TypeError, RecursionError):
             return f'does not tell its release at {self.release_path} (status {answer.status}); expected JSON with "release"'

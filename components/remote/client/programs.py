@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 
 from .failure import Failure
 from .ssh import Master
@@ -83,6 +82,8 @@ def _send(master: Master, tool: str) -> None:
         'find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" -exec rm -rf {} + 2>/dev/null',
         "exit 0",
     ]
+    import subprocess  # once for each version of the programs
+
     done = subprocess.run(
         [*master.command(), "--", master.destination, "exec sh -s"],
         input=("\n".join(script) + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=(master.slot(),),

@@ -6,10 +6,10 @@ last. Each step finds out by itself what an earlier, cut run has done.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from . import connection as connections
+from . import jsontext
 from .channel import Host
 from .failure import Failure
 from .request import one_of, relative, service
@@ -183,7 +183,7 @@ class _Removal:
             raise
         name, _, manifest = next(iter(made.all("made")))
         if self.unverified:
-            return json.loads(manifest), None
+            return jsontext.loads(manifest), None
         engine, _, _, database, user = self.found.data
         asked = {**self.fields, "action": "verify", "name": name}
         try:
@@ -196,7 +196,7 @@ class _Removal:
                     "dump can be tested there, or go on without the test (--unverified)"
                 ) from None
             raise
-        return json.loads(manifest), tested
+        return jsontext.loads(manifest), tested
 
     def _drop_database(self, data: tuple[str, ...]) -> None:
         engine, _, _, name, user = data

@@ -7,7 +7,6 @@ kept beside it for this, must be refused.
 from __future__ import annotations
 
 from . import connection as connections
-from .account import asked, former, opened, retire
 from .channel import Host
 from .request import service
 
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: as of ``account``, and ``rotation`` (its id or null), ``hold`` (whether the former passwords stay for now). Result:
-    ``revoked`` (whose passwords), ``refused`` (whether the former one was tried and refused), ``held``, ``notes``."""
+    """Request: as of ``account``, and ``kept`` of its result (``None``: not known), ``rotation`` (its id or null), ``hold`` (whether the
+    former passwords stay for now). Result: ``revoked`` (whose passwords), ``refused`` (whether the former one was tried and refused),
+    ``held``, ``notes``."""
     key, rotation = service(request), request.get("rotation")
     done: dict[str, Any] = {"rotation": rotation, "revoked": [], "refused": False, "held": bool(request.get("hold")), "notes": []}
-    if done["held"]:
+    if done["held"] or (request.get("kept") == 0 and rotation is None):
         return done
+    from .account import asked, former, opened, retire  # the databases' drivers; most often there is nothing to revoke
+
     connection = connections.load(str(request["stack"]))
     account = asked(request, connection)
     with opened(connection, account) as link:

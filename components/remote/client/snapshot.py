@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from . import connection as connections
+from . import jsontext
 from .channel import Host
 from .failure import Failure
 from .request import one_of, relative, service, text
@@ -60,7 +59,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 def manifest(line: str, name: str) -> dict[str, Any]:
     """What a snapshot's manifest says; of one that is not whole its name, and that it is ``damaged``."""
     try:
-        found = json.loads(line)
+        found = jsontext.loads(line)
     except (ValueError, RecursionError):
         found = None
     whole = isinstance(found, dict) and found.get("name") == name and isinstance(found.get("sha256"), str)
@@ -90,5 +89,5 @@ def rows(reply: Reply | None) -> dict[str, int] | None:
     found = reply.all("verified") if reply else []
     if not found:
         return None
-    counted: dict[str, int] = json.loads("{" + found[-1][1] + "}")
+    counted: dict[str, int] = jsontext.loads("{" + found[-1][1] + "}")
     return counted

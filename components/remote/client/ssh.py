@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
-import subprocess
 import time
+from _socket import AF_UNIX, SOCK_STREAM, socket  # the module around it takes a fifth of a step's start
 
 from .connection import Connection, private_folder
 from .failure import Failure
@@ -62,7 +61,7 @@ class Master:
 
     def alive(self) -> bool:
         """Whether a master listens on the socket."""
-        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        probe = socket(AF_UNIX, SOCK_STREAM)
         try:
             probe.connect(self.socket_path)
         except OSError:
@@ -83,6 +82,8 @@ class Master:
             return True
 
     def _open(self) -> None:
+        import subprocess  # once for each login
+
         connection = self.connection
         known = self.base + ".known"
         _replace(known, "".join(f"mo-{connection.name} {key}\n" for key in connection.host_keys))
@@ -142,6 +143,8 @@ class Master:
                 raise Failure(f"The SSH master of {self.connection.name} ended while it was being used; try again.") from None
             if _text(marker) == wanted:
                 return
+            import subprocess
+
             command = [*self.command(), "-O", "forward", "-D", f"127.0.0.1:{port}", "--", self.destination]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
             if done.returncode != 0:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from . import artefact as artefacts
 from . import connection as connections
 from .channel import Host, Reply, encode
+from .child import Child
 from .failure import Failure
 from .programs import boot, quote, upload
 from .request import number, one_of, relative, release, service
@@ -96,14 +96,9 @@ def _rsync(
     ]  # fmt: skip
     reply = Reply()
     try:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(host.master.slot(),),
-            env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
+        child = Child(command, host.master.slot(), talk=False, environment={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError:
         raise Failure("The program `rsync` is not installed here; install rsync 3.") from None
-    assert child.stdout
-    assert child.stderr
     try:
         for raw in child.stderr:
             reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
