@@ -4,4 +4,5 @@ SELECT CONCAT(
     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'), ' EXTENDED; '), ''),
   'SELECT ''-'', table_name, ''view'' FROM information_schema.views WHERE table_schema = DATABASE() UNION ALL ',
   'SELECT ''-'', trigger_name, ''trigger'' FROM information_schema.triggers WHERE trigger_schema = DATABASE() UNION ALL ',
+  'SELECT ''-'', event_name, ''event'' FROM information_schema.events WHERE event_schema = DATABASE() UNION ALL ',
   'SELECT ''-'', routine_name, ''routine'' FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY 3, 2');

@@ -31,8 +31,8 @@ class MariaDB:
 
     ``certificate`` writes ``cert.pem`` and ``key.pem`` into a folder, for a user; with it the server speaks TLS too."""
 
-    def __init__(self, certificate: Callable[[Path, str], object] | None = None) -> None:
-        self.tls = certificate is not None
+    def __init__(self, certificate: Callable[[Path, str], object] | None = None, options: tuple[str, ...] = ()) -> None:
+        self.tls, self.options = certificate is not None, options
         self.folder = Path(tempfile.mkdtemp(prefix="mo-mariadb-"))
         self.port = port()
         user = "mysql" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
@@ -69,7 +69,7 @@ class MariaDB:
                 "mariadbd", "--no-defaults", f"--datadir={data}", f"--user={user}", f"--port={self.port}", "--bind-address=127.0.0.1",
                 f"--socket={self.folder}/s", f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
                 "--general-log=1", f"--general-log-file={self.log}", f"--log-error={self.folder}/error.log",
-                "--innodb-buffer-pool-size=32M",
+                "--innodb-buffer-pool-size=32M", *self.options,
                 *([f"--ssl-cert={self.folder}/cert.pem", f"--ssl-key={self.folder}/key.pem"] if self.tls else []),
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
