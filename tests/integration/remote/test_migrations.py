@@ -47,7 +47,8 @@ class Data:
         """The request of ``snapshot``."""
         where = {"target": self.service.target, "server": "server", "database": self.name, "user": "svc_" + self.service.key}
         named = {} if name is None else {"name": name}
-        return {"service": self.service.key, "action": action, "schema": self.schema, **where, **named}
+        probe = self.service.request("adopted")["probe"]
+        return {"service": self.service.key, "action": action, "schema": self.schema, "probe": probe, **where, **named}
 
     def fields(self, names: list[str]) -> dict[str, Any]:
         return {
