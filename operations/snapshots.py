@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from catalog.models import Service
+from components.release import probe
 from operations import remote
 from operations.problem import Problem
 
@@ -36,9 +37,15 @@ class Snapshot:
 
 
 def ask(
-    root: Path, stack: str, service: str, entry: Service, action: str, name: str | None = None, *, unverified: bool = False
+    root: Path,
+    stack: str,
+    service: str,
+    entry: Service,
+    action: str,
+    name: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One action of ``run snapshot``; ``restore`` restores into a scratch database first, unless ``unverified``. Raises ``Problem``."""
+    """One action of ``run snapshot``, with ``more`` fields in its request. Raises ``Problem``."""
     database = entry.database
     if database is None:
         raise Problem(f"Service {service} has no database.")
@@ -50,9 +57,31 @@ def ask(
         "server": database.server,
         "database": database.name,
         "user": database.user,
-        "unverified": unverified,
+        **(more or {}),
     }
     return remote.run(root, stack, "snapshot", request if name is None else {**request, "name": name}, timeout=TIMEOUT)
+
+
+def restore(
+    root: Path,
+    stack: str,
+    service: str,
+    entry: Service,
+    name: str,
+    domain: str,
+    *,
+    unverified: bool = False,
+    site_open: bool = False,
+) -> dict[str, Any]:
+    """Puts the database back to a snapshot, which is restored into a scratch database first unless ``unverified``. Where the site cannot be
+    closed meanwhile nothing is changed, unless ``site_open``. Raises ``Problem``."""
+    more = {"probe": probe(entry, domain), "unverified": unverified, "site_open": site_open}
+    return ask(root, stack, service, entry, "restore", name, more)
+
+
+def refuse_open(root: Path, stack: str, service: str, entry: Service, domain: str) -> None:
+    """Closes the site for a moment and looks whether that holds. Raises ``Problem`` where it does not, as ``restore`` would."""
+    ask(root, stack, service, entry, "window", more={"probe": probe(entry, domain)})
 
 
 def listed(root: Path, stack: str, service: str, entry: Service) -> list[Snapshot]:

@@ -26,10 +26,18 @@ def rollback(
         list[str] | None,
         typer.Option("--restore-databases", help="A service whose database goes back as well, or `all`; later data is lost."),
     ] = None,
+    site_open: Annotated[
+        bool,
+        typer.Option(
+            "--site-open", help="Restore databases also where a site cannot be closed; what is written meanwhile is lost."
+        ),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Goes back to the releases of an earlier succeeded update, through an ordinary update; databases stay as they are
     unless `--restore-databases` names them. Then every service is asked, and an incident is opened on GitHub.
+
+    Where a database is to go back, its site must answer 503 meanwhile: that is tried first, and where it does not nothing is changed.
 
     Without `--to` it undoes the run that was interrupted; where none was, it goes to the last update before the present one with other
     releases; a second time, one further. The quality gates do not stop it; that is written down. One that was interrupted itself goes on by
@@ -48,5 +56,5 @@ def rollback(
         )
     project.chosen(project.services_of(stack, project.stack_file(stack)), only)
     here = opened(stack, display.console())
-    wish = back.Wish(" ".join(reason.split()), to, tuple(only or ()), tuple(databases or ()), yes)
+    wish = back.Wish(" ".join(reason.split()), to, tuple(only or ()), tuple(databases or ()), yes, site_open)
     raise typer.Exit(back.rollback(here, wish))

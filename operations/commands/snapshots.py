@@ -149,26 +149,33 @@ def restore(
     stack: Stack = DEFAULT_STACK,
     yes: Yes = False,
     unverified: Annotated[bool, typer.Option("--unverified", help="Without the test restore into a scratch database.")] = False,
+    site_open: Annotated[
+        bool, typer.Option("--site-open", help="Also where the site cannot be closed; what is written meanwhile is lost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Puts the database back to a snapshot: the site answers 503 meanwhile, a fresh snapshot is made first, later data is gone.
 
-    The snapshot is restored into a scratch database before anything is touched, and the result is compared with that.
+    The snapshot is restored into a scratch database before anything is touched, and the result is compared with that. Where the site
+    cannot be closed, nothing is changed.
 
     Example: `bin/mo snapshots restore votes 20261121T090000Z-r0123456789abcdef`.
     """
-    from operations import migrations, project, remote, snapshots
+    from operations import migrations, project, settings, snapshots
     from operations.deployment import lock
 
     entry = _with(stack, service, name)
+    told = settings.load(project.ROOT, stack).settings
     if not yes and not typer.confirm(
         f"Put the database of {service} on {stack} back to {name}? Whatever was written since is lost."
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)
     with lock.HostLock(lock.asker(project.ROOT, stack), f"snapshots restore {service}"):
-        answer = snapshots.ask(project.ROOT, stack, service, entry, "restore", name, unverified=unverified)
-    if lacking := migrations.missing(project.ROOT, stack, remote.connect(project.ROOT, stack), service, entry):
+        answer = snapshots.restore(
+            project.ROOT, stack, service, entry, name, told.domain, unverified=unverified, site_open=site_open
+        )
+    if lacking := migrations.missing(project.ROOT, stack, told.host.name, service, entry):
         note = (
             f"its live release came with {', '.join(lacking)}, which this snapshot does not have: bin/mo drift --mend applies it again, "
             f"bin/mo rollback --only {service} takes the code back too"

@@ -32,17 +32,20 @@ Moves = Mapping[str, tuple[str | None, str]]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the operator asked for. ``to``: an update's number, a build, a time; ``databases``: services, or ``all``."""
+    """What the operator asked for. ``to``: an update's number, a build, a time; ``databases``: services, or ``all``; ``site_open``: restore
+    them also where a site cannot be closed."""
 
     reason: str
     to: str | None = None
     only: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     yes: bool = False
+    site_open: bool = False
 
     def plain(self) -> dict[str, Any]:
         """For the journal."""
-        return {"reason": self.reason, "to": self.to, "only": list(self.only), "databases": list(self.databases)}
+        told = {"reason": self.reason, "to": self.to, "only": list(self.only), "databases": list(self.databases)}
+        return {**told, "site_open": self.site_open}
 
 
 def wish_of(run: Run) -> Wish:
@@ -50,7 +53,8 @@ def wish_of(run: Run) -> Wish:
     told = run.options
     texts = {key: tuple(map(str, told[key])) if isinstance(told.get(key), list) else () for key in ("only", "databases")}
     to = told.get("to")
-    return Wish(str(told.get("reason") or "interrupted"), to if isinstance(to, str) else None, **texts, yes=run.changed)
+    to, site_open = to if isinstance(to, str) else None, told.get("site_open") is True
+    return Wish(str(told.get("reason") or "interrupted"), to, **texts, yes=run.changed, site_open=site_open)
 
 
 def rollback(here: Here, wish: Wish, resumes: Run | None = None) -> int:
@@ -137,7 +141,7 @@ class _Rollback:
         return {**live, **{key: release for key, release in (target.releases or {}).items() if key in wanted}}
 
     def _databases(self, names: Sequence[str], target: Record) -> Outcome:
-        found = restoring.planned(self.here, names, target)
+        found = restoring.planned(self.here, names, target, site_open=self.wish.site_open)
         return Outcome("", True, f"{len(found)} snapshots", {"restores": [[r.service, r.name, r.at] for r in found]})
 
     def _tell_ahead(self, moves: Moves, restored: Sequence[str]) -> None:
@@ -172,7 +176,8 @@ class _Rollback:
         if done.ok:
             old = self.session.resumes
             for one in restores:
-                phases.carry(f"{RESTORE}{one.service}", partial(_restored, here, one, old.id if old else None))
+                again = partial(_restored, here, one, old.id if old else None, self.wish.site_open)
+                phases.carry(f"{RESTORE}{one.service}", again)
             if restores:
                 smoke = phases.carry(
                     ending.AFTER_ROLLBACK, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False
@@ -191,9 +196,9 @@ class _Rollback:
         return 0 if good else 1
 
 
-def _restored(here: Here, what: Restore, interrupted: str | None) -> Outcome:
+def _restored(here: Here, what: Restore, interrupted: str | None, site_open: bool) -> Outcome:
     try:
-        return Outcome("", True, restoring.restored(here, what, interrupted))
+        return Outcome("", True, restoring.restored(here, what, interrupted, site_open=site_open))
     except Problem as problem:
         raise Problem(
             f"{problem}\nThe code of {what.service} is back, its database is not: once that is mended, bin/mo deploy --stack {here.stack} "

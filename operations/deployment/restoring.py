@@ -42,8 +42,9 @@ def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequenc
     return wished
 
 
-def planned(here: Here, services: Sequence[str], target: Record) -> list[Restore]:
-    """The snapshot of each of ``services`` for going back to ``target``. Raises ``Problem`` where one has none, before anything changes."""
+def planned(here: Here, services: Sequence[str], target: Record, *, site_open: bool = False) -> list[Restore]:
+    """The snapshot of each of ``services`` for going back to ``target``. Raises ``Problem`` before anything changes where one has none, or
+    its site cannot be closed for the restore and not ``site_open``."""
     found: list[Restore] = []
     missing: list[str] = []
     for service in services:
@@ -60,6 +61,8 @@ def planned(here: Here, services: Sequence[str], target: Record) -> list[Restore
             f"There is no snapshot of {names} from when update {target.number} was left (bin/mo snapshots list {missing[0]}), and "
             "nothing was changed. Go back without these databases, or restore another snapshot by bin/mo snapshots restore."
         )
+    for one in found if not site_open else ():
+        snapshots.refuse_open(here.root, here.stack, one.service, here.services[one.service], here.settings.domain)
     return found
 
 
@@ -84,15 +87,17 @@ def keep(here: Here, what: Restore) -> None:
         snapshots.ask(here.root, here.stack, what.service, here.services[what.service], "pin", what.name)
 
 
-def restored(here: Here, what: Restore, interrupted: str | None = None) -> str:
-    """Puts the database back; a fresh snapshot is made first. A sentence on it. ``interrupted``: the id of the run that had begun to.
-    Raises ``Problem``."""
+def restored(here: Here, what: Restore, interrupted: str | None = None, *, site_open: bool = False) -> str:
+    """Puts the database back; a fresh snapshot is made first. A sentence on it. ``interrupted``: the id of the run that had begun to;
+    ``site_open``: also where the site cannot be closed. Raises ``Problem``."""
     entry = here.services[what.service]
     former = former_data(snapshots.listed(here.root, here.stack, what.service, entry), interrupted) if interrupted else None
-    made = snapshots.ask(here.root, here.stack, what.service, entry, "restore", what.name).get("made")
+    domain = here.settings.domain
+    answer = snapshots.restore(here.root, here.stack, what.service, entry, what.name, domain, site_open=site_open)
     if not what.pinned:
         snapshots.ask(here.root, here.stack, what.service, entry, "unpin", what.name)
-    return f"database of {what.name}; what it was before is in {former or made}"
+    said = [f"database of {what.name}", f"what it was before is in {former or answer.get('made')}", *(answer.get("notes") or [])]
+    return "; ".join(said)
 
 
 def former_data(listed: Sequence[Snapshot], run: str) -> str | None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 from . import connection as connections
 from . import jsontext
 from .channel import Host
-from .failure import Failure
+from .failure import Failure, printable
 from .request import one_of, relative, service, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .channel import Reply
     from .connection import Connection
 
-ACTIONS = ("list", "make", "pin", "unpin", "verify", "restore")
+ACTIONS = ("list", "make", "pin", "unpin", "verify", "window", "restore")
 
 
 def retention(connection: Connection) -> dict[str, str]:
@@ -25,7 +28,8 @@ def retention(connection: Connection) -> dict[str, str]:
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``action``, ``name`` (of a snapshot), ``target``, ``schema`` (query); for ``verify`` and ``restore`` also ``server``,
-    ``database``, ``user`` (where the test restore may be made) and ``unverified`` (bool: restore without one).
+    ``database``, ``user`` (where the test restore may be made) and ``unverified`` (bool: restore without one); for ``restore`` and
+    ``window`` (would the site be closed?) ``probe`` as of ``switch``, and ``site_open`` (bool: restore although it is not).
 
     Result: ``snapshots`` of ``list`` (``damaged`` where a manifest is not whole); ``made``: the snapshot that ``make`` made, or the fresh
     one before ``restore``; ``verified``: the rows of each table as the test restore counted them, or ``null``; ``notes``."""
@@ -36,15 +40,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         raise Failure(f"The request's name {name!r} is not a snapshot's name.")
     schema = request.get("schema")
     connection = connections.load(str(request["stack"]))
+    token = os.urandom(16).hex()
     fields = {
         "service": key, "action": action, "name": name, "target": relative(request.get("target") or "none", "target"),
-        "schema": str((schema.get("query") if isinstance(schema, dict) else schema) or ""), "scratch": "", **retention(connection),
+        "schema": str((schema.get("query") if isinstance(schema, dict) else schema) or ""), "scratch": "", "token": token,
+        "site_open": "yes" if request.get("site_open") else "", **retention(connection),
     }  # fmt: skip
     host = Host(connection)
+    answer = looking(request["probe"], connection, token) if action in ("window", "restore") else None
     tested: Reply | None = None
     if action == "verify" or (action == "restore" and not request.get("unverified")):
         tested = verify(host, request, fields)
-    reply = tested if action == "verify" and tested else host.call("snapshot", fields, f"{key}: snapshot {action}")
+    reply = tested if action == "verify" and tested else host.call("snapshot", fields, f"{key}: snapshot {action}", answer=answer)
     snapshots = [
         {**manifest(line, name), "pinned": pinned == "true", "verified": at or None}
         for name, pinned, at, line in reply.all("snapshot")
@@ -64,6 +71,21 @@ def manifest(line: str, name: str) -> dict[str, Any]:
         found = None
     whole = isinstance(found, dict) and found.get("name") == name and isinstance(found.get("sha256"), str)
     return found if whole else {"name": name, "damaged": True}
+
+
+def looking(raw: dict[str, Any], connection: Connection, token: str) -> Callable[[str, list[str], Reply], str | None]:
+    """What answers the host program's question whether the site is closed; ``token``: of the probe that is let in."""
+    from .probe import Probe
+
+    probe = Probe(raw, connection.edge, None)
+
+    def answer(line: str, values: list[str], reply: Reply) -> str | None:
+        if line != "probe":
+            return None
+        wrong = probe.closed({"X-Mo-Probe": token})
+        return "ok" if wrong is None else f"fail {printable(wrong)}"
+
+    return answer
 
 
 def verify(host: Host, request: dict[str, Any], fields: dict[str, str]) -> Reply:

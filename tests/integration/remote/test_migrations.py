@@ -47,7 +47,8 @@ class Data:
         """The request of ``snapshot``."""
         where = {"target": self.service.target, "server": "server", "database": self.name, "user": "svc_" + self.service.key}
         named = {} if name is None else {"name": name}
-        return {"service": self.service.key, "action": action, "schema": self.schema, **where, **named}
+        probe = self.service.request("adopted")["probe"]
+        return {"service": self.service.key, "action": action, "schema": self.schema, "probe": probe, **where, **named}
 
     def fields(self, names: list[str]) -> dict[str, Any]:
         return {
@@ -146,6 +147,45 @@ def test_a_failing_online_migration_leaves_the_old_release_and_every_write(servi
     # A corrected file goes on.
     mended = M2 | {"0003_bad": "CREATE TABLE IF NOT EXISTS half (a int);\n"}
     assert data.deploy("three", mended)["migrations"] == ["0003_bad"]
+
+
+LATER = M2 | {"0003_later": "CREATE TABLE half (a int);\nINSERT INTO half VALUES (1);\nALTER TABLE later ADD COLUMN x int;\n"}
+
+
+def half_applied(data: Data) -> str:
+    """Deploys a migration that fails after two statements, as it lacks a table; gives the snapshot of before it."""
+    data.deploy("one", M2)
+    assert "failed half-way, after 2 statement(s)" in data.refused("two", LATER)
+    assert "half applied" in data.refused("two", LATER)
+    return str(data.snapshot("list")["snapshots"][-1]["name"])
+
+
+def test_a_half_applied_migration_that_was_undone_by_hand_is_applied_from_its_beginning(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    half_applied(data)
+    # The runbook's second way.
+    data.query("DROP TABLE half")
+    data.query("CREATE TABLE later (id int)")
+    (service.base / "migrating").unlink()
+    assert data.deploy("two", LATER)["migrations"] == ["0003_later"]
+    assert data.query("SELECT a FROM half") == [(1,)]
+    assert data.query(f"SELECT table_name FROM information_schema.tables WHERE table_name = '_mo_progress' AND {data.own}") == []
+
+
+def test_the_snapshot_of_before_it_settles_a_half_applied_migration_and_one_of_after_it_does_not(
+    service: Service, mariadb: MariaDB
+) -> None:
+    data = Data(service, mariadb)
+    before = half_applied(data)
+    after = data.snapshot("restore", before)["made"]
+    data.query("CREATE TABLE later (id int)")
+    assert data.deploy("two", LATER)["migrations"] == ["0003_later"]
+    assert data.query("SELECT a FROM half") == [(1,)]
+    # What a snapshot holds of a half-applied migration comes back with it, and is known.
+    data.snapshot("restore", after)
+    assert "half applied" in data.refused("three", LATER)
+    service.remote.run("prune", service="votes", target=service.target, keep=5, pinned=[], keep_snapshots=1)
+    assert len(list((service.base / "snapshots").glob("*.migrating"))) <= 1
 
 
 class Writer:

@@ -99,6 +99,50 @@ def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service
     assert data.deploy("two", M2)["schema"] == "migrated"
 
 
+def test_a_restore_whose_site_cannot_be_closed_changes_nothing_unless_the_operator_says_so(
+    service: Service, server: MariaDB | PostgreSQL
+) -> None:
+    data = Data(service, server)
+    data.deploy("one", M1)
+    made = data.snapshot("make")["made"]
+    data.query("INSERT INTO votes VALUES (2, 'later')")
+    data.snapshot("window")
+    assert not (service.base / "maintenance").exists()
+    closing = dict(service.site.services)
+    service.site.services.clear()  # as a web server without the 503 rule
+    for action in ("window", "restore"):
+        sentence = service.remote.refused("snapshot", **data.asked(action, made))
+        assert "answers 200 instead of 503" in sentence
+        assert "nothing was changed" in sentence
+        assert "--site-open" in sentence
+        assert not (service.base / "maintenance").exists()
+        assert not list(service.base.glob("probe-*"))
+    assert data.query("SELECT id FROM votes ORDER BY id") == [(1,), (2,)]
+    assert len(list((service.base / "snapshots").glob("*.json"))) == 1
+    done = service.remote.run("snapshot", **data.asked("restore", made), site_open=True)
+    assert data.query("SELECT id FROM votes") == [(1,)]
+    assert any("the site was open meanwhile" in note and "is lost" in note for note in done["notes"])
+    # Where it holds, the option closes the site all the same.
+    service.site.services.update(closing)
+    assert service.remote.run("snapshot", **data.asked("restore", made), site_open=True)["notes"] == []
+
+
+def test_the_look_at_the_window_leaves_alone_what_another_program_has_closed(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    marker = service.base / "maintenance"
+    marker.touch()
+    service.remote.own(service.base)
+    data.snapshot("window")
+    assert marker.exists()
+    marker.unlink()
+    # With a journal, a marker says that nobody has written since: a snapshot would go over what others write.
+    (service.base / "switching").write_text("j_phase='migrating'\n")
+    service.site.services.clear()
+    data.snapshot("window")
+    assert not marker.exists()
+
+
 def _fake(service: Service, name: str, size: int) -> None:
     folder = service.base / "snapshots"
     (folder / f"{name}.json").write_text(json.dumps({"name": name}))

@@ -376,7 +376,8 @@ def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
     code, text = stage.mo("deploy", "--resume", "--yes")
     assert code == 0, text
     assert f"✓ restore api_stg: database of {name}; what it was before is in 99991231T000000Z-restore-r2" in text
-    assert stage.asked_of_snapshots() == [f"{action} {name}" for action in ("pin", "restore", "restore", "restore", "unpin")]
+    asked = [f"{action} {name}" for action in ("pin", "restore", "restore", "restore", "unpin")]
+    assert stage.asked_of_snapshots() == ["window None", *asked]
     assert stage.mo("status", "--json")[0] == 0
 
 

@@ -409,9 +409,10 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     assert (code, stack.snapshot_requests) == (0, [])
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
     assert code == 0, text
-    # Pinned first: the switch before makes a new one, and the oldest would go for it.
+    # Whether its site can be closed is asked first. Pinned: the switch before the restore makes a new one, and the oldest would go for it.
     assert stack.snapshot_requests == [
         ("api_stg", "list", None),
+        ("api_stg", "window", None),
         *(("api_stg", action, "2026-old") for action in ("pin", "restore", "unpin")),
     ]
     assert "✓ restore api_stg: database of 2026-old; what it was before is in 2027-fresh" in text
@@ -422,6 +423,34 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     assert text.startswith("mo: admin_stg: this rollback moves no release of it, and so not its database.")
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "nope")
     assert (code, text) == (2, "mo: nope: no service with a database.")
+
+
+def test_a_site_that_cannot_be_closed_stops_a_rollback_of_its_database_before_anything_is_changed(
+    stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.updates = [summary_of(1, {"api_stg": "ra"}), summary_of(2, {"api_stg": "rb"})]
+    stack.live = {"api_stg": "rb"}
+    answer, asked = remote.run, []
+
+    def refuse(root: Path, stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "snapshot" and request["action"] in ("window", "restore"):
+            asked.append((request["action"], request["probe"]["domain"], request.get("site_open")))
+            if not request.get("site_open"):
+                raise Problem("api_stg: answers 200 instead of 503; nothing was changed.")
+        return answer(root, stack, step, request, timeout)
+
+    monkeypatch.setattr(remote, "run", refuse)
+    back = ("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
+    code, text = _mo(*back)
+    assert (code, text) == (1, "mo: api_stg: answers 200 instead of 503; nothing was changed.")
+    assert stack.live == {"api_stg": "rb"}
+    assert stack.asked == []
+    assert _mo(*back, "--site-open")[0] == 0
+    assert asked == [("window", "api.stg.example.org", None), ("restore", "api.stg.example.org", True)]
+    restore = ("snapshots", "restore", "api_stg", "2026-old", "--stack", "staging", "--yes")
+    assert _mo(*restore)[0] == 1
+    assert _mo(*restore, "--site-open")[0] == 0
+    assert asked[-1] == ("restore", "api.stg.example.org", True)
 
 
 def test_a_database_that_was_to_go_back_alone_is_no_success(stack: type[FakeEngine]) -> None:
