@@ -25,6 +25,9 @@ from .test_switch import test_a_bad_release_serves_nobody_and_the_old_one_stays 
 from .test_switch import test_files_that_would_disappear_stop_the_switch_and_are_named as test_refusal
 from .test_switch import test_first_second_and_back_again as test_switch
 from .test_switch import test_found_content_is_adopted_with_its_uploads as test_adoption
+from .test_switch import (
+    test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told as test_kept,
+)
 
 pytestmark = pytest.mark.sandbox
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "test_digests",
     "test_env",
     "test_facts",
+    "test_kept",
     "test_offline",
     "test_permissions",
     "test_refusal",

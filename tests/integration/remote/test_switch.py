@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +156,47 @@ def test_in_place_switches_and_puts_back(service: Service) -> None:
     assert "stays live" in service.remote.refused("switch", **service.request(bad))
     assert (service.path / "index.html").read_text() == "two"
     assert (service.path / "uploads/u").read_text() == "u"
+
+
+def _kept(service: Service) -> dict[str, str]:
+    """What is kept of files that no release holds, by their path at the site."""
+    found = [
+        (file, file.relative_to(service.base / "replaced")) for file in (service.base / "replaced").rglob("*") if file.is_file()
+    ]
+    return {str(Path(*path.parts[1:])): file.read_text() for file, path in found}
+
+
+def test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told(
+    service: Service,
+) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"], "keep": 2}
+    one = service.deploy({"index.html": "one", "app.py": "x", "config.php": "default"})["live"]
+    (service.path / "uploads/photo.jpg").write_text("photo")
+    (service.path / "generated").mkdir()
+    (service.path / "generated/invoice 17.pdf").write_text("invoice")
+    (service.path / "config.php").write_text("of the site")
+    (service.path / "__pycache__").mkdir()
+    (service.path / "__pycache__/app.cpython-313.pyc").write_text("compiled")
+    service.remote.own(service.path)
+    bad = service.stage({"index.html": "!500"})
+    before = {str(path): path.read_text() for path in service.path.rglob("*") if path.is_file()}
+    assert "stays live" in service.remote.refused("switch", **service.request(bad))
+    assert {str(path): path.read_text() for path in service.path.rglob("*") if path.is_file()} == before
+    assert not (service.base / "replaced").exists()
+    two = service.deploy({"index.html": "two", "config.php": "default"})
+    (note,) = two["notes"]
+    assert note.startswith("2 file(s) of no release are served no more and are kept in ")
+    assert "config.php, generated/invoice 17.pdf" in note
+    assert _kept(service) == {"config.php": "of the site", "generated/invoice 17.pdf": "invoice"}
+    assert (service.base / "replaced").stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in service.path.iterdir()) == ["config.php", "index.html", "release.json", "uploads"]
+    # A checkout whose catalogue does not name the uploads.
+    three = service.deploy({"index.html": "three", "config.php": "default"}, persistent=[])
+    assert "uploads/photo.jpg" in three["notes"][0]
+    assert _kept(service)["uploads/photo.jpg"] == "photo"
+    assert not (service.base / "releases" / one).exists()
+    assert "generated/invoice 17.pdf" not in _kept(service), "it went with the release that it lay beside"
+    assert service.deploy({"index.html": "four"}, persistent=[])["notes"] == []
 
 
 def test_from_in_place_to_links_and_where_that_fails_back_the_uploads_stay(service: Service) -> None:
