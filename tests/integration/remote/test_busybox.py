@@ -28,6 +28,7 @@ from .test_switch import test_found_content_is_adopted_with_its_uploads as test_
 from .test_switch import (
     test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told as test_kept,
 )
+from .test_switch import test_what_is_written_during_the_deploy_in_which_a_path_becomes_persistent_comes_along as test_uploads
 
 pytestmark = pytest.mark.sandbox
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "test_sql",
     "test_stage",
     "test_switch",
+    "test_uploads",
 ]
 
 WITH = ("rsync", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")

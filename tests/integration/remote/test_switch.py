@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -225,6 +227,41 @@ def test_what_the_site_wrote_where_a_path_becomes_persistent_stays_and_is_never_
     service.switch(one)
     assert (service.path / "uploads/u").read_text() == "written"
     assert (service.base / f"shared/uploads.of-{one}/late").read_text() == "late"
+
+
+@pytest.mark.parametrize("persistent", ["uploads", "a [b] 'c'/uploads", "state.txt"])
+def test_what_is_written_during_the_deploy_in_which_a_path_becomes_persistent_comes_along(
+    service: Service, persistent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = persistent.endswith("uploads")
+    name = f"{persistent}/old" if folder else persistent
+    one = service.deploy({"index.html": "one", name: "seed", **({f"{persistent}/.keep": "one"} if folder else {})})["live"]
+    former = service.base / "releases" / one
+    (former / name).write_text("before")
+    answer, asked = service.site.answer, 0
+
+    def busy(request: BaseHTTPRequestHandler) -> None:
+        """Each time that the site is asked, somebody has just uploaded something, and written the same file anew."""
+        nonlocal asked
+        asked += 1
+        if service.live == one or asked % 2:  # requests that were under way at the rename end later
+            if folder:
+                (former / persistent / f"new {asked}").write_text("uploaded")
+            (former / name).write_text(f"written {asked}")
+            os.utime(former / name, (time.time() + asked, time.time() + asked))
+        answer(request)
+
+    monkeypatch.setattr(service.site, "answer", busy)
+    kept = {f"{persistent}/.keep": "two"} if folder else {}
+    result = service.deploy({"index.html": "two", **kept}, persistent=[persistent])
+    assert (result["notes"], asked > 2) == ([], True)
+    assert (service.path / name).read_text() == (former / name).read_text()
+    if folder:
+        there = {path.name for path in (service.path / persistent).iterdir()}
+        assert there == {path.name for path in (former / persistent).iterdir()}
+    (service.path / name).write_text("of the new one")
+    service.deploy({"index.html": "three"}, persistent=[persistent])
+    assert (service.path / name).read_text() == "of the new one"
 
 
 def test_where_a_path_becomes_persistent_and_nobody_wrote_there_the_new_release_s_files_are_the_seed(service: Service) -> None:
