@@ -16,9 +16,12 @@ from rich.text import Text
 from catalog.models import Service
 from operations.progress import STEPS, Progress, ServiceProgress, State
 from operations.validation.smoke import Answer
+from operations.wording import on_one_line
 
 WRITTEN_INTO = "were changed on the host since it was staged"
 """What the host's program ``switch`` says of a release that was live before (components/remote/host/switch)."""
+KEPT = "are kept in"
+"""What it says of files that a copy in place took away and no release holds (components/remote/host/replaced)."""
 
 _SIGN: dict[State, tuple[str, str]] = {
     "waits": ("·", "dim"),
@@ -149,6 +152,8 @@ def summary(
         for note in entry.results.get("switch", {}).get("notes") or ():
             if WRITTEN_INTO in note:
                 out.print(f"{entry.service}: {note}; bin/mo drift --mend puts them back", style="yellow", markup=False)
+            elif KEPT in note:
+                out.print(f"{entry.service}: {on_one_line(note, None)}", style="yellow", markup=False)
     own = any(entry.errors for entry in entries)
     for problem in progress.errors:
         # The program's own words for a service's failed step, with the SDK's traceback: the service has said it better.

@@ -11,6 +11,7 @@ from catalog.models import Service
 from operations import remote
 from operations.drifts import Drift
 from operations.problem import Problem
+from operations.wording import on_one_line
 
 TIMEOUT = 3600
 """Seconds for one step."""
@@ -35,8 +36,10 @@ def mend(
                 what = "is live again" if drift.kind == "release" else "has its migrations again"
                 say(f"{drift.service}: {live[drift.service]} {what}")
             elif drift.kind == "files":
-                _files(root, stack, drift.service, entry, live[drift.service])
+                notes = _files(root, stack, drift.service, entry, live[drift.service])
                 say(f"{drift.service}: its files are those of {live[drift.service]} again")
+                for note in notes:
+                    say(f"{drift.service}: {on_one_line(note, None)}")
         except Problem as problem:
             wrong.append(str(problem))
     if any(drift.kind == "permissions" for drift in drifts):
@@ -46,14 +49,15 @@ def mend(
     return wrong
 
 
-def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> None:
+def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> Sequence[str]:
     request = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
-    remote.run(root, stack, "mend", request, timeout=TIMEOUT)
+    mended = remote.run(root, stack, "mend", request, timeout=TIMEOUT)
     if entry.steps.restart is not None and entry.runtime == "process":
         command = {"service": key, "target": entry.path, "command": list(entry.steps.restart.command), "secrets": False}
         done = remote.run(root, stack, "exec", command, timeout=TIMEOUT)
         if done.get("exit") != 0:
             raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
+    return mended.get("notes") or ()
 
 
 def switch_request(resources: Sequence[Mapping[str, Any]], service: str) -> dict[str, Any]:

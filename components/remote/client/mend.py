@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``service``, ``release`` (live), ``target``, ``persistent``. What the running site owns and what Python compiled stays.
-    Result: ``sent``, bytes."""
+    Result: ``sent``, bytes; ``notes``: what is kept of what went."""
     key, wanted = service(request), release(request)
     persistent = tuple(relative(path, "persistent") for path in request.get("persistent") or [])
     host = Host(connections.load(str(request["stack"])))
@@ -23,5 +23,5 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     artefacts.compare(artefact, key)
     fields = {"root": host.connection.root, "service": key, "release": wanted, "target": relative(request["target"], "target")}
     kept = (*(name for name in artefacts.RESERVED if name != ".mo-stage"), *persistent)
-    _, sent = transfer(host, artefact, fields, f"{key}: mending {wanted}", "mend", kept)
-    return {"release": wanted, "sent": sent}
+    reply, sent = transfer(host, artefact, fields, f"{key}: mending {wanted}", "mend", kept)
+    return {"release": wanted, "sent": sent, "notes": [values[0] for values in reply.all("note")]}

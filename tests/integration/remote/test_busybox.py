@@ -25,6 +25,10 @@ from .test_switch import test_a_bad_release_serves_nobody_and_the_old_one_stays 
 from .test_switch import test_files_that_would_disappear_stop_the_switch_and_are_named as test_refusal
 from .test_switch import test_first_second_and_back_again as test_switch
 from .test_switch import test_found_content_is_adopted_with_its_uploads as test_adoption
+from .test_switch import (
+    test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told as test_kept,
+)
+from .test_switch import test_what_is_written_during_the_deploy_in_which_a_path_becomes_persistent_comes_along as test_uploads
 
 pytestmark = pytest.mark.sandbox
 __all__ = [
@@ -34,12 +38,14 @@ __all__ = [
     "test_digests",
     "test_env",
     "test_facts",
+    "test_kept",
     "test_offline",
     "test_permissions",
     "test_refusal",
     "test_sql",
     "test_stage",
     "test_switch",
+    "test_uploads",
 ]
 
 WITH = ("rsync", "mariadb", "mariadb-dump", "psql", "pg_dump", "pg_restore")

@@ -93,6 +93,7 @@ def test_a_switch_killed_at_any_command_ends_well_and_serves_one_release_or_the_
         service.extra |= {"persistent": ["uploads"], "strategy": strategy}
         releases["one"] = service.deploy({"index.html": "one"})["live"]
         (service.path / "uploads/u").write_text("kept")
+        (service.path / "undeclared").write_text("kept")
         releases["two"] = service.stage({"index.html": "two"})
         return "switch", service.request(releases["two"])
 
@@ -103,6 +104,8 @@ def test_a_switch_killed_at_any_command_ends_well_and_serves_one_release_or_the_
         assert leftovers(service) == []
         assert service.switch(releases["one"])["previous"] == releases["two"]
         assert (service.path / "uploads/u").read_text() == "kept"
+        folders = (service.path, service.base)
+        assert [file.read_text() for folder in folders for file in folder.rglob("undeclared") if file.is_file()][:1] == ["kept"]
 
 
 @pytest.mark.parametrize("then", ["again", "another", "back"])

@@ -76,7 +76,11 @@ def test_changed_files_of_a_live_release_are_put_back_and_the_site_s_own_stay(se
     (live / "a/b.txt").unlink()
     (live / "shell.php").write_text("<?php")
     asked = {"service": service.key, "release": first, "target": service.target, "persistent": ["uploads"]}
-    service.remote.run("mend", **asked)
+    (note,) = service.remote.run("mend", **asked)["notes"]
+    assert note.startswith("2 file(s) of no release are served no more and are kept in ")
+    assert {path.name: path.read_text() for path in (service.base / "replaced").glob("*/*")} == {
+        "index.html": "defaced", "shell.php": "<?php",
+    }  # fmt: skip
     assert (live / "index.html").read_text() == "one"
     assert (live / "a/b.txt").read_text() == "b"
     assert not (live / "shell.php").exists()

@@ -133,10 +133,13 @@ def test_in_place_what_is_in_a_folder_is_kept_also_where_the_folder_is_the_hoste
     service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
     service.deploy({"index.html": "one"})
     (service.path / "uploads/u").write_text("kept")
+    (service.path / "invoice.pdf").write_text("invoice")
+    service.deploy({"index.html": "two"})
     os.chown(service.path.parent, 0, 0)
     service.path.parent.chmod(0o755)
     done = service.remote.run("remove", **asked("drop"))
     assert done["site"] > 0
     assert (Path(done["keep"]) / "site/uploads/u").read_text() == "kept"
+    assert [file.read_text() for file in Path(done["keep"]).glob("replaced/*/invoice.pdf")] == ["invoice"]
     assert list(service.path.iterdir()) == []
     assert not service.base.exists()

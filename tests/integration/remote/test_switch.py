@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +160,47 @@ def test_in_place_switches_and_puts_back(service: Service) -> None:
     assert (service.path / "uploads/u").read_text() == "u"
 
 
+def _kept(service: Service) -> dict[str, str]:
+    """What is kept of files that no release holds, by their path at the site."""
+    found = [
+        (file, file.relative_to(service.base / "replaced")) for file in (service.base / "replaced").rglob("*") if file.is_file()
+    ]
+    return {str(Path(*path.parts[1:])): file.read_text() for file, path in found}
+
+
+def test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told(
+    service: Service,
+) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"], "keep": 2}
+    one = service.deploy({"index.html": "one", "app.py": "x", "config.php": "default"})["live"]
+    (service.path / "uploads/photo.jpg").write_text("photo")
+    (service.path / "generated").mkdir()
+    (service.path / "generated/invoice 17.pdf").write_text("invoice")
+    (service.path / "config.php").write_text("of the site")
+    (service.path / "__pycache__").mkdir()
+    (service.path / "__pycache__/app.cpython-313.pyc").write_text("compiled")
+    service.remote.own(service.path)
+    bad = service.stage({"index.html": "!500"})
+    before = {str(path): path.read_text() for path in service.path.rglob("*") if path.is_file()}
+    assert "stays live" in service.remote.refused("switch", **service.request(bad))
+    assert {str(path): path.read_text() for path in service.path.rglob("*") if path.is_file()} == before
+    assert not (service.base / "replaced").exists()
+    two = service.deploy({"index.html": "two", "config.php": "default"})
+    (note,) = two["notes"]
+    assert note.startswith("2 file(s) of no release are served no more and are kept in ")
+    assert "config.php, generated/invoice 17.pdf" in note
+    assert _kept(service) == {"config.php": "of the site", "generated/invoice 17.pdf": "invoice"}
+    assert (service.base / "replaced").stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in service.path.iterdir()) == ["config.php", "index.html", "release.json", "uploads"]
+    # A checkout whose catalogue does not name the uploads.
+    three = service.deploy({"index.html": "three", "config.php": "default"}, persistent=[])
+    assert "uploads/photo.jpg" in three["notes"][0]
+    assert _kept(service)["uploads/photo.jpg"] == "photo"
+    assert not (service.base / "releases" / one).exists()
+    assert "generated/invoice 17.pdf" not in _kept(service), "it went with the release that it lay beside"
+    assert service.deploy({"index.html": "four"}, persistent=[])["notes"] == []
+
+
 def test_from_in_place_to_links_and_where_that_fails_back_the_uploads_stay(service: Service) -> None:
     service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
     one = service.deploy({"index.html": "one"})["live"]
@@ -183,6 +227,41 @@ def test_what_the_site_wrote_where_a_path_becomes_persistent_stays_and_is_never_
     service.switch(one)
     assert (service.path / "uploads/u").read_text() == "written"
     assert (service.base / f"shared/uploads.of-{one}/late").read_text() == "late"
+
+
+@pytest.mark.parametrize("persistent", ["uploads", "a [b] 'c'/uploads", "state.txt"])
+def test_what_is_written_during_the_deploy_in_which_a_path_becomes_persistent_comes_along(
+    service: Service, persistent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = persistent.endswith("uploads")
+    name = f"{persistent}/old" if folder else persistent
+    one = service.deploy({"index.html": "one", name: "seed", **({f"{persistent}/.keep": "one"} if folder else {})})["live"]
+    former = service.base / "releases" / one
+    (former / name).write_text("before")
+    answer, asked = service.site.answer, 0
+
+    def busy(request: BaseHTTPRequestHandler) -> None:
+        """Each time that the site is asked, somebody has just uploaded something, and written the same file anew."""
+        nonlocal asked
+        asked += 1
+        if service.live == one or asked % 2:  # requests that were under way at the rename end later
+            if folder:
+                (former / persistent / f"new {asked}").write_text("uploaded")
+            (former / name).write_text(f"written {asked}")
+            os.utime(former / name, (time.time() + asked, time.time() + asked))
+        answer(request)
+
+    monkeypatch.setattr(service.site, "answer", busy)
+    kept = {f"{persistent}/.keep": "two"} if folder else {}
+    result = service.deploy({"index.html": "two", **kept}, persistent=[persistent])
+    assert (result["notes"], asked > 2) == ([], True)
+    assert (service.path / name).read_text() == (former / name).read_text()
+    if folder:
+        there = {path.name for path in (service.path / persistent).iterdir()}
+        assert there == {path.name for path in (former / persistent).iterdir()}
+    (service.path / name).write_text("of the new one")
+    service.deploy({"index.html": "three"}, persistent=[persistent])
+    assert (service.path / name).read_text() == "of the new one"
 
 
 def test_where_a_path_becomes_persistent_and_nobody_wrote_there_the_new_release_s_files_are_the_seed(service: Service) -> None:

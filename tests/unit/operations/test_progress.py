@@ -143,11 +143,13 @@ def test_the_summary_has_failures_last_and_whole() -> None:
 
 def test_a_release_that_was_written_into_is_told_of_when_it_goes_live_again(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress.of(["votes"])
-    notes = ["files of r1 were changed on the host since it was staged: index.php", "restarted"]
+    kept = "1 file(s) of no release are served no more and are kept in /r/\x9b: x"
+    notes = ["files of r1 were changed on the host since it was staged: index.php", "restarted", kept]
     progress.services["votes"].results = {"switch": {"previous": "r2", "live": "r1", "notes": notes}}
     display.summary(Console(width=200), progress, {"votes": ("r2", "r1")}, {"votes": "r1"}, {})
     said = capsys.readouterr().out
     assert "votes: files of r1 were changed on the host since it was staged: index.php; bin/mo drift --mend puts them back" in said
+    assert "are kept in /r/ : x" in said
     assert "restarted" not in said
 
 
