@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -204,7 +204,7 @@ class Stage:
 
 
 def _summary(number: int, told: Mapping[str, Any]) -> Any:
-    when = datetime(2026, 11, 21, 9, 0, tzinfo=UTC) + timedelta(minutes=number)
+    when = datetime(2026, 11, 21, 9, 0) + timedelta(minutes=number)  # as the Automation API gives it: UTC, and without a zone
     config = {
         f"mo:{key}": SimpleNamespace(value=json.dumps(told[key])) for key in ("releases", "rollback") if told[key] is not None
     }
