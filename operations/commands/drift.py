@@ -22,11 +22,12 @@ def drift(
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Replace what drifted (releases, migrations, files, permissions), after a question.")
+        bool, typer.Option("--mend", help="Replace what drifted (all but databases and public answers), after a question.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers.
+    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers; and
+    names a switch that was cut.
 
     Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only --stack STACK`.
 
