@@ -345,6 +345,29 @@ def test_mending_asks_first_and_puts_files_back(stack: type[FakeEngine], monkeyp
     assert (step, request["service"], request["release"]) == ("mend", "admin_stg", "rb")
 
 
+@pytest.mark.parametrize("what", ["deployed", "mended"])
+def test_mending_takes_back_nothing_that_another_did_since_it_was_shown(
+    what: str, stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+    good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": good}))
+    changed = {"admin_stg": 1}
+    asked = _checks(monkeypatch, changed, [])
+
+    def meanwhile(*_: object, **__: object) -> bool:
+        if what == "deployed":
+            stack.live = {"api_stg": "ra", "admin_stg": "rc"}
+        else:
+            changed.clear()
+        return True
+
+    monkeypatch.setattr("typer.confirm", meanwhile)
+    code, text = _mo("drift", "--stack", "staging", "--mend")
+    assert (code, asked) == (1, [])
+    assert "nothing was changed. Look again" in text
+
+
 def test_the_doctor_names_what_is_missing_and_goes_on(
     stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
