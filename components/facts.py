@@ -62,6 +62,12 @@ class ServiceFacts(_Read):
     half_applied: HalfApplied | None = None
     reachable: bool | None = None
     """Whether the database takes the service's own account now; ``None`` where that could not be tried (no secrets yet, no client)."""
+    interrupted: bool = False
+    """Whether a switch, or a step back, has not come to its end: it is at work, or was killed."""
+    maintenance: bool = False
+    """Whether visitors are answered 503."""
+    opened_by: str | None = None
+    """The host program that opened this window; ``None`` where a person did."""
     lacks: tuple[str, ...] = ()
     """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
 

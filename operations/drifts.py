@@ -13,8 +13,8 @@ from operations.integrity import Difference
 from operations.validation.smoke import Answer
 from operations.wording import on_one_line
 
-Kind = Literal["release", "schema", "files", "database", "permissions", "answer"]
-MENDED: tuple[Kind, ...] = ("release", "schema", "files", "permissions")
+Kind = Literal["release", "cut", "schema", "files", "database", "permissions", "answer"]
+MENDED: tuple[Kind, ...] = ("release", "cut", "schema", "files", "permissions")
 """What ``bin/mo drift --mend`` replaces; the rest needs a person."""
 NAMED = 3
 """How many files are named."""
@@ -59,10 +59,27 @@ def elsewhere(found: Sequence[Drift], facts: Facts) -> list[Drift]:
     return [drift for drift in found if drift.kind == "release" and facts.of(drift.service).live]
 
 
+def astray(found: Sequence[Drift], facts: Facts) -> list[Drift]:
+    """Those of ``found`` that the switch of the state's own release ends: another one is live, or what was to make one live was cut."""
+    another = {drift.service for drift in elsewhere(found, facts)}
+    return [d for d in found if d.kind == "cut" or (d.kind == "release" and (d.service in another or _cut(facts.of(d.service))))]
+
+
+def _cut(known: ServiceFacts) -> str | None:
+    """What a killed run left, or one that it left behind is still at. A window that a person opened is meant."""
+    if known.interrupted:
+        return "a switch or a step back is at work on it, or was cut in the middle"
+    if known.maintenance and known.opened_by:
+        return f"it answers 503: the step {known.opened_by} is at work on it, or was cut and left its maintenance window open"
+    return None
+
+
 def _of_service(key: str, entry: Service, release: str, facts: Facts) -> Iterator[Drift]:
     known = facts.of(key)
     if known.live != release:
         yield Drift(key, "release", f"{known.live or 'nothing'} is live, where the last update left {release}")
+    elif cut := _cut(known):
+        yield Drift(key, "cut", cut)
     elif known.releases and release not in known.releases:
         yield Drift(key, "files", f"the live release {release} is no finished release any more")
     elif lacking := missing_migrations(entry, known):

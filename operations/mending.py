@@ -17,6 +17,9 @@ TIMEOUT = 3600
 """Seconds for one step."""
 
 
+_DONE = {"release": "is live again", "cut": "is live, and nothing is left of what was cut", "schema": "has its migrations again"}
+
+
 def mend(
     root: Path,
     stack: str,
@@ -26,14 +29,15 @@ def mend(
     resources: Sequence[Mapping[str, Any]],
     say: Callable[[str], None],
 ) -> list[str]:
-    """Mends releases, schemas, files and permissions, releases first; gives what could not be mended. The caller holds the host's lock."""
+    """Mends releases, cut switches, schemas, files and permissions, releases first;
+    gives what could not be mended. The caller holds the host's lock."""
     wrong: list[str] = []
-    for drift in sorted(drifts, key=lambda one: one.kind != "release"):
+    for drift in sorted(drifts, key=lambda one: one.kind not in ("release", "cut")):
         entry = services[drift.service]
         try:
-            if drift.kind in ("release", "schema"):
+            if drift.kind in ("release", "cut", "schema"):
                 remote.run(root, stack, "switch", switch_request(resources, drift.service), timeout=TIMEOUT)
-                what = "is live again" if drift.kind == "release" else "has its migrations again"
+                what = _DONE[drift.kind]
                 say(f"{drift.service}: {live[drift.service]} {what}")
             elif drift.kind == "files":
                 notes = _files(root, stack, drift.service, entry, live[drift.service])

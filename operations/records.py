@@ -100,7 +100,8 @@ def _setting(config: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 
 def _time(moment: Any) -> str:
     if isinstance(moment, datetime):
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # The Automation API's own are UTC and do not say so: it reads their Z as a letter.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return str(moment)
 
 

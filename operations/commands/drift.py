@@ -22,11 +22,12 @@ def drift(
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Replace what drifted (releases, migrations, files, permissions), after a question.")
+        bool, typer.Option("--mend", help="Replace what drifted (all but databases and public answers), after a question.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers.
+    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers; and
+    names a switch that was cut.
 
     Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only --stack STACK`.
 
@@ -36,12 +37,13 @@ def drift(
     from operations import display, mending, project, release_set, remote
     from operations.deployment.lock import HostLock, asker
     from operations.engine import Engine
+    from operations.problem import Problem
 
     out = display.console()
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
-    resources = Engine(stack).resources()
-    live = release_set.live(resources).releases
+    engine = Engine(stack)
+    live = release_set.live(engine.resources()).releases
     host = remote.connect(project.ROOT, stack)
     domain = str(file.settings.get("domain"))
     found = _found(stack, host, domain, services, live)
@@ -53,6 +55,14 @@ def drift(
             out.print("Nothing was changed.")
             raise typer.Exit(STOPPED)
         with HostLock(asker(project.ROOT, stack), "mend drift"):
+            # Another may have deployed, or mended, since this was shown: by what was live then its work would be taken back.
+            resources = engine.resources()
+            now = release_set.live(resources).releases
+            if now != live or _mendable(_found(stack, host, domain, services, live, answers=False)) != _mendable(found):
+                raise Problem(
+                    f"What drifted on {stack} is no longer what was shown, because somebody has worked on it meanwhile; nothing was "
+                    "changed. Look again: bin/mo drift --mend."
+                )
             wrong = mending.mend(project.ROOT, stack, services, live, found, resources, lambda text: typer.echo(text, err=as_json))
         found = _found(stack, host, domain, services, live)
     if as_json:
@@ -65,7 +75,16 @@ def drift(
         raise typer.Exit(DRIFT if found else FAILED)
 
 
-def _found(stack: str, host: str, domain: str, services: Mapping[str, Service], live: Mapping[str, str]) -> list[Drift]:
+def _mendable(found: Sequence[Drift]) -> list[Drift]:
+    from operations.drifts import MENDED
+
+    return [one for one in found if one.kind in MENDED]
+
+
+def _found(
+    stack: str, host: str, domain: str, services: Mapping[str, Service], live: Mapping[str, str], *, answers: bool = True
+) -> list[Drift]:
+    """``answers``: whether the public URLs are asked too."""
     from components import facts
     from components.facts import FactsError, RunFacts
     from operations import drifts, integrity, project, remote
@@ -84,8 +103,8 @@ def _found(stack: str, host: str, domain: str, services: Mapping[str, Service], 
     wrong: Sequence[Mapping[str, Any]] = remote.run(root, stack, "permissions", {"services": places, "fix": False}, timeout=300)[
         "wrong"
     ]
-    answers = smoke.ask(root, stack, domain, {key: services[key] for key in same}, live)
-    return drifts.of(services, live, known, files, wrong, answers)
+    told = smoke.ask(root, stack, domain, {key: services[key] for key in same}, live) if answers else None
+    return drifts.of(services, live, known, files, wrong, told)
 
 
 def _show(out: Any, found: Sequence[Drift], services: Mapping[str, Service]) -> None:

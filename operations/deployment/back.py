@@ -173,6 +173,8 @@ class _Rollback:
         progress = self._applied.progress if self._applied else progress_of(done, here.services)
         smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False)
         display.summary(here.out, progress, moves, live, checks.answers(smoke))
+        if not done.ok and (self._applied is None or self._applied.ok):
+            phases.show(done)  # the update went well, the host did not: no line above says why
         if done.ok:
             old = self.session.resumes
             for one in restores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import typer
 
 from operations import display, release_set, verdicts
-from operations.deployment import back, checks, ending, engine_busy
+from operations.deployment import astray, back, checks, ending, engine_busy
 from operations.deployment import journal as journals
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
 from operations.deployment.session import Session
 from operations.deployment.update import Applied, Update, progress_of
+from operations.drifts import Drift
 from operations.problem import Problem
 from operations.progress import Progress
 from operations.validation.smoke import Answer
@@ -64,7 +65,13 @@ def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None
     progress = Update(here, {"releases": releases}, before).preview()
     cut = journals.unfinished(journals.runs(here.root, here.stack))
     told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
+    if is_nothing(progress):
+        told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in astray.seen(here, _chosen(before, only))]
     return release_set.changes(before, releases), progress, [*told, *words, *going(here)]
+
+
+def _chosen(releases: Mapping[str, str], only: Collection[str] | None) -> dict[str, str]:
+    return {service: release for service, release in releases.items() if not only or service in only}
 
 
 def interruption(run: Run) -> str:
@@ -107,7 +114,8 @@ class _Deployment:
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
             if progress and is_nothing(progress[0]):
-                return self._nothing()
+                left = astray.seen(here, _chosen(self.before, self.wish.only))
+                return self._left_behind(left) if left else self._nothing()
             if progress and not self.wish.yes:
                 display.plan(out, progress[0])
                 if not typer.confirm(f"Deploy this to {here.stack}?"):
@@ -128,6 +136,20 @@ class _Deployment:
             return Ended(1, False)
         out.print(f"Nothing to change: {self.here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False)
         return Ended(0, False)
+
+    def _left_behind(self, left: Sequence[Drift]) -> Ended:
+        """A deployment that changes no release: what a killed run has left on the host is brought to its end, and every service asked."""
+        here, out = self.here, self.here.out
+        for one in left:
+            out.print(f"{one.service}: {one.what}", style="yellow", markup=False)
+        if not self.wish.yes and not typer.confirm(
+            f"Bring this to its end on {here.stack}, with the release that the state names?"
+        ):
+            self.session.finish(False, "the operator said no; nothing was changed")
+            out.print("Nothing was changed.")
+            return Ended(3, False)
+        ending.open_issue(here, self.session, self.moves)
+        return self._validated(self.phases.carry("up", lambda: astray.ended(here, self.before, left)))
 
     def _tell_of_interruption(self) -> None:
         if self.session.resumes is not None:

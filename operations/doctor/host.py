@@ -81,8 +81,11 @@ def _service(stack: str, key: str, entry: Service, known: Mapping[str, Any]) -> 
     again = f"bin/mo deploy --stack {stack} --only {key}"
     if known.get("interrupted"):
         yield Finding(key, False, f"a switch was cut in the middle; the next one finishes it or puts it back: {again}")
-    if known.get("maintenance"):
+    if known.get("maintenance") and (known.get("opened_by") or known.get("interrupted")):
         yield Finding(key, False, f"answers 503: a maintenance window was left open; the next switch ends it: {again}")
+    elif known.get("maintenance"):
+        where = f"<root>/.deploy/{key}/maintenance"
+        yield Finding(key, False, f"answers 503: a person has opened its maintenance window; to end it, remove {where} on the host")
     if known.get("database") is False:
         name = entry.database.name if entry.database else "?"
         yield Finding(key, False, f"its database {name} is gone; bin/mo deploy makes it, bin/mo snapshots restore fills it")

@@ -72,9 +72,9 @@ class Reply:
 class Host:
     """The host with its master: ``call`` runs a program there."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, for_lock: bool = False) -> None:
         self.connection = connection
-        self.master = Master(connection)
+        self.master = Master(connection, for_lock=for_lock)
         self.tool = f"{connection.root}/.deploy/.tool/{digest()}"
         self.started = time.time()
 

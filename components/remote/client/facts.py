@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCRIPT = ("common", "database", "facts")
+WINDOWS = ("switch", "down", "snapshot", "remove")
+"""The host programs that open a maintenance window."""
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None,
             "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
-            "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
+            "opened_by": None, "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
     needs = [values[0] for values in reply.all("needs")]
     texts: dict[tuple[str, str], list[str]] = {}
@@ -142,8 +144,11 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
         known["releases"].append(values[0])
     elif key == "switched":
         known["previous"], known["at"] = (None if value == "-" else value for value in values[:2])
-    elif key in ("maintenance", "interrupted"):
-        known[key] = True
+    elif key == "interrupted":
+        known["interrupted"] = True
+    elif key == "maintenance":
+        known["maintenance"] = True
+        known["opened_by"] = values[0] if values[0] in WINDOWS else None
     elif key == "unmanaged":
         known["unmanaged"].append(values[0])
     elif key == "found":

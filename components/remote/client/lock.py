@@ -38,7 +38,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "instead": _id(request["instead"]) if request.get("instead") else "none",
         "ttl": str(number(request.get("ttl", 180), "ttl", 1, 86400)),
     }  # fmt: skip
-    reply = Host(connections.load(stack)).call("lock", fields, f"lock of {stack}")
+    reply = Host(connections.load(stack), for_lock=True).call("lock", fields, f"lock of {stack}")
     return {
         "action": action,
         "done": bool(reply.all("own")),

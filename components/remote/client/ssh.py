@@ -1,4 +1,4 @@
-"""One OpenSSH master for all processes, and at most eight channels on it."""
+"""One OpenSSH master for all processes, at most eight channels of theirs on it, and a ninth for the stack's lock alone."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ def _fingerprint(connection: Connection) -> str:
 
 
 class Master:
-    """The shared login. ``ensure`` opens it where it is not open; ``slot`` takes one of the eight channels."""
+    """The shared login. ``ensure`` opens it where it is not open; ``slot`` takes one of the eight channels, ``for_lock`` the ninth."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, for_lock: bool = False) -> None:
         self.connection = connection
+        # Where eight long steps hold the eight, a heartbeat that waited for one would come too late, and the stack's lock would expire.
+        self._queue, self._slots = ("lock-queue", ["lock-slot"]) if for_lock else ("queue", [str(n) for n in range(SLOTS)])
         self.base = private_folder() + "/" + _fingerprint(connection)
         self.socket_path = self.base + ".s"
         self._slot = -1
@@ -155,7 +157,7 @@ class Master:
             _replace(marker, wanted)
 
     def slot(self) -> int:
-        """Takes one of the eight channels and gives the descriptor that holds it, to be handed to the child.
+        """Takes one of the channels that are for this process and gives the descriptor that holds it, to be handed to the child.
 
         This process keeps it to its end, for all its channels, one after the other: sshd frees a session a moment after our side has seen
         it end, and a channel opened in that moment would count as one more.
@@ -165,8 +167,8 @@ class Master:
         return self._slot
 
     def _take_slot(self) -> int:
-        with open(self.base + ".queue", "ab") as queue:
-            descriptors = [os.open(f"{self.base}.{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for n in range(SLOTS)]
+        with open(f"{self.base}.{self._queue}", "ab") as queue:
+            descriptors = [os.open(f"{self.base}.{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for n in self._slots]
             taken = -1
             try:
                 fcntl.flock(queue, fcntl.LOCK_EX)  # first come, first served: only one process polls

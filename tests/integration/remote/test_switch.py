@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import subprocess
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -52,6 +55,9 @@ def test_twenty_two_services_at_once_take_one_login_and_none_is_refused(remote: 
                 else {"service": service.key, "release": release, "target": service.target}
             )
             children.append(remote.popen(step, **fields))
+        # The heartbeat of the stack's lock has a channel of its own, besides the eight.
+        beats = [remote.run("lock", action="show") for _ in range(5)]
+        assert [beat["holder"] for beat in beats] == [None] * 5
         for child in children:
             _, err = child.communicate(timeout=300)
             assert child.returncode == 0, err
@@ -59,6 +65,21 @@ def test_twenty_two_services_at_once_take_one_login_and_none_is_refused(remote: 
     assert remote.sshd.logins - before == 1
     said = remote.sshd.log.read_text()[log:]
     assert not [line for line in said.splitlines() if "refused" in line or "drop connection" in line or "no more sessions" in line]
+
+
+def test_the_lock_s_heartbeat_waits_for_no_step_that_holds_the_channels(remote: Remote) -> None:
+    asked = {"id": "a" * 16, "ttl": 180, "owner": {}}
+    assert remote.run("lock", action="take", **asked)["done"]
+    (master,) = remote.control.glob("*.s")
+    with contextlib.ExitStack() as held:
+        for n in range(8):
+            slot = held.enter_context(open(f"{str(master).removesuffix('.s')}.{n}", "ab"))
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        waits = remote.popen("exec", service="votes", target="votes", command=["true"])
+        assert remote.run("lock", action="renew", **asked)["done"]
+        with pytest.raises(subprocess.TimeoutExpired):
+            waits.communicate(timeout=2)
+    waits.communicate(timeout=60)
 
 
 def test_a_bad_release_serves_nobody_where_php_remembers_where_a_link_led(service: Service) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +49,9 @@ class Stage:
         self.unrestorable = False
         self.cut: tuple[str, ...] = ()
         self.killed_engine = False
+        self.facts: dict[str, Mapping[str, Any]] = {}
+        self.switched: list[str] = []
+        self.unrestored: dict[str, str] = {}
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -146,6 +149,7 @@ class Stage:
                     {
                         "type": "command:local:Command",
                         "urn": f"{URN}{key}-switch",
+                        "inputs": {"stdin": json.dumps({"service": key, "release": release})},
                         "outputs": {"stdout": json.dumps({"live": release})},
                     }
                     for key, release in stage.live.items()
@@ -184,8 +188,20 @@ class Stage:
             return {"done": True}
         if step == "snapshot":
             return self._snapshot(str(request["action"]), str(request.get("name")))
+        if step == "switch":
+            self.switched.append(f"{request['service']} {request['release']}")
+            if request["service"] in self.unrestored:
+                raise Problem(self.unrestored[request["service"]])
+            self.facts = {}
+            return {}
         assert step == "health"
         return {"services": {question["service"]: self._health(question["service"]) for question in request["services"]}}
+
+    def told(self, request: Mapping[str, Any]) -> Facts:
+        """What the host answers to the question for facts."""
+        asked = {entry["service"] for entry in request["services"]}
+        told = {key: {"live": self.live.get(key), **self.facts.get(key, {})} for key in asked}
+        return Facts.model_validate({"services": told if self.facts else {}})
 
     def _health(self, service: str) -> dict[str, Any]:
         if service in self.broken and self.broken[service] == self.live.get(service):
@@ -204,7 +220,7 @@ class Stage:
 
 
 def _summary(number: int, told: Mapping[str, Any]) -> Any:
-    when = datetime(2026, 11, 21, 9, 0, tzinfo=UTC) + timedelta(minutes=number)
+    when = datetime(2026, 11, 21, 9, 0) + timedelta(minutes=number)  # as the Automation API gives it: UTC, and without a zone
     config = {
         f"mo:{key}": SimpleNamespace(value=json.dumps(told[key])) for key in ("releases", "rollback") if told[key] is not None
     }
@@ -254,7 +270,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(engine, "Engine", made.engine())
     monkeypatch.setattr(remote, "run", made.host)
     monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path, **QUIET))
-    monkeypatch.setattr(RunFacts, "__call__", lambda _self, _request: Facts())
+    monkeypatch.setattr(RunFacts, "__call__", lambda _self, request: made.told(request))
     monkeypatch.setattr(ending, "issues_of", lambda _loaded, _stack: Issues(tmp_path))
     monkeypatch.setitem(checks.PARTS, "end-to-end", made.tried_flows)
     return made

@@ -70,7 +70,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if shutil.which(request.param[0]) is None:
         pytest.skip(f"{request.param[0]} is not installed here")
     made = Host(tmp_path, request.param)
-    monkeypatch.setattr(steps, "Host", lambda _connection: made)
+    monkeypatch.setattr(steps, "Host", lambda _connection, for_lock: made)
     monkeypatch.setattr(steps, "connections", SimpleNamespace(load=lambda _stack: None))
     return made
 

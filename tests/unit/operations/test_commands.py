@@ -345,12 +345,42 @@ def test_mending_asks_first_and_puts_files_back(stack: type[FakeEngine], monkeyp
     assert (step, request["service"], request["release"]) == ("mend", "admin_stg", "rb")
 
 
+@pytest.mark.parametrize("what", ["deployed", "mended"])
+def test_mending_takes_back_nothing_that_another_did_since_it_was_shown(
+    what: str, stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stack.live = {"api_stg": "ra", "admin_stg": "rb"}
+    good = {"api_stg": {"live": "ra", "database": True}, "admin_stg": {"live": "rb", "releases": ["rb"], "database": True}}
+    _host(monkeypatch, tmp_path, Facts.model_validate({"services": good}))
+    changed = {"admin_stg": 1}
+    asked = _checks(monkeypatch, changed, [])
+
+    def meanwhile(*_: object, **__: object) -> bool:
+        if what == "deployed":
+            stack.live = {"api_stg": "ra", "admin_stg": "rc"}
+        else:
+            changed.clear()
+        return True
+
+    monkeypatch.setattr("typer.confirm", meanwhile)
+    code, text = _mo("drift", "--stack", "staging", "--mend")
+    assert (code, asked) == (1, [])
+    assert "nothing was changed. Look again" in text
+
+
 def test_the_doctor_names_what_is_missing_and_goes_on(
     stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _host(monkeypatch, tmp_path, Facts())
     told = {
-        "facts": {"free_bytes": 1000, "programs": {}, "services": {"api_stg": {"lacks": ["python3"], "maintenance": True}}},
+        "facts": {
+            "free_bytes": 1000,
+            "programs": {},
+            "services": {
+                "api_stg": {"lacks": ["python3"], "maintenance": True, "opened_by": "switch"},
+                "admin_stg": {"maintenance": True},
+            },
+        },
         "permissions": {"wrong": [{"path": "x/index.html", "mode": "644"}], "count": 1, "skew": 90},
     }
     monkeypatch.setattr(remote, "run", lambda _root, _stack, step, _request, timeout=0: told[step])
@@ -361,7 +391,8 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
     assert code == 1
     assert "✗ space: 1000 B free, at least 500.0 MB are needed" in text
     assert "✗ program: the host lacks python3, which api_stg needs" in text
-    assert "✗ api_stg: answers 503" in text
+    assert "✗ api_stg: answers 503: a maintenance window was left open" in text
+    assert "✗ admin_stg: answers 503: a person has opened its maintenance window" in text
     assert "✗ permissions: on the host: x/index.html must be 644; bin/mo doctor --fix" in text
     assert "✗ host's clock: 90 s ahead" in text
     assert "✗ GitHub: acme/site: the token is refused" in text

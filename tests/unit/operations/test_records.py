@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from operations import project, records, release_set
+from operations.deployment.restoring import left
 from operations.problem import Problem
 from operations.records import Record
+from operations.snapshots import Snapshot
 from tests.unit.components.program import artefact, put
 
 
@@ -25,7 +27,7 @@ def summary_of(
         config["mo:releases"] = SimpleNamespace(value=json.dumps(releases))
     if back is not None:
         config["mo:rollback"] = SimpleNamespace(value=json.dumps({"update": back}))
-    when = datetime(2026, 11, 21, 9, minute, tzinfo=UTC)
+    when = datetime(2026, 11, 21, 9, minute)  # as the Automation API gives it: UTC, and without a zone
     return SimpleNamespace(
         kind=kind,
         result=result,
@@ -101,6 +103,31 @@ def test_a_time_means_the_last_update_that_had_ended_by_then() -> None:
     history = _history(summary_of(1, A), summary_of(5, B), summary_of(9, C))
     assert records.to_go_back_to(history, C, "2026-11-21T09:07").number == 2
     assert records.to_go_back_to(history, C, "2026-11-21T10:05+01:00").number == 2
+
+
+@pytest.mark.usefixtures("vienna")
+def test_the_histories_times_are_utc_wherever_the_operator_is() -> None:
+    summary = summary_of(30, A)
+    # What the Automation API makes of the history's own text.
+    summary.start_time = summary.end_time = datetime.strptime("2026-07-18T09:30:00.000Z", "%Y-%m-%dT%H:%M:%S.%fZ")
+    (record,) = _history(summary)
+    assert (record.started, record.ended) == ("2026-07-18T09:30:00Z", "2026-07-18T09:30:00Z")
+    summary.start_time = datetime(2026, 7, 18, 9, 30, tzinfo=UTC)
+    assert _history(summary)[0].started == "2026-07-18T09:30:00Z"
+
+
+@pytest.mark.usefixtures("vienna")
+def test_a_time_and_its_snapshot_are_found_in_another_zone_than_utc() -> None:
+    deployed = [summary_of(0, A), summary_of(10, B), summary_of(20, C)]
+    found = records.to_go_back_to(_history(*deployed), C, "2026-11-21T09:05")
+    assert found.releases == A
+    made = [
+        Snapshot(name=at, before=None, pinned=False, bytes=1, schema=None, release=release, at=f"2026-11-21T{at}Z")
+        for at, release in (("08:05:00", "ra"), ("08:30:00", "r0"), ("09:10:00", "ra"))
+    ]
+    snapshot = left("ra", found.started, made)
+    assert snapshot is not None
+    assert snapshot.at == "2026-11-21T09:10:00Z"
 
 
 def test_a_day_means_its_end() -> None:
