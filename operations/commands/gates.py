@@ -27,7 +27,8 @@ def gates(
 
     Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
 
-    Exit code 0: every gate passes or is waived. 1: at least one is red; the message names gate, figure, threshold and report.
+    Exit code 0: every gate passes or is waived. 1: at least one is red, or with --run a tool failed to run; the message names
+    gate, figure, threshold and report.
     """
     from rich.console import Console
 
@@ -44,9 +45,11 @@ def gates(
         raise Problem("--run makes reports for the checkout as it is; leave --commit out.", 2)
     here = context(stack, reports, commit=commit)
     wanted = tuple(GATES) if every else here.gates.required
+    failed: list[steps.Done] = []
     if run:
         console = Console(stderr=True, highlight=False)
-        steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
+        ended = steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
+        failed = [done for done in ended if done.error]
     wish = here.commit.id
     try:
         evidence = collect(here.gates.model_copy(update={"required": wanted}), here.project, wish, reports=here.reports)
@@ -57,5 +60,5 @@ def gates(
         print(json.dumps(table.as_json(verdicts), indent=1, ensure_ascii=False))
     else:
         table.show(Console(highlight=False), verdicts)
-    if any(verdict.verdict == "fail" for verdict in verdicts):
+    if failed or any(verdict.verdict == "fail" for verdict in verdicts):
         raise typer.Exit(1)

@@ -88,16 +88,22 @@ def _once(context: Context, url: str, target: Path) -> None:
 
 
 def lighthouse(context: Context) -> None:
-    """Leaves ``lighthouse-<service>.json`` for each page."""
+    """Leaves ``lighthouse.json``: the results of all pages, or none."""
+    name = "lighthouse.json"
+    context.forget(name)
     ready(context)
-    found = list(pages(context))
-    for service, _ in found:
-        context.forget(f"lighthouse-{service}.json")
-    for service, url in found:
-        with context.scratch() as scratch:
-            target = scratch / "report.json"
+    runs: list[Any] = []
+    with context.scratch() as scratch:
+        for service, url in pages(context):
+            target = scratch / f"{service}.json"
             measure(context, url, target)
-            context.keep(target, f"lighthouse-{service}.json", "Lighthouse", version("lighthouse"))
+            try:
+                made = json.loads(target.read_bytes())
+            except (OSError, ValueError, RecursionError):
+                raise StepError(f"Lighthouse left no whole report on {url}") from None
+            runs += made if isinstance(made, list) else [made]
+        (scratch / name).write_text(json.dumps(runs))
+        context.keep(scratch / name, name, "Lighthouse", version("lighthouse"))
 
 
 def axe(context: Context) -> None:

@@ -14,14 +14,17 @@ TOOLS = ("pytest==9.2.0", "pytest-cov==7.1.0", "coverage==7.15.2", "httpx==0.28.
 _API = "api.menschlichkeit-oesterreich.at"
 
 
+def has_unit_tests(context: Context) -> bool:
+    """Whether the API has tests."""
+    return any((context.source / _API / "tests").rglob("test_*.py"))
+
+
 def run(context: Context) -> None:
     """Leaves ``unit-api.xml`` (JUnit) and ``coverage-api.xml`` (Cobertura). Failing tests are no error here: the gate says so."""
     names = ("unit-api.xml", "coverage-api.xml")
     for name in names:
         context.forget(name)
     api = context.source / _API
-    if not (api / "tests").is_dir():
-        raise StepError(f"{_API}/tests is not in the monorepo")
     python = _environment(context, api / "requirements.txt")
     with context.scratch() as scratch:
         done = context.run(

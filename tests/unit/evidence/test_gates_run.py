@@ -6,7 +6,7 @@ import json
 import stat
 import threading
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from catalog.settings import GateSettings, StackSettings
+from evidence import expected
 from evidence.gates import GATES
 from evidence.own import Commit
 from evidence.privacy_policy import PolicyError, age
@@ -23,7 +24,7 @@ from operations.commands.gates import gates
 from operations.gates import node, own_checks, scanners, services, steps
 from operations.gates.context import Context, StepError
 from operations.problem import Problem
-from tests.unit.evidence.folder import COMMIT, evidence_of, put, the_report
+from tests.unit.evidence.folder import COMMIT, evidence_of, expect, put, the_report, verdicts_of
 
 BASE_SETTINGS: dict[str, Any] = {
     "domain": "example.at",
@@ -56,8 +57,74 @@ def test_every_gate_has_a_step_that_makes_its_report() -> None:
 def test_a_kept_report_is_evidence_at_once(tmp_path: Path) -> None:
     context = a_context(tmp_path)
     context.keep(the_report("eslint", "pass"), "eslint.json", "ESLint", "10.15.0")
+    expect(tmp_path / "r", "eslint.json")
     (found,) = evidence_of(tmp_path / "r", "eslint", now=__import__("datetime").datetime.now(__import__("datetime").UTC))
     assert (found.problem, found.provenance.version, found.provenance.commit) == (None, "10.15.0", COMMIT)
+
+
+def suites(source: Path) -> None:
+    """A monorepo with tests for pytest, vitest and PHP."""
+    for name in ("api.menschlichkeit-oesterreich.at/tests/test_a.py", "web/src/a.test.ts", "tests/php/run.php"):
+        (source / name).parent.mkdir(parents=True)
+        (source / name).touch()
+
+
+def test_a_gate_is_red_where_one_of_the_monorepos_suites_left_no_report(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    suites(context.source)
+    steps.run(context, [], lambda done: None)
+    for case, name in (("pytest", "unit-api.xml"), ("cobertura", "coverage-api.xml")):
+        put(tmp_path / "r", name, the_report(case, "pass").read_bytes())
+    found = verdicts_of(tmp_path / "r", "unit-tests", "coverage")
+    assert [verdict.verdict for verdict in found.values()] == ["fail", "fail"]
+    assert "there is no report of vitest with coverage" in found["unit-tests"].reason
+    assert "unit-web.xml" in found["unit-tests"].reason
+    assert "coverage-web.info" in found["coverage"].reason
+    for case, name in (("vitest", "unit-web.xml"), ("lcov", "coverage-web.info"), ("phpunit", "unit-php.xml")):
+        put(tmp_path / "r", name, the_report(case, "pass").read_bytes())
+    assert {verdict.verdict for verdict in verdicts_of(tmp_path / "r", "unit-tests", "coverage").values()} == {"pass"}
+
+
+def test_a_suite_that_the_monorepo_does_not_have_is_neither_run_nor_missed(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    assert "unit-tests" not in steps.wanted(context)
+    (context.source / "tests/php").mkdir(parents=True)
+    (context.source / "tests/php/run.php").touch()
+    assert steps.wanted(context)["unit-tests"] == {"unit-php.xml": "PHP tests"}
+    (pytest_step, *_) = steps.STEPS
+    assert steps.run(context, [pytest_step], lambda done: None) == []
+
+
+def test_one_of_a_scanners_two_reports_is_not_enough(tmp_path: Path) -> None:
+    steps.run(a_context(tmp_path), [], lambda done: None)
+    put(tmp_path / "r", the_report("trivy-sarif", "pass"))
+    found = verdicts_of(tmp_path / "r", "trivy")["trivy"]
+    assert found.verdict == "fail"
+    assert "leave trivy.json" in found.reason
+
+
+def test_reports_of_which_nobody_says_what_belongs_to_them_pass_no_gate(tmp_path: Path) -> None:
+    put(tmp_path / "r", the_report("eslint", "pass"))
+    (tmp_path / "r/expected.json").unlink()
+    assert "expected.json is not there" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+    expected.write(tmp_path / "r", "f" * 40, {"eslint": {"eslint.json": "ESLint"}})
+    assert "for commit ffffffffffff" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+    (tmp_path / "r/expected.json").write_text("{")
+    assert verdicts_of(tmp_path / "r", "eslint")["eslint"].verdict == "fail"
+    expected.write(tmp_path / "r", COMMIT, {})
+    assert "names nothing in the monorepo" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+
+
+def test_the_command_ends_with_1_where_a_tool_did_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(context: Context) -> None:
+        raise StepError("it is not there")
+
+    here = a_context(tmp_path)
+    put(tmp_path / "r", the_report("eslint", "pass"), time=datetime.now(UTC).isoformat())
+    monkeypatch.setattr("operations.gates.context.context", lambda *_, **__: here)
+    for step, code in ((steps.Step("x", {"eslint": ()}, lambda _: None), 0), (steps.Step("x", {"eslint": ()}, fails), 1)):
+        monkeypatch.setattr(steps, "of_gates", lambda _, step=step: (step,))
+        assert mo("--run")[0] == code
 
 
 def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) -> None:
@@ -68,7 +135,7 @@ def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) ->
         context.forget("phpstan.json")
         context.run(["false"], tmp_path)
 
-    (done,) = steps.run(context, [steps.Step("x", ("phpstan",), fails)], lambda done: None)
+    (done,) = steps.run(context, [steps.Step("x", {"phpstan": ("phpstan.json",)}, fails)], lambda done: None)
     assert "failed (exit 1)" in done.error
     assert not (tmp_path / "r" / "phpstan.json").exists()
     assert not (tmp_path / "r" / "phpstan.json.provenance.json").exists()
