@@ -135,7 +135,7 @@ def verify_artefact(folder: Path, service: str, statement: Statement) -> Manifes
     again = f"build it again (bin/mo build {service})"
     attested = statement.subjects.get(f"{service}/manifest.json")
     if attested is None:
-        raise ProvenanceError("unattested", f"{service}: the attestation of build {statement.build} does not name it; {again}.")
+        raise ProvenanceError("unattested", f"{service}: {_unattested(place, statement)}; {again}.")
     if digest != attested:
         raise ProvenanceError(
             "manifest",
@@ -249,6 +249,17 @@ def _compare(tree: Path, manifest: Manifest, again: str) -> None:
     for path in (*files, *links):
         if path not in found:
             raise ProvenanceError("file", f"{service}: {path} is in the manifest but not in the artefact; {again}.")
+
+
+def _unattested(place: Path, statement: Statement) -> str:
+    try:
+        commit = manifests.load(place).commit or "unknown"
+    except (OSError, ValueError):
+        return f"the attestation of build {statement.build} does not name it"
+    return (
+        f"its artefact was built of commit {commit[:12]}, and no build has made or confirmed it for commit "
+        f"{(statement.commit or 'unknown')[:12]}, so the attestation of build {statement.build} does not name it"
+    )
 
 
 def _digest(place: Path) -> str | None:

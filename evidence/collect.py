@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from catalog.settings import GateSettings
+from evidence import expected
 from evidence.formats import reader
 from evidence.gates import GATES, Gate
 from evidence.model import Evidence, Figure, ProblemKind, Provenance, Reading, ReportError
@@ -48,9 +49,14 @@ def collect(
     folder = reports if reports is not None else project_dir / settings.reports
     demand = _Demand(commit, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
     result: list[Evidence] = []
+    wanted: Mapping[str, Mapping[str, str]] | ReportError
+    try:
+        wanted = expected.load(folder, commit)
+    except ReportError as error:
+        wanted = error
     for gate in GATES.values():
         if gate.name in settings.required:
-            result.extend(_of_gate(gate, folder, _shown(folder, project_dir), demand))
+            result.extend(_of_gate(gate, folder, _shown(folder, project_dir), demand, wanted))
     return result
 
 
@@ -61,17 +67,33 @@ def _shown(folder: Path, project_dir: Path) -> str:
         return folder.as_posix()
 
 
-def _of_gate(gate: Gate, folder: Path, shown: str, demand: _Demand) -> Iterable[Evidence]:
+def _of_gate(
+    gate: Gate, folder: Path, shown: str, demand: _Demand, expectation: Mapping[str, Mapping[str, str]] | ReportError
+) -> Iterable[Evidence]:
+    """Every report that there is, and a problem for each that there should be."""
     files = report_files(gate, folder)
-    if not files:
-        yield Evidence(
-            gate=gate.name,
-            report=f"{shown}/{gate.files[0]}",
-            problem="missing",
-            detail=f"there is no report; {gate.made_by} must run for this commit and leave {' or '.join(gate.files)} in {shown}",
-        )
     for path in files:
         yield _of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", demand)
+    wanted = {} if isinstance(expectation, ReportError) else expectation.get(gate.name, {})
+    for name, who in wanted.items():
+        if not (folder / name).is_file():
+            text = f"there is no report of {who}, which must run for this commit and leave {name} in {shown}"
+            yield _absent(gate, f"{shown}/{name}", text)
+    if not files and not wanted:
+        text = f"there is no report; {gate.made_by} must run for this commit and leave {' or '.join(gate.files)} in {shown}"
+        yield _absent(gate, f"{shown}/{gate.files[0]}", text)
+    elif isinstance(expectation, ReportError):
+        place = f"{shown}/{expected.NAME}"
+        said = f"{place} {expectation.sentence}" if expectation.kind == "missing" else expectation.sentence
+        yield Evidence(gate.name, place, problem=expectation.kind, detail=said)
+    elif not wanted:
+        yield _absent(
+            gate, f"{shown}/{expected.NAME}", f"{shown}/{expected.NAME} names nothing in the monorepo that reports for it"
+        )
+
+
+def _absent(gate: Gate, report: str, detail: str) -> Evidence:
+    return Evidence(gate=gate.name, report=report, problem="missing", detail=detail)
 
 
 def report_files(gate: Gate, folder: Path) -> list[Path]:

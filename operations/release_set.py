@@ -87,7 +87,8 @@ def deployable(
         )
     if failed := [service for service in chosen if service in built and failed_since(project, service)]:
         words.append(
-            f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, and that is deployed."
+            f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, which is not uploaded; what the "
+            f"host has already stays (bin/mo build {' '.join(failed[:3])}{' …' if len(failed) > 3 else ''})."
         )
     return found, words
 

@@ -36,7 +36,7 @@ def current(out: Path, known: Mapping[str, Manifest]) -> dict[str, Manifest]:
 
 
 def write_build_manifest(context: Context, artefacts: Mapping[str, Manifest]) -> bool:
-    """Writes ``manifest.json`` of the whole build where it would say something new; whether artefacts differ from those it named."""
+    """Writes ``manifest.json`` of ``artefacts`` where it would say something new; whether they differ from those it named."""
     out = context.store.out
     services = {
         service: {
@@ -75,7 +75,7 @@ def outdated(out: Path, signer: Signer) -> bool:
 
 
 def write_signed(context: Context, artefacts: Mapping[str, Manifest], signer: Signer, finished: str) -> None:
-    """Signs the artefacts that stand in ``dist`` and keeps the attestation with each of them in the store. ``finished``: ISO 8601."""
+    """Signs ``artefacts``, which stand in ``dist``, and keeps the attestation with each of them in the store. ``finished``: ISO 8601."""
     out = context.store.out
     build = json.loads((out / "manifest.json").read_bytes())
     names = ["SBOM.json", "manifest.json", *(f"{service}/manifest.json" for service in sorted(artefacts))]

@@ -73,8 +73,8 @@ def build(
 ) -> Built:
     """Builds ``services`` from the monorepo at ``source`` into ``out`` (``dist``).
 
-    ``signer`` signs the attestation of all current artefacts; without one there is none. Raises ``BuildError`` only where nothing can be
-    built at all; what concerns one service is in its outcome.
+    ``signer`` signs the attestation of all artefacts of this commit; without one there is none. Raises ``BuildError`` only where
+    nothing can be built at all; what concerns one service is in its outcome.
     """
     if not source.is_dir():
         raise BuildError(f"The monorepo {source} is not there; set `mo:source` to its checkout.")
@@ -111,6 +111,7 @@ def _one(context: Context, key: str, service: Service, tell: Callable[[Event], N
     started = time.monotonic()
     try:
         made = make(context, key, service, lambda what: tell(Event(key, what)))
+        context.store.confirm(key, context.checkout)
         outcome = Outcome(key, made.state, time.monotonic() - started, made.manifest, left_out=made.left_out)
     except BuildError as error:
         state: Literal["failed", "absent"] = "absent" if isinstance(error, SourceMissingError) else "failed"
@@ -126,9 +127,11 @@ def _one(context: Context, key: str, service: Service, tell: Callable[[Event], N
 
 
 def _documents(context: Context, outcomes: Mapping[str, Outcome], signer: Signer | None) -> None:
-    """Writes the bill of materials, the manifest and the attestation of the whole build, where they would say something new."""
+    """Writes the bill of materials, the manifest and the attestation of all that is confirmed for this commit, where they would say
+    something new. An artefact of another commit that still lies in ``dist/`` is in none of them, so no deploy uploads it."""
     out = context.store.out
-    artefacts = attestation.current(out, {key: outcome.manifest for key, outcome in outcomes.items() if outcome.manifest})
+    present = attestation.current(out, {key: outcome.manifest for key, outcome in outcomes.items() if outcome.manifest})
+    artefacts = {key: manifest for key, manifest in present.items() if context.store.confirmed(key, context.checkout)}
     if not artefacts:
         return
     if attestation.write_build_manifest(context, artefacts) or not (out / "SBOM.json").is_file():

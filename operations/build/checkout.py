@@ -15,6 +15,11 @@ class Checkout:
     commit: str | None
     changed: tuple[str, ...]
 
+    @property
+    def state(self) -> str:
+        """The commit and whether it is all there is: what an artefact is confirmed for."""
+        return f"{self.commit or ''} {'dirty' if self.changed else 'clean'}"
+
     def dirty(self, *folders: str) -> bool:
         """Whether anything at or below one of ``folders`` (relative to the source) differs from the commit."""
         return any(path == f or path.startswith(f.rstrip("/") + "/") or f in ("", ".") for path in self.changed for f in folders)

@@ -13,6 +13,7 @@ from pathlib import Path
 from catalog import manifest as manifests
 from catalog.manifest import Manifest
 from operations.build import packing
+from operations.build.checkout import Checkout
 
 RETENTION_SECONDS = 30 * 24 * 3600
 KEPT_BESIDE = ("SBOM.json",)
@@ -89,8 +90,26 @@ class Store:
         write(self.out / service / "SBOM.json", materials)
         write(self.out / service / ".key", key.encode())
 
+    def confirm(self, service: str, checkout: Checkout) -> None:
+        """Notes that the artefact is what this checkout builds (``dist/<service>/.confirmed``), whenever it was made."""
+        place = self.out / service / ".confirmed"
+        if not place.is_file() or place.read_bytes() != checkout.state.encode():
+            write(place, checkout.state.encode())
+
+    def confirmed(self, service: str, checkout: Checkout) -> bool:
+        """Whether a build of this commit made or confirmed the artefact. What was built with uncommitted changes is not of the commit;
+        a checkout that has some says so of everything."""
+        try:
+            commit, _, kind = (self.out / service / ".confirmed").read_text("ascii").partition(" ")
+        except (OSError, UnicodeDecodeError):
+            return False
+        return commit == (checkout.commit or "") and (kind == "clean" or bool(checkout.changed))
+
     def mark(self, service: str, *, failed: bool) -> None:
-        """Remembers whether the last build of a service failed (``.failed/<service>``): its artefact is then an older one's."""
+        """Remembers whether the last build of a service failed (``.failed/<service>``): its artefact is then an older one's, and
+        confirmed for nothing."""
+        if failed:
+            (self.out / service / ".confirmed").unlink(missing_ok=True)
         place = self.out / ".failed" / service
         with contextlib.suppress(OSError):  # a full disk has failed the build already, and says so
             if failed:

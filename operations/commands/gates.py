@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from operations.options import DEFAULT_STACK, Stack
+from operations.options import DEFAULT_STACK, Stack, complete_stack
 from operations.problem import Problem
 
 
@@ -21,13 +21,26 @@ def gates(
         bool, typer.Option("--all", help="Judge every gate there is, not only those that the stack requires.")
     ] = False,
     run: Annotated[bool, typer.Option("--run", help="Run the tools first (as `make gates` does).")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this gate; may be given several times.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            help="With --run: the stack whose running site Lighthouse, axe-core, the end-to-end flows and the probe of the consent "
+            "service look at. Each service looked at must serve there what this build made.",
+            show_default="sandbox",
+            autocompletion=complete_stack,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list, one entry a gate.")] = False,
 ) -> None:
     """Judges the quality gates and says why; deploys nothing.
 
-    Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
+    Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --run --only wcag`;
+    `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
 
-    Exit code 0: every gate passes or is waived. 1: at least one is red; the message names gate, figure, threshold and report.
+    Exit code 0: every gate passes or is waived. 1: at least one is red, or with --run a tool failed to run; the message names
+    gate, figure, threshold and report.
     """
     from rich.console import Console
 
@@ -36,17 +49,25 @@ def gates(
     from evidence.judge import judge
     from evidence.waivers import WaiverError, load
     from operations.gates import steps, table
-    from operations.gates.context import context
+    from operations.gates.context import LOOKED_AT, context
 
     if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise Problem(f"--commit {commit!r} is no commit: 40 hexadecimal digits expected (git rev-parse HEAD).", 2)
     if commit is not None and run:
         raise Problem("--run makes reports for the checkout as it is; leave --commit out.", 2)
-    here = context(stack, reports, commit=commit)
-    wanted = tuple(GATES) if every else here.gates.required
+    if at is not None and not run:
+        raise Problem("--at says where --run looks at pages; it goes with --run.", 2)
+    if only and every:
+        raise Problem("--only and --all exclude each other.", 2)
+    if unknown := [name for name in only or () if name not in GATES]:
+        raise Problem(f"There is no gate {unknown[0]}. The gates are {', '.join(GATES)}.", 2)
+    here = context(stack, reports, commit=commit, at=at or LOOKED_AT)
+    wanted = tuple(only or (GATES if every else here.gates.required))
+    failed: list[steps.Done] = []
     if run:
         console = Console(stderr=True, highlight=False)
-        steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
+        ended = steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
+        failed = [done for done in ended if done.error]
     wish = here.commit.id
     try:
         evidence = collect(here.gates.model_copy(update={"required": wanted}), here.project, wish, reports=here.reports)
@@ -57,5 +78,5 @@ def gates(
         print(json.dumps(table.as_json(verdicts), indent=1, ensure_ascii=False))
     else:
         table.show(Console(highlight=False), verdicts)
-    if any(verdict.verdict == "fail" for verdict in verdicts):
+    if failed or any(verdict.verdict == "fail" for verdict in verdicts):
         raise typer.Exit(1)

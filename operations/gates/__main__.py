@@ -1,4 +1,5 @@
-"""``make gates``: runs the tools for the gates, writes ``quality-reports/``, prints the table. Exit code 1 where a gate is red."""
+"""``make gates``: runs the tools for the gates, writes ``quality-reports/``, prints the table. Exit code 1 where a gate is red
+or a tool failed to run."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def gates(
     def tell(done: steps.Done) -> None:
         console.print(steps.said(done), style="red" if done.error else "green", markup=False)
 
-    steps.run(here, steps.of_gates(wanted), tell)
+    failed = [done for done in steps.run(here, steps.of_gates(wanted), tell) if done.error]
     settings = here.gates.model_copy(update={"required": tuple(wanted)})
     try:
         waivers = load(here.project / "waivers.yaml")
@@ -43,7 +44,7 @@ def gates(
         raise Problem(str(error)) from None
     verdicts = judge(collect(settings, here.project, here.commit.id, reports=here.reports), waivers=waivers, commit=here.commit.id)
     table.show(Console(highlight=False), verdicts)
-    if any(verdict.verdict == "fail" for verdict in verdicts):
+    if failed or any(verdict.verdict == "fail" for verdict in verdicts):
         raise typer.Exit(1)
 
 

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from evidence import lighthouse as lighthouse_reader
 from evidence.gates import GATES
 from evidence.model import ReportError
+from operations.gates import served
 from operations.gates.context import Context, StepError
 from operations.gates.node import installed, version
-from operations.gates.own_checks import stack_settings
-from operations.validation.browser import BrowserError, Site, chromium
+from operations.validation.browser import BrowserError, Site, chromium, first_line
 
 PAGES = ("main", "frontend", "games")
 """Services whose first page is looked at before a deploy; after it, every service is."""
-_FLAGS = "--headless=new --no-sandbox --ignore-certificate-errors --disable-dev-shm-usage"
 _MORE_RUNS = 2
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-def pages(context: Context) -> Iterator[tuple[str, str]]:
-    """``(service, URL)`` of each page to look at."""
-    from catalog import reader
-
-    settings = stack_settings(context)
-    site = Site(settings, reader.read().of_stack(context.stack, settings.services))
-    for key in PAGES:
-        if key in site.services:
-            yield key, site.url(key)
 
 
 def _chromium() -> str:
@@ -73,13 +60,15 @@ def _short(report: Path) -> bool:
 
 
 def _once(context: Context, url: str, target: Path) -> None:
-    settings, flags = stack_settings(context), _FLAGS
-    if to := settings.edge.connect:
-        flags += f' --host-resolver-rules="MAP {settings.domain} {to}, MAP *.{settings.domain} {to}"'
+    if context.site is None:
+        raise StepError(f"the settings of the stack {context.at} are not complete, so {url} cannot be looked at")
+    site = Site(context.site, {})
+    # The same as ``Site.context``: a private authority is unknown to Chromium.
+    flags = ["--headless=new", *site.flags, *(["--ignore-certificate-errors"] if site.context["ignore_https_errors"] else [])]
     context.run(
         [
             "node", str(installed(context) / "node_modules/lighthouse/cli/index.js"), url, "--quiet", "--output=json",
-            f"--output-path={target}", "--only-categories=performance,accessibility,best-practices,seo", f"--chrome-flags={flags}",
+            f"--output-path={target}", "--only-categories=performance,accessibility,best-practices,seo", f"--chrome-flags={_quoted(flags)}",
             "--preset=desktop", "--no-enable-error-reporting",
         ],
         target.parent,
@@ -87,17 +76,29 @@ def _once(context: Context, url: str, target: Path) -> None:
     )  # fmt: skip
 
 
+def _quoted(flags: list[str]) -> str:
+    """As Lighthouse splits them: at spaces outside of quotes."""
+    return " ".join(f'{name}="{value}"' if " " in value else flag for flag in flags for name, _, value in (flag.partition("="),))
+
+
 def lighthouse(context: Context) -> None:
-    """Leaves ``lighthouse-<service>.json`` for each page."""
+    """Leaves ``lighthouse.json``: the results of all pages, or none."""
+    name = "lighthouse.json"
+    context.forget(name)
     ready(context)
-    found = list(pages(context))
-    for service, _ in found:
-        context.forget(f"lighthouse-{service}.json")
-    for service, url in found:
-        with context.scratch() as scratch:
-            target = scratch / "report.json"
+    site = served.site(context, PAGES)
+    runs: list[Any] = []
+    with context.scratch() as scratch:
+        for service in PAGES:
+            url, target = site.url(service), scratch / f"{service}.json"
             measure(context, url, target)
-            context.keep(target, f"lighthouse-{service}.json", "Lighthouse", version("lighthouse"))
+            try:
+                made = json.loads(target.read_bytes())
+            except (OSError, ValueError, RecursionError):
+                raise StepError(f"Lighthouse left no whole report on {url}") from None
+            runs += made if isinstance(made, list) else [made]
+        (scratch / name).write_text(json.dumps(runs))
+        context.keep(scratch / name, name, "Lighthouse", version("lighthouse"))
 
 
 def axe(context: Context) -> None:
@@ -107,12 +108,14 @@ def axe(context: Context) -> None:
     name = "axe.json"
     context.forget(name)
     script = (installed(context) / "node_modules/axe-core/axe.min.js").read_text()
+    site = served.site(context, PAGES)
     results: list[Any] = []
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
-            tab = browser.new_context(ignore_https_errors=True, bypass_csp=True).new_page()
-            for _, url in pages(context):
+            browser = playwright.chromium.launch(executable_path=_chromium(), args=site.flags)
+            tab = browser.new_context(**site.context, bypass_csp=True).new_page()
+            for service in PAGES:
+                url = site.url(service)
                 answer = tab.goto(url, wait_until="networkidle", timeout=60_000)
                 if answer is None or answer.status != 200:
                     raise StepError(f"{url} answers {answer.status if answer else 'nothing'}, so it cannot be looked at")
@@ -120,9 +123,7 @@ def axe(context: Context) -> None:
                 results.append(tab.evaluate("tags => axe.run(document, {runOnly: tags})", _TAGS))
             browser.close()
     except Error as error:
-        raise StepError(f"Chromium could not look at the pages: {str(error).splitlines()[0][:200]}") from None
-    if not results:
-        raise StepError("there is no page to look at")
+        raise StepError(f"Chromium could not look at the pages: {first_line(error)}") from None
     with context.scratch() as scratch:
         (scratch / name).write_text(json.dumps(results))
         context.keep(scratch / name, name, "axe-core", version("axe-core"))

@@ -24,7 +24,10 @@ from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
 from operations.build import cache, checkout
 from operations.problem import Problem
-from operations.project import ROOT, stack_file
+from operations.project import ROOT, StackFile, stack_file
+
+LOOKED_AT = "sandbox"
+"""Where pages are looked at unless something else is said: it may be written to, and every service of a build can be brought there."""
 
 
 class StepError(Exception):
@@ -33,7 +36,8 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """One run of the gates. ``settings``: the stack's, ``None`` where they are not complete (what needs the host is skipped then)."""
+    """One run of the gates. ``settings``: the stack's, ``None`` where they are not complete (what needs the host is skipped then).
+    ``at``: the stack whose running site is looked at, with ``site``, its settings."""
 
     stack: str
     project: Path
@@ -43,6 +47,8 @@ class Context:
     gates: GateSettings
     settings: StackSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    at: str = LOOKED_AT
+    site: StackSettings | None = None
 
     @staticmethod
     def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
@@ -124,17 +130,13 @@ class Context:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def context(stack: str, reports: Path | None = None, project: Path = ROOT, commit: str | None = None) -> Context:
-    """The context of a stack's gates. ``commit``: the one that reports must be of; else the source's, which must be there then. Raises
-    ``Problem`` where the stack's file or its source cannot be used."""
+def context(
+    stack: str, reports: Path | None = None, project: Path = ROOT, commit: str | None = None, at: str = LOOKED_AT
+) -> Context:
+    """The context of a stack's gates. ``commit``: the one that reports must be of; else the source's, which must be there then. ``at``: the
+    stack whose running site is looked at. Raises ``Problem`` where the stack's file or its source cannot be used."""
     file = stack_file(stack, project)
-    values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not _is_secret(value)}
-    secrets: dict[str, str] = {}
-    if "settingsFile" in file.settings:
-        overlay = _overlay(project / str(file.settings["settingsFile"]))
-        found = overlay.pop("secrets", {})
-        secrets = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
-        values = _merged(values, overlay)
+    values, secrets = _values(file, project)
     try:
         gates = GateSettings.model_validate(values.get("gates") or {})
     except ValidationError as error:
@@ -152,7 +154,20 @@ def context(stack: str, reports: Path | None = None, project: Path = ROOT, commi
         gates=gates,
         settings=_settings(values),
         secrets=secrets,
+        at=at,
+        site=_settings(values if at == stack else _values(stack_file(at, project), project)[0]),
     )
+
+
+def _values(file: StackFile, project: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """A stack's settings with those of its machine laid over them, and the secrets of that machine; what is encrypted is left out."""
+    values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not _is_secret(value)}
+    if "settingsFile" not in file.settings:
+        return values, {}
+    overlay = _overlay(project / str(file.settings["settingsFile"]))
+    found = overlay.pop("secrets", {})
+    secrets = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    return _merged(values, overlay), secrets
 
 
 def commit_of(source: Path, out: Path) -> Commit:

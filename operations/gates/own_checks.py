@@ -15,6 +15,7 @@ from catalog.provenance import Expectation
 from catalog.settings import StackSettings
 from evidence import attestation, own, personal_data, privacy_policy
 from operations.build import load_or_make
+from operations.gates import served
 from operations.gates.context import Context, StepError
 
 ALLOW_LIST = "personal-data-allowed.txt"
@@ -73,29 +74,18 @@ def _fetch_logs(context: Context, settings: StackSettings, folder: Path) -> None
 
 
 def consent(context: Context) -> None:
-    """Asks the consent service whether it is active. Leaves ``consent.json``: 1 where it is."""
+    """Asks this build's consent service, where it runs, whether it is active. Leaves ``consent.json``: 1 where it is."""
     name = "consent.json"
     context.forget(name)
-    settings = stack_settings(context)
-    address = f"consent.{settings.domain}"
+    site = served.site(context, ("consent",))
+    address = served.host(site, "consent")
     try:
-        answer = ask(settings, context.project, address, "/active.php")
+        answer = served.ask(site.settings, context.project, address, "/active.php")
         active = answer.status_code == 200 and answer.json().get("active") is True
         said = [] if active else [f"https://{address}/active.php answers {answer.status_code} and does not say that it is active"]
     except (httpx.HTTPError, ssl.SSLError, ValueError, AttributeError) as error:
         active, said = False, [f"https://{address}/active.php: {type(error).__name__}"]
     own.write(context.reports / name, "consent", 1 if active else 0, 1, said, context.commit, datetime.now(UTC))
-
-
-def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.Response:
-    """A GET of a public URL, over the edge that the settings describe. Raises ``httpx.HTTPError``."""
-    edge = settings.edge
-    trust = ssl.create_default_context(cafile=str(project / edge.ca_file) if edge.ca_file else None)
-    address, _, port = (edge.connect or f"{host}:{edge.port}").rpartition(":")
-    url = f"{edge.scheme}://{address}:{port}{path}"
-    shown = host if edge.port in (80, 443) else f"{host}:{edge.port}"
-    with httpx.Client(verify=trust, timeout=20, follow_redirects=False, trust_env=False) as client:
-        return client.get(url, headers={"Host": shown}, extensions={"sni_hostname": host})
 
 
 def privacy(context: Context) -> None:

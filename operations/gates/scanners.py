@@ -64,13 +64,19 @@ def _looked_at(log: str, mode: str, source: Path) -> int:
     return sum(1 for path in source.rglob("*") if path.is_file())
 
 
+_PHP_TESTS = "tests/php/run.php"
+
+
+def has_php_tests(context: Context) -> bool:
+    """Whether the monorepo has PHP tests."""
+    return (context.source / _PHP_TESTS).is_file()
+
+
 def php_tests(context: Context) -> None:
     """Leaves ``unit-php.xml`` (JUnit) of the monorepo's PHP tests (``tests/php/run.php``, which needs no framework)."""
     name = "unit-php.xml"
     context.forget(name)
-    runner = context.source / "tests" / "php" / "run.php"
-    if not runner.is_file():
-        raise StepError("tests/php/run.php is not in the monorepo")
+    runner = context.source / _PHP_TESTS
     version = re.search(r"(\d+\.\d+\.\d+)", context.run(["php", "--version"], context.source).stdout)
     with context.scratch() as scratch:
         done = context.run(["php", str(runner), str(scratch / name)], context.source, accept=(0, 1))

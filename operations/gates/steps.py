@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from evidence import expected
 from operations.gates import browser, node, own_checks, python_tests, scanners, services
 from operations.gates.context import Context, StepError
 
 
 @dataclass(frozen=True)
 class Step:
-    """One tool and the gates that its reports speak for."""
+    """One tool. ``reports``: the files that it must leave, by the gate that they speak for; ``applies``: whether the monorepo has anything
+    for it."""
 
     name: str
-    gates: tuple[str, ...]
+    reports: Mapping[str, tuple[str, ...]]
     run: Callable[[Context], None]
+    applies: Callable[[Context], bool] = lambda context: True
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gates that its reports speak for."""
+        return tuple(self.reports)
 
 
 @dataclass(frozen=True)
@@ -36,31 +44,36 @@ def said(done: Done) -> str:
     )
 
 
+_LIGHTHOUSE = ("lighthouse-performance", "lighthouse-accessibility", "lighthouse-best-practices", "lighthouse-seo")
+
 STEPS: tuple[Step, ...] = (
-    Step("pytest with coverage", ("unit-tests", "coverage"), python_tests.run),
-    Step("vitest with coverage", ("unit-tests", "coverage"), node.vitest),
-    Step("PHP tests", ("unit-tests",), scanners.php_tests),
-    Step("integration tests", ("integration-tests",), python_tests.integration),
-    Step("end-to-end tests", ("e2e-tests",), python_tests.end_to_end),
-    Step("ESLint", ("eslint",), node.eslint),
-    Step("jscpd", ("duplication",), node.jscpd),
-    Step("Gitleaks", ("gitleaks",), scanners.gitleaks),
-    Step("PHPStan", ("phpstan", "phpstan-level"), scanners.phpstan),
-    Step("Trivy", ("trivy",), scanners.trivy),
-    Step("bill of materials", ("sbom",), scanners.sbom),
-    Step("Dependabot", ("dependabot",), services.dependabot),
-    Step("code scanning", ("code-scanning",), services.code_scanning),
-    Step("Codacy", ("codacy",), services.codacy),
-    Step("axe-core", ("wcag",), browser.axe),
     Step(
-        "Lighthouse",
-        ("lighthouse-performance", "lighthouse-accessibility", "lighthouse-best-practices", "lighthouse-seo"),
-        browser.lighthouse,
+        "pytest with coverage",
+        {"unit-tests": ("unit-api.xml",), "coverage": ("coverage-api.xml",)},
+        python_tests.run,
+        python_tests.has_unit_tests,
     ),
-    Step("personal data in logs", ("personal-data",), own_checks.personal_data_in_logs),
-    Step("consent", ("consent",), own_checks.consent),
-    Step("privacy policy", ("privacy-policy",), own_checks.privacy),
-    Step("attestation", ("attestation",), own_checks.attested),
+    Step(
+        "vitest with coverage", {"unit-tests": ("unit-web.xml",), "coverage": ("coverage-web.info",)}, node.vitest, node.has_tests
+    ),
+    Step("PHP tests", {"unit-tests": ("unit-php.xml",)}, scanners.php_tests, scanners.has_php_tests),
+    Step("integration tests", {"integration-tests": ("integration.xml",)}, python_tests.integration),
+    Step("end-to-end tests", {"e2e-tests": ("e2e.xml",)}, python_tests.end_to_end),
+    Step("ESLint", {"eslint": ("eslint.json",)}, node.eslint),
+    Step("jscpd", {"duplication": ("jscpd-report.json",)}, node.jscpd),
+    Step("Gitleaks", {"gitleaks": ("gitleaks.json", "gitleaks.sarif")}, scanners.gitleaks),
+    Step("PHPStan", {"phpstan": ("phpstan.json",), "phpstan-level": ("phpstan.json",)}, scanners.phpstan),
+    Step("Trivy", {"trivy": ("trivy.json", "trivy.sarif")}, scanners.trivy),
+    Step("bill of materials", {"sbom": ("sbom.json",)}, scanners.sbom),
+    Step("Dependabot", {"dependabot": ("dependabot.json",)}, services.dependabot),
+    Step("code scanning", {"code-scanning": ("code-scanning.json",)}, services.code_scanning),
+    Step("Codacy", {"codacy": ("codacy.json",)}, services.codacy),
+    Step("axe-core", {"wcag": ("axe.json",)}, browser.axe),
+    Step("Lighthouse", dict.fromkeys(_LIGHTHOUSE, ("lighthouse.json",)), browser.lighthouse),
+    Step("personal data in logs", {"personal-data": ("personal-data.json",)}, own_checks.personal_data_in_logs),
+    Step("consent", {"consent": ("consent.json",)}, own_checks.consent),
+    Step("privacy policy", {"privacy-policy": ("privacy-policy.json",)}, own_checks.privacy),
+    Step("attestation", {"attestation": ("attestation.json",)}, own_checks.attested),
 )
 
 
@@ -70,8 +83,20 @@ def of_gates(gates: Iterable[str]) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if wanted & set(step.gates))
 
 
+def wanted(context: Context) -> dict[str, dict[str, str]]:
+    """What the tools that this monorepo has must leave: gate → report → tool."""
+    found: dict[str, dict[str, str]] = {}
+    for step in STEPS:
+        if step.applies(context):
+            for gate, names in step.reports.items():
+                found.setdefault(gate, {}).update(dict.fromkeys(names, step.name))
+    return found
+
+
 def run(context: Context, steps: Sequence[Step], tell: Callable[[Done], None], jobs: int = 2) -> list[Done]:
-    """Runs ``steps``, ``jobs`` at a time, and says of each how it ended. One that fails does not stop the others."""
+    """Runs ``steps`` that apply, ``jobs`` at a time, and says of each how it ended. One that fails does not stop the others. First it is
+    written down what every step has to leave, so that a missing report is missed."""
+    expected.write(context.reports, context.commit.id, wanted(context))
 
     def one(step: Step) -> Done:
         begun = time.monotonic()
@@ -84,4 +109,4 @@ def run(context: Context, steps: Sequence[Step], tell: Callable[[Done], None], j
         return done
 
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, steps))
+        return list(pool.map(one, [step for step in steps if step.applies(context)]))

@@ -43,6 +43,8 @@ def run(validation: Validation) -> Outcome:
         Commit(""),
         validation.settings.gates,
         validation.settings,
+        at=validation.stack,
+        site=validation.settings,
     )
     site = Site(validation.settings, dict(validation.services))
     try:

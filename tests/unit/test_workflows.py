@@ -141,6 +141,24 @@ def test_a_rollback_without_a_goal_goes_to_the_one_before(tmp_path: Path) -> Non
     assert _parsed(call)["to"] is None
 
 
+def test_the_gates_look_at_this_build_on_a_sandbox_before_the_stack_is_deployed(tmp_path: Path) -> None:
+    signer = "0123456789abcdef" * 4
+    (tmp_path / "Pulumi.staging.yaml").write_text(f"config:\n  mo:provenance:\n    signers:\n      - {signer}\n")
+    done = [
+        call
+        for step in steps(PROJECT / ".github/workflows/deploy.yml")
+        if "bin/mo" in step.get("run", "") and step.get("name") != "Build and sign"
+        for call in performed(step, tmp_path, STACK="staging")
+    ]
+    assert [(call[1], _parsed(call[1:])["stack"]) for call in done if call[0] == "mo"] == [
+        ("gates", "staging"), ("deploy", "sandbox"), ("gates", "staging"), ("deploy", "staging")
+    ]  # fmt: skip
+    assert ["make", "sandbox-up"] in done
+    required = yaml.safe_load((PROJECT / "Pulumi.sandbox.yaml").read_text())["config"]["mo:gates"]["required"]
+    assert _parsed(done[0][1:])["only"] == required
+    assert (tmp_path / ".mo/signing.pub").read_text().strip() == signer
+
+
 def test_the_plan_s_comment_is_edited_in_place(tmp_path: Path) -> None:
     (step,) = [step for step in steps(PROJECT / ".github/workflows/preview.yml") if "comment.md" in step.get("run", "")]
     (tmp_path / "plan.txt").write_text("22 to create\n")
@@ -153,11 +171,13 @@ def test_the_plan_s_comment_is_edited_in_place(tmp_path: Path) -> None:
 
 def test_the_signing_key_is_gone_after_the_build(tmp_path: Path) -> None:
     (step,) = [step for step in steps(PROJECT / ".github/workflows/deploy.yml") if step.get("name") == "Build and sign"]
-    ((_, *call),) = performed(step, tmp_path, STACK="staging", SIGNING_KEY="canary")
-    key = _parsed(call)["key"]
-    assert key.parent == tmp_path
-    assert not key.exists()
-    assert "canary" not in " ".join(call)
+    calls = performed(step, tmp_path, STACK="staging", SIGNING_KEY="canary")
+    assert [_parsed(call)["stack"] for _, *call in calls] == ["production", "staging"]
+    for _, *call in calls:
+        key = _parsed(call)["key"]
+        assert key.parent == tmp_path
+        assert not key.exists()
+        assert "canary" not in " ".join(call)
 
 
 @pytest.mark.parametrize("environment", secret_names.ENVIRONMENTS)

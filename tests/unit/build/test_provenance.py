@@ -43,10 +43,15 @@ class Made:
         monorepo.write("b/index.html", "b")
         self.build()
 
-    def build(self, signer: Signer | None = None) -> None:
-        """Commits, builds, signs."""
+    def build(self, *names: str, signer: Signer | None = None) -> None:
+        """Commits, builds (all, or those that are named), signs."""
         self.commit = commit(self.monorepo.source)
-        build(SERVICES, self.monorepo.source, self.out, cache_folder=self.monorepo.cache, signer=signer or self.signer)
+        self.again(*names, signer=signer)
+
+    def again(self, *names: str, signer: Signer | None = None) -> None:
+        """Builds and signs what is there, committed or not."""
+        chosen = {name: SERVICES[name] for name in names or SERVICES}
+        build(chosen, self.monorepo.source, self.out, cache_folder=self.monorepo.cache, signer=signer or self.signer)
 
     @property
     def expected(self) -> Expectation:
@@ -135,14 +140,14 @@ def test_a_manifest_edited_with_its_file_is_refused(made: Made) -> None:
 
 def test_a_foreign_key_is_refused(made: Made, tmp_path: Path) -> None:
     foreign = signing.load_or_make(tmp_path / "foreign.pem", BUILDER)
-    made.build(foreign)
+    made.build(signer=foreign)
     words = made.refused("signer")
     assert foreign.key_id in words
     assert made.signer.key_id in words
 
 
 def test_another_builder_is_refused(made: Made) -> None:
-    made.build(replace(made.signer, builder="https://example.org/laptop"))
+    made.build(signer=replace(made.signer, builder="https://example.org/laptop"))
     assert "names the builder https://example.org/laptop, expected https://example.org/builder" in made.refused("builder")
 
 
@@ -233,6 +238,49 @@ def test_a_new_commit_that_touches_nothing_changes_the_attestation_only(made: Ma
     assert made.commit != old
     made.verify()
     assert {name: (made.out / name / "manifest.json").read_bytes() for name in SERVICES} == before
+
+
+def test_an_artefact_of_another_commit_that_this_build_did_not_confirm_is_not_attested(made: Made) -> None:
+    old = made.commit
+    for name in SERVICES:
+        made.monorepo.write(f"{name}/index.html", "newer")
+    made.build("b")
+    words = made.refused("unattested")
+    assert (
+        f"a: its artefact was built of commit {old[:12]}, and no build has made or confirmed it for commit {made.commit[:12]}"
+        in words
+    )
+    assert "bin/mo build a" in words
+    provenance.verify(made.out, ["b"], made.expected)
+    assert set(json.loads((made.out / "manifest.json").read_bytes())["services"]) == {"b"}
+    made.again("a")
+    made.verify()
+
+
+def test_services_built_one_by_one_of_one_commit_are_all_attested(made: Made) -> None:
+    made.monorepo.write("a/index.html", "newer")
+    made.build("a")
+    made.refused("unattested")
+    made.again("b")
+    made.verify()
+
+
+def test_after_a_failed_build_the_former_artefact_is_not_attested_for_the_new_commit(made: Made) -> None:
+    made.monorepo.write("b/index.html", "newer")
+    made.monorepo.write("a/.env", "PASSWORD=x")  # stops the service's build
+    made.build()
+    assert "a: its artefact was built of commit" in made.refused("unattested")
+    provenance.verify(made.out, ["b"], made.expected)
+
+
+def test_what_was_built_with_uncommitted_changes_is_not_attested_once_they_are_gone(made: Made) -> None:
+    made.monorepo.write("a/index.html", "tried")
+    made.again("a")
+    made.monorepo.write("a/index.html", "a")
+    made.again("b")
+    assert "bin/mo build a" in made.refused("unattested")
+    made.again("a")
+    made.verify()
 
 
 def test_without_declared_signers_the_checkouts_own_key_is_trusted(made: Made, tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def test_what_dist_lacks_and_what_is_of_an_earlier_build_is_named(stage: Stage) 
     failed.touch()
     text = stage.mo("deploy", "--plan")[1]
     assert "dist/ holds no artefact of admin_stg: left as it is, never deployed: admin_stg (bin/mo build admin_stg)." in text
-    assert "The last build of api_stg failed: dist/ holds the artefact of an earlier one" in text
+    assert "The last build of api_stg failed: dist/ holds the artefact of an earlier one, which is not uploaded" in text
     told = json.loads(stage.mo("deploy", "--plan", "--json")[1])
     assert (len(told["notes"]), list(told["releases"]), told["nothing"]) == (2, ["api_stg"], False)
 

@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from catalog.settings import GateSettings
+from evidence import expected
 from evidence.collect import collect
+from evidence.gates import GATES
 from evidence.judge import Verdict, judge
-from evidence.model import Evidence
+from evidence.model import Evidence, ReportError
 from evidence.waivers import Waiver
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
@@ -77,7 +79,20 @@ def put(folder: Path, report: Path | str, content: bytes | None = None, *, note:
     target.write_bytes(data)
     if note:
         target.with_name(target.name + ".provenance.json").write_text(json.dumps({**a_note(data), **changes}))
+    expect(folder, name)
     return target
+
+
+def expect(folder: Path, *names: str) -> None:
+    """Adds to what the run is expected to leave, for every gate that takes such a file."""
+    try:
+        gates = dict(expected.load(folder, COMMIT))
+    except ReportError:
+        gates = {}
+    for gate in GATES.values():
+        fitting = [name for name in names if any(PurePath(name).match(pattern) for pattern in (*gate.files, *gate.refused))]
+        gates[gate.name] = {**gates.get(gate.name, {}), **dict.fromkeys(fitting, f"the maker of {gate.name}")}
+    expected.write(folder, COMMIT, {gate: reports for gate, reports in gates.items() if reports})
 
 
 def a_note(data: bytes) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import json
 import stat
 import threading
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,15 +16,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from catalog.settings import GateSettings, StackSettings
+from catalog import reader
+from catalog.settings import EdgeSettings, GateSettings, StackSettings
+from evidence import expected
 from evidence.gates import GATES
 from evidence.own import Commit
 from evidence.privacy_policy import PolicyError, age
 from operations.commands.gates import gates
-from operations.gates import node, own_checks, scanners, services, steps
+from operations.gates import browser, node, own_checks, python_tests, scanners, served, services, steps
 from operations.gates.context import Context, StepError
+from operations.gates.context import context as context_of
 from operations.problem import Problem
-from tests.unit.evidence.folder import COMMIT, evidence_of, put, the_report
+from tests.unit.evidence.folder import CASES, COMMIT, evidence_of, expect, fitted, put, the_report, verdicts_of
 
 BASE_SETTINGS: dict[str, Any] = {
     "domain": "example.at",
@@ -56,8 +60,74 @@ def test_every_gate_has_a_step_that_makes_its_report() -> None:
 def test_a_kept_report_is_evidence_at_once(tmp_path: Path) -> None:
     context = a_context(tmp_path)
     context.keep(the_report("eslint", "pass"), "eslint.json", "ESLint", "10.15.0")
+    expect(tmp_path / "r", "eslint.json")
     (found,) = evidence_of(tmp_path / "r", "eslint", now=__import__("datetime").datetime.now(__import__("datetime").UTC))
     assert (found.problem, found.provenance.version, found.provenance.commit) == (None, "10.15.0", COMMIT)
+
+
+def suites(source: Path) -> None:
+    """A monorepo with tests for pytest, vitest and PHP."""
+    for name in ("api.menschlichkeit-oesterreich.at/tests/test_a.py", "web/src/a.test.ts", "tests/php/run.php"):
+        (source / name).parent.mkdir(parents=True)
+        (source / name).touch()
+
+
+def test_a_gate_is_red_where_one_of_the_monorepos_suites_left_no_report(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    suites(context.source)
+    steps.run(context, [], lambda done: None)
+    for case, name in (("pytest", "unit-api.xml"), ("cobertura", "coverage-api.xml")):
+        put(tmp_path / "r", name, the_report(case, "pass").read_bytes())
+    found = verdicts_of(tmp_path / "r", "unit-tests", "coverage")
+    assert [verdict.verdict for verdict in found.values()] == ["fail", "fail"]
+    assert "there is no report of vitest with coverage" in found["unit-tests"].reason
+    assert "unit-web.xml" in found["unit-tests"].reason
+    assert "coverage-web.info" in found["coverage"].reason
+    for case, name in (("vitest", "unit-web.xml"), ("lcov", "coverage-web.info"), ("phpunit", "unit-php.xml")):
+        put(tmp_path / "r", name, the_report(case, "pass").read_bytes())
+    assert {verdict.verdict for verdict in verdicts_of(tmp_path / "r", "unit-tests", "coverage").values()} == {"pass"}
+
+
+def test_a_suite_that_the_monorepo_does_not_have_is_neither_run_nor_missed(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    assert "unit-tests" not in steps.wanted(context)
+    (context.source / "tests/php").mkdir(parents=True)
+    (context.source / "tests/php/run.php").touch()
+    assert steps.wanted(context)["unit-tests"] == {"unit-php.xml": "PHP tests"}
+    (pytest_step, *_) = steps.STEPS
+    assert steps.run(context, [pytest_step], lambda done: None) == []
+
+
+def test_one_of_a_scanners_two_reports_is_not_enough(tmp_path: Path) -> None:
+    steps.run(a_context(tmp_path), [], lambda done: None)
+    put(tmp_path / "r", the_report("trivy-sarif", "pass"))
+    found = verdicts_of(tmp_path / "r", "trivy")["trivy"]
+    assert found.verdict == "fail"
+    assert "leave trivy.json" in found.reason
+
+
+def test_reports_of_which_nobody_says_what_belongs_to_them_pass_no_gate(tmp_path: Path) -> None:
+    put(tmp_path / "r", the_report("eslint", "pass"))
+    (tmp_path / "r/expected.json").unlink()
+    assert "expected.json is not there" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+    expected.write(tmp_path / "r", "f" * 40, {"eslint": {"eslint.json": "ESLint"}})
+    assert "for commit ffffffffffff" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+    (tmp_path / "r/expected.json").write_text("{")
+    assert verdicts_of(tmp_path / "r", "eslint")["eslint"].verdict == "fail"
+    expected.write(tmp_path / "r", COMMIT, {})
+    assert "names nothing in the monorepo" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+
+
+def test_the_command_ends_with_1_where_a_tool_did_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(context: Context) -> None:
+        raise StepError("it is not there")
+
+    here = a_context(tmp_path)
+    put(tmp_path / "r", the_report("eslint", "pass"), time=datetime.now(UTC).isoformat())
+    monkeypatch.setattr("operations.gates.context.context", lambda *_, **__: here)
+    for step, code in ((steps.Step("x", {"eslint": ()}, lambda _: None), 0), (steps.Step("x", {"eslint": ()}, fails), 1)):
+        monkeypatch.setattr(steps, "of_gates", lambda _, step=step: (step,))
+        assert mo("--run")[0] == code
 
 
 def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) -> None:
@@ -68,7 +138,7 @@ def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) ->
         context.forget("phpstan.json")
         context.run(["false"], tmp_path)
 
-    (done,) = steps.run(context, [steps.Step("x", ("phpstan",), fails)], lambda done: None)
+    (done,) = steps.run(context, [steps.Step("x", {"phpstan": ("phpstan.json",)}, fails)], lambda done: None)
     assert "failed (exit 1)" in done.error
     assert not (tmp_path / "r" / "phpstan.json").exists()
     assert not (tmp_path / "r" / "phpstan.json.provenance.json").exists()
@@ -179,9 +249,126 @@ def test_an_answer_that_is_no_whole_list_leaves_no_report(tmp_path: Path, github
     assert not (tmp_path / "r").exists() or not list((tmp_path / "r").iterdir())
 
 
-def test_a_consent_service_that_does_not_answer_is_not_active(tmp_path: Path) -> None:
-    own_checks.consent(a_context(tmp_path, edge={"scheme": "http", "port": 80, "connect": "127.0.0.1:1"}))
-    assert json.loads((tmp_path / "r" / "consent.json").read_text())["figure"] == 0
+class RunningSite(BaseHTTPRequestHandler):
+    """Every service of a stack: tells the release ``told``; the consent service's probe answers ``active``."""
+
+    told: ClassVar[str] = ""
+    active: ClassVar[Any] = {"active": True}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        RunningSite.asked.append(f"{self.headers['Host']}{self.path}")
+        body = RunningSite.active if self.path == "/active.php" else {"release": RunningSite.told}
+        text = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+RELEASE = "r0123456789abcdef"
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Context]:
+    """The gates of the stack staging, looking at a sandbox that serves this build."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RunningSite)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    RunningSite.told, RunningSite.active, RunningSite.asked = RELEASE, {"active": True}, []
+    edge = {"scheme": "http", "port": 80, "connect": f"127.0.0.1:{server.server_address[1]}"}
+    site = StackSettings.model_validate({**BASE_SETTINGS, "edge": edge})
+    built(tmp_path, *reader.read().of_stack("sandbox"))
+    yield replace(a_context(tmp_path), stack="staging", site=site)
+    server.shutdown()
+    server.server_close()
+
+
+def built(folder: Path, *keys: str, **said: Any) -> None:
+    """``dist/manifest.json`` of a build of these services."""
+    (folder / "dist").mkdir(exist_ok=True)
+    build = {"version": 1, "commit": COMMIT, "dirty": False, "services": {key: {"release": RELEASE} for key in keys}, **said}
+    (folder / "dist/manifest.json").write_text(json.dumps(build))
+
+
+def test_consent_is_probed_where_this_build_runs(running: Context) -> None:
+    own_checks.consent(running)
+    told = json.loads((running.reports / "consent.json").read_text())
+    assert (told["figure"], told["commit"]) == (1, COMMIT)
+    assert RunningSite.asked == ["consent.example.at/release.json", "consent.example.at/active.php"]
+    RunningSite.active = {"active": False}
+    own_checks.consent(running)
+    assert json.loads((running.reports / "consent.json").read_text())["figure"] == 0
+
+
+PAGES = {"consent": own_checks.consent, "axe": browser.axe, "lighthouse": browser.lighthouse, "e2e": python_tests.end_to_end}
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_no_report_is_made_of_a_site_that_serves_another_release(
+    running: Context, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "installed", lambda _: Path(__file__).parent)
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *_, _read=Path.read_text, **__: "" if "axe-core" in str(path) else _read(path)
+    )
+    monkeypatch.setattr(browser, "_chromium", lambda: "/bin/false")
+    RunningSite.told = "rfedcba9876543210"
+    running.reports.mkdir()
+    for ending in ("json", "xml"):
+        (running.reports / f"{name}.{ending}").write_text("of an earlier run")
+    with pytest.raises(StepError, match=r"tells rfedcba9876543210, and this build of .* is release r0123456789abcdef") as caught:
+        PAGES[name](running)
+    assert "bin/mo deploy --stack sandbox" in str(caught.value)
+    assert len(list(running.reports.iterdir())) == 1, "the report of the other ending, which is none of this step"
+
+
+def test_what_the_build_does_not_have_is_not_looked_at(running: Context, tmp_path: Path) -> None:
+    def refused(words: str, context: Context = running, service: str = "consent") -> None:
+        with pytest.raises(StepError, match=words):
+            served.site(context, [service])
+
+    built(tmp_path, "votes")
+    refused("dist/ has no artefact of consent of commit 1234567890ab: bin/mo build consent --stack sandbox --source")
+    built(tmp_path, "consent", commit="f" * 40)
+    refused("a build of commit ffffffffffff, not of 1234567890ab")
+    built(tmp_path, "consent", dirty=True)
+    refused("was built with changes")
+    (tmp_path / "dist/manifest.json").unlink()
+    refused("holds no build")
+    built(tmp_path, "consent")
+    RunningSite.told = ""
+    refused("tells , and")
+    refused("has no service main to look at; look at one that has: --at sandbox", replace(running, at="staging"), "main")
+    refused("make sandbox-up", replace(running, site=None))
+    unreachable = running.site and running.site.model_copy(update={"edge": EdgeSettings(scheme="http", connect="127.0.0.1:1")})
+    refused(r"tells nothing \(ConnectError\)", replace(running, site=unreachable))
+
+
+def test_the_flows_are_never_run_on_production_and_their_report_is_left(running: Context) -> None:
+    running.reports.mkdir()
+    (running.reports / "e2e.xml").write_text("made at the sandbox")
+    with pytest.raises(StepError, match="--at sandbox"):
+        python_tests.end_to_end(replace(running, at="production"))
+    assert (running.reports / "e2e.xml").exists()
+
+
+@pytest.mark.parametrize("stack", ["staging", "production"])
+def test_a_stack_is_judged_by_what_was_looked_at_on_the_sandbox(stack: str, tmp_path: Path) -> None:
+    here = context_of(stack, reports=tmp_path / "r", commit=COMMIT)
+    assert here.at == "sandbox"
+    cases = {"integration-tests": "pytest", "phpstan-level": "phpstan", "duplication": "jscpd"}
+    for step in steps.STEPS:
+        for gate, names in step.reports.items():
+            for name in names:
+                case = cases.get(gate) or next(
+                    case for case, gates in CASES.items() if gate in gates and the_report(case, "pass").suffix == Path(name).suffix
+                )
+                put(tmp_path / "r", name, fitted(the_report(case, "pass").read_bytes()))
+    found = verdicts_of(tmp_path / "r", *here.gates.required)
+    assert {name: verdict.reason for name, verdict in found.items() if verdict.verdict != "pass"} == {}
+    assert set(found) == set(GATES)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +430,8 @@ def test_the_command_explains_in_words(tmp_path: Path) -> None:
         (("--commit", "HEAD"), "40 hexadecimal digits"),
         (("--stack", "nowhere"), "no stack nowhere"),
         (("--run", "--commit", COMMIT), "leave --commit out"),
+        (("--at", "staging"), "goes with --run"),
+        (("--only", "wishes"), "There is no gate wishes"),
     ],
 )
 def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], words: str) -> None:
