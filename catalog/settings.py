@@ -181,7 +181,8 @@ class StackSettings(Settings):
     validation: ValidationSettings = ValidationSettings()
     todo: TodoSettings | None = None
     services: tuple[str, ...] = ()
-    """Services besides those that the catalogue gives this stack."""
+    """Services besides those that the catalogue gives this stack; one that another stack deploys needs a place and a server of its own
+    (``catalog.neighbours``)."""
     source: str = "../monorepo"
     """The monorepo's checkout, relative to the project."""
     keep_releases: int = Field(default=5, ge=2, le=50)

@@ -60,7 +60,7 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
         listed = overlay.get("secrets", {})
         if not isinstance(listed, dict) or not all(isinstance(v, (str, type(None))) for v in listed.values()):
             raise SettingsError([f"{raw['settingsFile']}: secrets must be a mapping of names to texts."])
-        values, secrets = _merged(values, more), {**secrets, **more_secrets, **listed}
+        values, secrets = merged(values, more), {**secrets, **more_secrets, **listed}
     wrong: list[str] = []
     missing: dict[str, str] = {}
     settings = _validated(StackSettings, values, stack, wrong, missing)
@@ -108,9 +108,10 @@ def _overlay(path: Path, shown: str) -> dict[str, Any]:
     return document.data
 
 
-def _merged(below: Any, above: Any) -> Any:
+def merged(below: Any, above: Any) -> Any:
+    """``above`` laid over ``below``, key by key."""
     if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{k: _merged(below.get(k), v) for k, v in above.items()}}
+        return {**below, **{k: merged(below.get(k), v) for k, v in above.items()}}
     return above
 
 

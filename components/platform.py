@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pulumi
 
+from catalog import neighbours
 from catalog.models import Catalog, Service
 from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY
 from catalog.settings import RollbackSettings, StackSettings
@@ -222,6 +223,7 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         raise pulumi.RunError(
             f"The settings of the stack {args.stack} name services that the catalogue has not: {', '.join(unknown)}."
         )
+    neighbours.refuse_shared(args.project, args.stack, args.catalog, settings.model_dump(mode="json", by_alias=True))
     if settings.rollback is not None:
         _is_rollback(settings.rollback, settings.releases, args.now)
     if not window.is_open(args.now) and settings.window.outside != "allow" and not pulumi.runtime.is_dry_run():
