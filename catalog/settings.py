@@ -49,7 +49,8 @@ class EdgeSettings(Settings):
 class ServerSettings(Settings):
     """A database server. ``provision``: ``managed`` (we make databases and accounts) or ``existing`` (the panel makes them). An existing
     one needs no administrator (``admin_user``): without one its accounts are the panel's too, and their passwords the owner's
-    (``mo:existing``)."""
+    (``mo:existing``). ``tls``: operators, services and the host's tools verify who it is, by the authorities of ``ca_file``, else by those
+    that each machine trusts."""
 
     engine: Literal["mariadb", "postgresql"]
     host: str

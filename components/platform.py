@@ -13,7 +13,7 @@ import pulumi
 from catalog import neighbours
 from catalog.models import Catalog, Service
 from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, panel_password
-from catalog.settings import RollbackSettings, StackSettings
+from catalog.settings import RollbackSettings, ServerSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
 from components import artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
@@ -25,6 +25,7 @@ from components.host import Host, HostArgs
 from components.judgement import Judgement
 from components.monitoring import Monitoring, MonitoringArgs
 from components.quality_gate import GateClosed, QualityGate, QualityGateArgs
+from components.service_secrets import SYSTEM
 from components.subdomain import Subdomain, SubdomainArgs
 
 
@@ -144,7 +145,7 @@ class Platform(Component):
                 choice=choices.get(key),
                 server=server,
                 provider=servers.providers.get(entry.database.server) if entry.database else None,
-                ca=_pem(args.project, server.ca_file) if server and server.tls else None,
+                ca=_authorities(args.project, server) if server and server.tls else None,
                 existing=args.loaded.secrets.existing,
                 secrets=secrets.values,
                 switch_after=[release.switch for release in earlier if release is not None],
@@ -310,8 +311,9 @@ def _plans(
     return found
 
 
-def _pem(project: Path, path: str | None) -> str | None:
-    return None if path is None else _text(project / path)
+def _authorities(project: Path, server: ServerSettings) -> str:
+    """What a service verifies its server with: certificates, or the authorities that its host trusts."""
+    return SYSTEM if server.ca_file is None else _text(project / server.ca_file)
 
 
 def _text(path: Path) -> str:

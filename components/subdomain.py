@@ -23,7 +23,8 @@ from components.service_secrets import ServiceSecrets, ServiceSecretsArgs
 
 @dataclass(frozen=True)
 class SubdomainArgs:
-    """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM): of its database's server.
+    """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM or ``SYSTEM``): of its
+    database's server.
 
     ``existing``: values that are there already, by name. ``secrets``: all application secrets; ``switch_after``: the switches of the
     services that it is declared ``after``."""

@@ -68,6 +68,22 @@ def test_a_database_that_only_the_panel_administers_uses_the_password_that_it_ga
     assert "n8n-account" in names  # on a server that is ours to administer
 
 
+def test_a_server_with_tls_is_verified_by_its_own_authority_or_by_those_that_the_host_trusts(whole: Run, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    servers = {
+        **RAW["servers"],
+        "external-mariadb": {**RAW["servers"]["external-mariadb"], "tls": True},
+        "external-postgresql": {**RAW["servers"]["external-postgresql"], "tls": True, "caFile": "ca.pem"},
+    }
+    done = run(tmp_path, servers=servers)
+    assert [done[f"{key}-env"].request["ca"] for key in ("n8n", "idp", "votes")] == [
+        "system",
+        "-----BEGIN CERTIFICATE-----\n",
+        None,
+    ]
+    assert whole["n8n-env"].request["ca"] is None
+
+
 def test_a_rotation_makes_its_secret_anew_and_no_other_run_does(whole: Run, tmp_path: Path) -> None:
     rotated = run(tmp_path, rotate={"votes": "r1", "JWT_SECRET": "r2"}, revoke=["n8n"])
     assert rotated["votes-db-password"].inputs["keepers"] == {"rotation": "r1"}
