@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from catalog.models import Service
+from catalog.models import Database, Service
 
 HOST = ("SSH_HOST", "SSH_PORT", "SSH_USER")
 SSH_KEY = "SSH_PRIVATE_KEY"
@@ -37,12 +37,27 @@ THEIRS = (
 )
 
 
+def database_secrets(database: Database) -> tuple[str, str]:
+    """The names of a database's user and password."""
+    prefix = database.name.upper()
+    return f"{prefix}_DB_USER", f"{prefix}_DB_PASS"
+
+
+def panel_password(stack: str, service: str, database: Database) -> str:
+    """Why the password of a database that only the panel administers cannot be rotated here, and how it is; without a full stop."""
+    return (
+        f"The password of {service}'s database is the hoster's panel's to change (mo:servers.{database.server} is existing and has no "
+        f"adminUser): change it there, then bin/pulumi config set --stack {stack} --secret "
+        f"--path 'mo:existing.{database_secrets(database)[1]}', then bin/mo deploy --stack {stack}"
+    )
+
+
 def ours(services: Mapping[str, Service], servers: Collection[str]) -> list[str]:
     """What this program generates or knows, and writes where it changed, for these services and database servers. The SSH key is among
     them where the program has its text."""
     names = [*HOST, SSH_KEY, *SHARED]
     names += [name for server, both in SERVERS.items() if server in servers for name in both]
-    names += [f"{s.database.name.upper()}_DB_{what}" for s in services.values() if s.database for what in ("USER", "PASS")]
+    names += [name for s in services.values() if s.database for name in database_secrets(s.database)]
     return sorted(names)
 
 

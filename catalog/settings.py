@@ -47,7 +47,10 @@ class EdgeSettings(Settings):
 
 
 class ServerSettings(Settings):
-    """A database server. ``provision``: ``managed`` (we make databases and accounts) or ``existing`` (the panel makes them)."""
+    """A database server. ``provision``: ``managed`` (we make databases and accounts) or ``existing`` (the panel makes them). An existing
+    one needs no administrator (``admin_user``): without one its accounts are the panel's too, and their passwords the owner's
+    (``mo:existing``). ``tls``: operators, services and the host's tools verify who it is, by the authorities of ``ca_file``, else by those
+    that each machine trusts."""
 
     engine: Literal["mariadb", "postgresql"]
     host: str
@@ -59,6 +62,11 @@ class ServerSettings(Settings):
     admin_user: str | None = None
     account_hosts: tuple[str, ...] = ("localhost",)
     """From where service accounts may log in (MariaDB)."""
+
+    @property
+    def administered(self) -> bool:
+        """Whether accounts are made and their passwords changed by this program."""
+        return self.provision == "managed" or self.admin_user is not None
 
 
 class MailSettings(Settings):
@@ -181,7 +189,8 @@ class StackSettings(Settings):
     validation: ValidationSettings = ValidationSettings()
     todo: TodoSettings | None = None
     services: tuple[str, ...] = ()
-    """Services besides those that the catalogue gives this stack."""
+    """Services besides those that the catalogue gives this stack; one that another stack deploys needs a place and a server of its own
+    (``catalog.neighbours``)."""
     source: str = "../monorepo"
     """The monorepo's checkout, relative to the project."""
     keep_releases: int = Field(default=5, ge=2, le=50)
@@ -215,6 +224,13 @@ class OwnerSecrets(Settings):
     smtp_password: SecretStr | None = None
     webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
     """Signs what ``notify.url`` is sent; the receiver has the same (n8n: ``MO_WEBHOOK_SECRET``)."""
+    existing: dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")],
+        Annotated[SecretStr, Field(min_length=1)],
+    ] = {}
+    """Values that are there already, by their names in spec section 4: used instead of a generated one until that is rotated. For a
+    database whose account only the panel administers ``MO_<NAME>_DB_PASS``, and ``MO_<NAME>_DB_USER`` where it is another than the
+    catalogue's."""
 
     def admin_password(self, server: str) -> SecretStr | None:
         """The administrator's password of a server by its name."""

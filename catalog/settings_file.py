@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from catalog import mistakes, yaml_source
-from catalog.secret_names import ENVIRONMENTS
+from catalog import mistakes, reader, yaml_source
+from catalog.secret_names import ENVIRONMENTS, database_secrets
 from catalog.settings import OwnerSecrets, StackSettings
 
 SECRET_KEYS = tuple(field.alias or name for name, field in OwnerSecrets.model_fields.items())
@@ -60,12 +60,12 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
         listed = overlay.get("secrets", {})
         if not isinstance(listed, dict) or not all(isinstance(v, (str, type(None))) for v in listed.values()):
             raise SettingsError([f"{raw['settingsFile']}: secrets must be a mapping of names to texts."])
-        values, secrets = _merged(values, more), {**secrets, **more_secrets, **listed}
+        values, secrets = merged(values, more), {**secrets, **more_secrets, **listed}
     wrong: list[str] = []
     missing: dict[str, str] = {}
     settings = _validated(StackSettings, values, stack, wrong, missing)
     owner = _validated(OwnerSecrets, secrets, stack, wrong, missing)
-    for key in _needed(values, owner):
+    for key in _needed(values, owner, stack):
         missing.setdefault(key, _command(key, stack))
     if missing:
         wrong.append(f"The stack {stack} lacks {len(missing)} setting{'s' if len(missing) > 1 else ''} that only its owner has:")
@@ -77,7 +77,7 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
 
 def _parsed(key: str, text: str) -> Any:
     """Pulumi hands an object or list as JSON and everything else as text."""
-    if key in SECRET_KEYS or not text.startswith(("{", "[")):
+    if (key in SECRET_KEYS and key != "existing") or not text.startswith(("{", "[")):
         return text
     try:
         return json.loads(text)
@@ -108,9 +108,10 @@ def _overlay(path: Path, shown: str) -> dict[str, Any]:
     return document.data
 
 
-def _merged(below: Any, above: Any) -> Any:
+def merged(below: Any, above: Any) -> Any:
+    """``above`` laid over ``below``, key by key."""
     if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{k: _merged(below.get(k), v) for k, v in above.items()}}
+        return {**below, **{k: merged(below.get(k), v) for k, v in above.items()}}
     return above
 
 
@@ -127,10 +128,39 @@ def _validated(model: type[M], values: dict[str, Any], stack: str, wrong: list[s
         return None
 
 
-def _needed(values: dict[str, Any], secrets: OwnerSecrets | None) -> Iterator[str]:
+def panel_servers(settings: Mapping[str, Any]) -> list[str]:
+    """The servers whose accounts only the hoster's panel administers. ``settings``: the keys below ``mo:``, as they are written."""
+    servers = settings.get("servers")
+    return [
+        name
+        for name, server in (servers.items() if isinstance(servers, Mapping) else ())
+        if isinstance(server, Mapping) and server.get("provision") == "existing" and not server.get("adminUser")
+    ]
+
+
+def _given_by_the_panel(values: dict[str, Any], servers: list[str], stack: str) -> Iterator[str]:
+    """The passwords that the services on these servers need."""
+    added = values.get("services")
+    try:
+        services = reader.read().of_stack(stack, tuple(added) if isinstance(added, list) else ())
+    except reader.CatalogError as error:
+        raise SettingsError(error.problems) from None
+    for service in services.values():
+        if service.database is not None and service.database.server in servers:
+            yield database_secrets(service.database)[1]
+
+
+def _needed(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) -> Iterator[str]:
     """The owner's keys that these settings ask for. Works on the raw values too, so that all is named at once."""
     servers = values.get("servers")
+    panels = panel_servers(values)
+    if secrets is not None:
+        panels = [name for name in panels if secrets.admin_password(name) is None]
+        if panels:
+            yield from (f"existing.{name}" for name in _given_by_the_panel(values, panels, stack) if name not in secrets.existing)
     for name, server in servers.items() if isinstance(servers, dict) else ():
+        if name in panels:
+            continue
         if isinstance(server, dict) and not server.get("adminUser"):
             yield f"servers.{name}.adminUser"
         if secrets is not None and secrets.admin_password(name) is None:
@@ -151,12 +181,16 @@ def _camel(dashed: str) -> str:
 def _command(key: str, stack: str, listed: bool = False) -> str:
     if key in SECRET_KEYS:
         return f"bin/pulumi config set --stack {stack} --secret mo:{key}"
+    if key.startswith("existing."):
+        return f"bin/pulumi config set --stack {stack} --secret --path 'mo:{key}'"
     if "." in key or listed:
         return f"bin/pulumi config set --stack {stack} --path 'mo:{key}{'[0]' if listed else ''}' VALUE"
     return f"bin/pulumi config set --stack {stack} mo:{key} VALUE"
 
 
 def _hint(key: str) -> str:
+    if key.startswith("existing."):
+        return "   (as the hoster's panel gave it; or the server's adminUser and its password)"
     return f"   ({_HINTS[key]})" if key in _HINTS else ""
 
 

@@ -51,7 +51,8 @@ class ApplicationSecrets(Component):
         self.values = {key: pulumi.Output.secret(value) for key, value in known.items() if value is not None}
         for key in sorted(args.names & GENERATED.keys()):
             name = f"secret-{key.lower().replace('_', '-')}"
-            self.values[key] = generated(self, name, signs(GENERATED[key]), args.rotate.get(key)).value
+            existing = reveal(args.secrets.existing.get(key))
+            self.values[key] = generated(self, name, signs(GENERATED[key]), args.rotate.get(key), existing).value
         unknown = sorted(args.names - self.values.keys())
         if unknown:
             raise pulumi.RunError(f"The catalogue names secrets that nothing provides: {', '.join(unknown)}.")

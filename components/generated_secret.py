@@ -34,8 +34,9 @@ class GeneratedSecret:
     rotation: pulumi.Output[str | None]
 
 
-def generated(parent: Component, name: str, length: int, rotation: str | None) -> GeneratedSecret:
-    """The resource ``name``, ``length`` signs long; a ``rotation`` that the state does not have yet makes it anew."""
+def generated(parent: Component, name: str, length: int, rotation: str | None, existing: str | None = None) -> GeneratedSecret:
+    """The resource ``name``, ``length`` signs long; a ``rotation`` that the state does not have yet makes it anew. ``existing``: the value
+    that is there already, and stays until the first rotation."""
     made = random.RandomPassword(
         name,
         length=length,
@@ -45,7 +46,12 @@ def generated(parent: Component, name: str, length: int, rotation: str | None) -
         keepers={"rotation": rotation or NONE_YET},
         opts=parent.child() if rotation else parent.child(ignore_changes=["keepers"]),
     )
-    return GeneratedSecret(made.result, made.keepers.apply(_of))
+    rotated = made.keepers.apply(_of)
+    value = made.result
+    if existing is not None:
+        known = pulumi.Output.secret(existing)
+        value = pulumi.Output.all(rotated, known, made.result).apply(lambda found: str(found[1] if found[0] is None else found[2]))
+    return GeneratedSecret(value, rotated)
 
 
 def _of(keepers: Mapping[str, str] | None) -> str | None:

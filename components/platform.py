@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pulumi
 
+from catalog import neighbours
 from catalog.models import Catalog, Service
-from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY
-from catalog.settings import RollbackSettings, StackSettings
+from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, panel_password
+from catalog.settings import RollbackSettings, ServerSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
 from components import artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
@@ -24,6 +25,7 @@ from components.host import Host, HostArgs
 from components.judgement import Judgement
 from components.monitoring import Monitoring, MonitoringArgs
 from components.quality_gate import GateClosed, QualityGate, QualityGateArgs
+from components.service_secrets import SYSTEM
 from components.subdomain import Subdomain, SubdomainArgs
 
 
@@ -143,7 +145,8 @@ class Platform(Component):
                 choice=choices.get(key),
                 server=server,
                 provider=servers.providers.get(entry.database.server) if entry.database else None,
-                ca=_pem(args.project, server.ca_file) if server and server.tls else None,
+                ca=_authorities(args.project, server) if server and server.tls else None,
+                existing=args.loaded.secrets.existing,
                 secrets=secrets.values,
                 switch_after=[release.switch for release in earlier if release is not None],
             )
@@ -187,8 +190,8 @@ def github_values(
     for service, entry in services.items():
         made = subdomains[service].database
         if entry.database is not None and made is not None:
-            prefix = entry.database.name.upper()
-            values |= {f"{prefix}_DB_USER": made.user, f"{prefix}_DB_PASS": made.password}
+            user, password = database_secrets(entry.database)
+            values |= {user: made.user, password: made.password}
     return values
 
 
@@ -198,8 +201,8 @@ def _retire(
     """Former passwords go when the service and GitHub have the new one; a daemon that is somebody else's may still use them."""
     for key, made in subdomains.items():
         declared = services[key].database
-        if made.database is not None and made.env is not None and declared is not None:
-            written = [github.written[f"{declared.name.upper()}_DB_{what}"] for what in ("USER", "PASS")]
+        if made.database is not None and made.database.administered and made.env is not None and declared is not None:
+            written = [github.written[name] for name in database_secrets(declared)]
             held = services[key].runtime == "external" and key not in settings.revoke
             made.database.retire(key, [*made.database.ready, made.env, *written], held=held)
 
@@ -222,12 +225,36 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         raise pulumi.RunError(
             f"The settings of the stack {args.stack} name services that the catalogue has not: {', '.join(unknown)}."
         )
+    neighbours.refuse_shared(args.project, args.stack, args.catalog, settings.model_dump(mode="json", by_alias=True))
+    _check_existing(args, services)
     if settings.rollback is not None:
         _is_rollback(settings.rollback, settings.releases, args.now)
     if not window.is_open(args.now) and settings.window.outside != "allow" and not pulumi.runtime.is_dry_run():
         if settings.window.outside == "refuse":
             raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
         pulumi.log.warn(window.sentence(args.now))
+
+
+def _check_existing(args: PlatformArgs, services: Mapping[str, Service]) -> None:
+    """Every value of ``mo:existing`` is of something that this stack would generate, or that the panel gives out."""
+    servers, known, fixed = args.loaded.settings.servers, {*GENERATED}, set[str]()
+    for key, service in services.items():
+        if service.database is None:
+            continue
+        user, password = database_secrets(service.database)
+        known.add(password)
+        if servers[service.database.server].administered:
+            fixed.add(user)
+        elif key in args.loaded.settings.rotate:
+            raise pulumi.RunError(f"{panel_password(args.stack, key, service.database)}; nothing was changed.")
+        else:
+            known.add(user)
+    if wrong := sorted(args.loaded.secrets.existing.keys() - known):
+        why = "the catalogue names their users" if fixed.issuperset(wrong) else f"it has: {', '.join(sorted(known))}"
+        raise pulumi.RunError(
+            f"mo:existing of the stack {args.stack} holds {', '.join(wrong)}, which the stack does not take from there ({why}); take it "
+            f"out: bin/pulumi config rm --stack {args.stack} --path 'mo:existing.{wrong[0]}'."
+        )
 
 
 def _is_rollback(note: RollbackSettings, releases: Mapping[str, str] | None, now: datetime) -> None:
@@ -284,8 +311,9 @@ def _plans(
     return found
 
 
-def _pem(project: Path, path: str | None) -> str | None:
-    return None if path is None else _text(project / path)
+def _authorities(project: Path, server: ServerSettings) -> str:
+    """What a service verifies its server with: certificates, or the authorities that its host trusts."""
+    return SYSTEM if server.ca_file is None else _text(project / server.ca_file)
 
 
 def _text(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -12,6 +12,7 @@ import pulumi_postgresql as postgresql
 from pulumi_command import local
 
 from catalog.models import Database
+from catalog.secret_names import database_secrets
 from catalog.settings import ServerSettings
 from components.component import PROTOCOL, Component, host_step, result
 from components.generated_secret import generated
@@ -23,7 +24,8 @@ PASSWORD_LENGTH = 40
 class ServiceDatabaseArgs:
     """``provider``: of the database's server; ``None`` where it is ``existing``: the database is checked, its account taken over.
 
-    ``rotation``: the id of the rotation that this update makes of the password, if any."""
+    ``rotation``: the id of the rotation that this update makes of the password, if any. ``user``, ``password``: as they are already, where
+    the settings say so."""
 
     stack: str
     host: str
@@ -33,18 +35,23 @@ class ServiceDatabaseArgs:
     provider: pulumi.ProviderResource | None
     retain: bool = True
     rotation: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 class ServiceDatabase(Component):
     """``<service>-db-password``, ``-database`` (where managed), ``-account`` and ``-revoke``; PostgreSQL: ``-role`` and three grants too.
+    Nothing of these where only the hoster's panel administers the server.
 
     ``user``, ``password`` (secret): what the service logs in with; on PostgreSQL a rotation changes the user too. ``ready``: what a
-    service's secrets file and its release must wait for. ``revoke``: takes former passwords away, see ``retire``.
+    service's secrets file and its release must wait for. ``revoke``: takes former passwords away, see ``retire``. ``administered``: whether
+    that is ours to do.
     """
 
     user: pulumi.Output[str]
     password: pulumi.Output[str]
     ready: list[pulumi.Resource]
+    administered: bool
 
     def __init__(
         self,
@@ -63,7 +70,14 @@ class ServiceDatabase(Component):
             "retain": args.retain,
         }
         super().__init__(name, props, after, opts)
-        made = generated(self, f"{args.service}-db-password", PASSWORD_LENGTH, args.rotation)
+        self.administered = args.server.administered
+        if not self.administered:
+            self.user = pulumi.Output.from_input(args.user or database.user)
+            self.password = pulumi.Output.secret(_given(args))
+            self.ready = []
+            self.register_outputs({"name": database.name, "user": self.user, "password": self.password})
+            return
+        made = generated(self, f"{args.service}-db-password", PASSWORD_LENGTH, args.rotation, args.password)
         self.password, self._rotation = made.value, made.rotation
         self._request = {
             "protocol": PROTOCOL,
@@ -150,3 +164,11 @@ class ServiceDatabase(Component):
             )
             for what, right in rights.items()
         ]
+
+
+def _given(args: ServiceDatabaseArgs) -> str:
+    if args.password is None:
+        raise pulumi.RunError(
+            f"The password of service {args.service} is the panel's and was not given: {database_secrets(args.database)[1]}."
+        )
+    return args.password

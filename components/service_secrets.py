@@ -13,10 +13,13 @@ from catalog.models import Service
 from components.component import PROTOCOL, Component, host_step
 from components.release import probe, restart
 
+SYSTEM = "system"
+
 
 @dataclass(frozen=True)
 class ServiceSecretsArgs:
-    """``variables``: what the service reads from ``secrets.env``. ``ca``: PEM of its database server's CA, where it has TLS.
+    """``variables``: what the service reads from ``secrets.env``. ``ca``: PEM of its database server's CA, where it has TLS, or ``SYSTEM``:
+    those that the host trusts.
 
     ``entry``, ``domain``, ``strategy``: of the release that may be live, which must take changed secrets and still answer."""
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_command import local
+from pydantic import SecretStr
 
 from catalog.models import Service
+from catalog.secret_names import database_secrets
 from catalog.settings import ServerSettings, StackSettings
+from catalog.settings_file import reveal
 from components.artefacts import Choice
 from components.component import Component
 from components.health_check import HealthCheck, HealthCheckArgs
@@ -20,9 +23,11 @@ from components.service_secrets import ServiceSecrets, ServiceSecretsArgs
 
 @dataclass(frozen=True)
 class SubdomainArgs:
-    """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM): of its database's server.
+    """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM or ``SYSTEM``): of its
+    database's server.
 
-    ``secrets``: all application secrets; ``switch_after``: the switches of the services that it is declared ``after``."""
+    ``existing``: values that are there already, by name. ``secrets``: all application secrets; ``switch_after``: the switches of the
+    services that it is declared ``after``."""
 
     stack: str
     service: str
@@ -32,6 +37,7 @@ class SubdomainArgs:
     server: ServerSettings | None
     provider: pulumi.ProviderResource | None
     ca: str | None
+    existing: Mapping[str, SecretStr]
     secrets: Mapping[str, pulumi.Output[str]] = field(repr=False)
     switch_after: Sequence[pulumi.Resource] = ()
 
@@ -77,6 +83,7 @@ class Subdomain(Component):
     ) -> ServiceDatabase | None:
         if args.entry.database is None or args.server is None:
             return None
+        user, password = database_secrets(args.entry.database)
         wanted = ServiceDatabaseArgs(
             stack=args.stack,
             host=args.settings.host.name,
@@ -86,6 +93,8 @@ class Subdomain(Component):
             provider=args.provider,
             retain=args.settings.on_remove == "retain",
             rotation=args.settings.rotate.get(args.service),
+            user=reveal(args.existing.get(user)),
+            password=reveal(args.existing.get(password)),
         )
         return ServiceDatabase(f"{args.service}-data", wanted, after, inside)
 

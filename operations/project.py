@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from catalog import reader, yaml_source
+from catalog import neighbours, reader, yaml_source
 from catalog.models import Service
+from catalog.settings_file import SettingsError
 from operations.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +52,11 @@ def services_of(stack: str, file: StackFile) -> dict[str, Service]:
     except reader.CatalogError as error:
         raise Problem(str(error)) from None
     extra = file.settings.get("services") or ()
+    if extra:
+        try:
+            neighbours.refuse_shared(file.path.parent, stack, catalog, neighbours.settings_of(file.path.parent, stack))
+        except SettingsError as error:
+            raise Problem(str(error)) from None
     return catalog.of_stack(stack, tuple(extra) if isinstance(extra, list) else ())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catalog.models import Service
-from catalog.secret_names import GENERATED
+from catalog.secret_names import GENERATED, panel_password
 from components.generated_secret import NONE_YET
 from operations.exit_codes import USAGE
 from operations.problem import Problem
@@ -56,13 +56,17 @@ class Done:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
-def subject(name: str, services: Mapping[str, Service], stack: str) -> Subject:
-    """What ``name`` stands for. Raises ``Problem`` for what cannot be rotated, with the way that there is."""
+def subject(name: str, services: Mapping[str, Service], stack: str, panels: Collection[str] = ()) -> Subject:
+    """What ``name`` stands for. ``panels``: the servers that only the hoster's panel administers. Raises ``Problem`` for what cannot be
+    rotated, with the way that there is."""
     if name in services:
         if services[name].database is None:
             own = [secret for secret in services[name].secrets if secret in GENERATED]
             hint = f" Its generated secrets: {', '.join(own)}." if own else ""
             raise Problem(f"{name} has no database.{hint}", USAGE)
+        database = services[name].database
+        if database is not None and database.server in panels:
+            raise Problem(f"{panel_password(stack, name, database)}.", USAGE)
         return Subject(name, "database", (name,), services[name].runtime == "external")
     if name in GENERATED:
         return Subject(name, "secret", tuple(key for key, service in services.items() if name in service.secrets))

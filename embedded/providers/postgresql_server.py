@@ -43,6 +43,8 @@ class Server:
         }
         if self.settings.get("sslrootcert"):
             options["sslrootcert"] = os.path.join(self.directory, str(self.settings["sslrootcert"]))
+        elif options["sslmode"] == "verify-full" and not os.environ.get("PGSSLROOTCERT"):
+            options["sslrootcert"] = "system"  # as the provider's driver does; libpq would look for a file of its own
         with self._lock:
             try:
                 connection = psycopg.connect(autocommit=True, **options)

@@ -38,6 +38,7 @@ def rotate(
 
     Examples: `bin/mo rotate votes`; `bin/mo rotate JWT_SECRET --stack production`; `bin/mo rotate n8n --revoke`.
     """
+    from catalog import neighbours, settings_file
     from operations import display, project, remote, rotation
     from operations.deployment import lock
     from operations.engine import Engine
@@ -45,7 +46,8 @@ def rotate(
     out = display.console()
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
-    wanted = rotation.subject(name, services, stack)
+    panels = settings_file.panel_servers(neighbours.settings_of(file.path.parent, stack))
+    wanted = rotation.subject(name, services, stack, panels)
     if revoke and not wanted.held:
         raise Problem(
             f"--revoke is for services whose daemon is somebody else's; the former password of {name} goes by itself.", USAGE

@@ -29,6 +29,14 @@ def look(root: Path, loaded: Loaded, services: Mapping[str, Service]) -> list[Fi
             needing = ", ".join(key for key, entry in services.items() if entry.database and entry.database.server == name)
             findings.append(Finding(f"server {name}", False, f"is not in mo:servers, and {needing} has a database there; add it"))
             continue
+        if not server.administered:
+            # Whether its accounts let the services in, the host tells.
+            findings.append(
+                Finding(
+                    f"server {name}", True, "the hoster's panel administers it; databases, users and passwords are as it gave them"
+                )
+            )
+            continue
         names = [entry.database.name for entry in services.values() if entry.database and entry.database.server == name]
         password = reveal(loaded.secrets.admin_password(name)) or ""
         if server.ca_file is not None:

@@ -71,15 +71,19 @@ def _state(root: Path, stack: str, file: StackFile) -> list[Finding]:
 
 def _in_clear(stack: str, file: StackFile) -> list[Finding]:
     """Secrets that were set without ``--secret``."""
+    clear = {key: f"mo:{key}" for key in SECRET_KEYS if isinstance(file.settings.get(key), str)}
+    existing = file.settings.get("existing")
+    if isinstance(existing, Mapping):
+        within = [f"existing.{name}" for name, value in existing.items() if not isinstance(value, Mapping)]
+        clear |= {key: f"--path 'mo:{key}'" for key in within}
     return [
         Finding(
             key,
             False,
-            f"stands in clear in {file.path.name}; set a new one: bin/pulumi config set --stack {stack} --secret mo:{key} "
+            f"stands in clear in {file.path.name}; set a new one: bin/pulumi config set --stack {stack} --secret {setting} "
             "(the old one may be in git's history)",
         )
-        for key in SECRET_KEYS
-        if isinstance(file.settings.get(key), str)
+        for key, setting in clear.items()
     ]
 
 

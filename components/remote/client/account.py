@@ -30,15 +30,17 @@ PRIVILEGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 
 
 class Account:
-    """What a request asks for. ``server``: its name in the settings; ``hosts``, ``privileges``: MariaDB only."""
+    """What a request asks for. ``server``: its name in the settings; ``hosts``, ``privileges``: MariaDB only; ``tls``: whether a new one is
+    admitted by TLS alone (MariaDB; a PostgreSQL server says so itself)."""
 
-    __slots__ = ("database", "engine", "hosts", "password", "privileges", "server", "user")
+    __slots__ = ("database", "engine", "hosts", "password", "privileges", "server", "tls", "user")
 
     def __init__(
-        self, server: str, engine: str, user: str, database: str, password: str, hosts: tuple[str, ...], privileges: tuple[str, ...]
-    ) -> None:
+        self, server: str, engine: str, user: str, database: str, password: str, hosts: tuple[str, ...], privileges: tuple[str, ...],
+        tls: bool = False,
+    ) -> None:  # fmt: skip
         self.server, self.engine, self.user, self.database, self.password = server, engine, user, database, password
-        self.hosts, self.privileges = hosts, privileges
+        self.hosts, self.privileges, self.tls = hosts, privileges, tls
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def asked(request: dict[str, Any], connection: Connection) -> Account:
     privileges = request.get("privileges") or ["ALL PRIVILEGES"]
     if not all(isinstance(p, str) and p and PRIVILEGE.issuperset(p) for p in privileges):
         raise Failure("The request's privileges must be names of privileges in capitals.")
-    return Account(name, engine, user, database, password, tuple(str(host) for host in hosts), tuple(privileges))
+    tls = bool(server.get("tls")) and server.get("reach") == "direct"
+    return Account(name, engine, user, database, password, tuple(str(host) for host in hosts), tuple(privileges), tls)
 
 
 @contextmanager

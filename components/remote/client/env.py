@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``variables``; ``ca``: PEM text that is written beside and named by ``DB_SSL_CA``; of the release that may be live
-    ``target``, ``strategy``, ``runtime``, ``restart``, ``probe``. Result: ``changed``, ``restarted``, ``checked`` (whether the service was
-    asked afterwards), ``notes``."""
+    """Request: ``variables``; ``ca``: PEM text that is written beside and named by ``DB_SSL_CA``, or ``system``: the authorities that the
+    host itself trusts, whose file is looked for there; of the release that may be live ``target``, ``strategy``, ``runtime``, ``restart``,
+    ``probe``. Result: ``changed``, ``restarted``, ``checked`` (whether the service was asked afterwards), ``notes``."""
     key = service(request)
     host = Host(connections.load(str(request["stack"])))
     variables, ca = request["variables"], request.get("ca")
-    if ca is not None:
+    if ca == "system":
+        # The host puts the file's path in its place.
+        variables, ca = {**variables, "DB_SSL_CA": "system"}, None
+    elif ca is not None:
         if not isinstance(ca, str) or "-----BEGIN CERTIFICATE-----" not in ca:
-            raise Failure(f"{key}: ca must be certificates in PEM.")
+            raise Failure(f"{key}: ca must be certificates in PEM, or the word system.")
         variables = {**variables, "DB_SSL_CA": f"{host.connection.root}/.deploy/{key}/db-ca.pem"}
     text = render(variables, key)
     certificates = (ca or "").encode()

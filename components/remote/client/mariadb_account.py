@@ -46,7 +46,11 @@ def admit(cursor: Any, account: Account, in_use: Callable[[], str | None]) -> di
     for host in account.hosts:
         if not _exists(cursor, account.user, host):
             created.append(f"{account.user}@{host}")
-            cursor.execute(f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED VIA {NATIVE} USING %s", (account.user, host, own[1]))
+            # Of one that is there nothing is asked: what logs in with it now may not speak TLS.
+            require = " REQUIRE SSL" if account.tls else ""
+            cursor.execute(
+                f"CREATE USER IF NOT EXISTS %s@%s IDENTIFIED VIA {NATIVE} USING %s{require}", (account.user, host, own[1])
+            )
         else:
             others = [way for way in _ways(cursor, account.user, host) if way != own]
             if len(others) > 1 and (used := in_use()) and (NATIVE, hashed(used)) in [own, *others]:

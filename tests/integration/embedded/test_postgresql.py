@@ -160,6 +160,9 @@ def test_the_servers_certificate_is_checked(postgresql: Server, tmp_path: Path) 
     (tmp_path / "other.pem").write_text("")
     with pytest.raises(ProviderError, match="error connecting to PostgreSQL server"):
         make(provider(postgresql, str(tmp_path), sslmode="verify-full", sslrootcert="other.pem"), ROLE, name="x")
+    # Without a file the machine's authorities are meant, which do not know this one.
+    with pytest.raises(ProviderError, match="certificate verify failed"):
+        make(provider(postgresql, str(tmp_path), sslmode="verify-full"), ROLE, name="x")
 
 
 @pytest.mark.parametrize(

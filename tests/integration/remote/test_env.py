@@ -29,6 +29,10 @@ HOSTILE = {
     "M": "\u2028\u0085\ufeff",
 }
 MONOREPO = PROJECT / "sandbox/monorepo"
+_WITHOUT_AUTHORITIES = """
+for folder in /etc/ssl /etc/pki /usr/local/share/certs; do [ ! -d $folder ] || mount -t tmpfs none $folder; done
+MO_TOOL=$1 exec sh "$1/env"
+"""
 _SHELL = r"""
 . "$0"
 for name; do eval "printf '%s\\0' \"\$$name\""; done
@@ -128,3 +132,18 @@ def test_refuses_another_host_key_and_a_wrong_key_and_no_host(remote: Remote) ->
     assert "refused the login" in remote.refused("connect")
     remote.write(port=1)
     assert "cannot be reached" in remote.refused("connect")
+
+
+def test_a_host_that_trusts_no_authority_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    text = "DB_SSL_CA='system'\n"
+    fields = {"root": tmp_path, "service": "votes", "action": "write", "bytes": len(text), "ca_bytes": 0, "target": "", "probe": ""}
+    request = "".join(f"q_{name}='{value}'\n" for name, value in fields.items()) + ".\n" + text
+    tool = str(PROJECT / "components/remote/host")
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-ec", _WITHOUT_AUTHORITIES, "sh", tool], input=request, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    said = done.stdout.splitlines()[-1]
+    assert said.startswith("@fail\tthe host has no file of the certificate authorities that it trusts (/etc/ssl/certs/")
+    assert said.endswith("name one of this machine by caFile in mo:servers; nothing was changed")
+    assert not (tmp_path / ".deploy/votes/secrets.env").exists()

@@ -131,8 +131,6 @@ class Steps:
 
     def make_account(self, password: str) -> None:
         self.user = str(self.remote.run("account", **self.account(password)).get("role") or self.user)
-        if self.secured.maria:
-            self.secured.server.query("ALTER USER svc_votes@'127.0.0.1' REQUIRE SSL")
 
     def env(self, password: str) -> dict[str, Any]:
         variables = {
@@ -167,6 +165,29 @@ def test_every_step_speaks_tls_with_a_server_that_proves_who_it_is(steps: Steps)
     # And the server admits the account by nothing else.
     with pytest.raises((pymysql.MySQLError, psycopg.Error)):
         steps.login_in_clear(NEW)
+
+
+@pytest.mark.parametrize("made", ["mariadb"], indirect=True)
+def test_an_account_that_is_there_goes_on_to_be_admitted_as_it_was(steps: Steps) -> None:
+    steps.secured.server.query(f"CREATE USER svc_votes@'127.0.0.1' IDENTIFIED BY \"{FORMER}\"")
+    steps.make_account(NEW)
+    for password in (FORMER, NEW):
+        steps.login_in_clear(password)
+
+
+def test_without_a_file_of_its_own_the_authorities_that_the_host_trusts_verify_the_server(steps: Steps) -> None:
+    steps.make_account(FORMER)
+    steps.remote.run("env", **{**steps.env(FORMER), "ca": "system"})
+    file = steps.service.base / "secrets.env"
+    (line,) = (line for line in file.read_text().splitlines() if line.startswith("DB_SSL_CA="))
+    assert Path(line.split("'")[1]).read_text().count("BEGIN CERTIFICATE") > 10
+    # They do not know the authority of this server: nothing is sent to it, neither password nor dump.
+    steps.make_account(NEW)
+    for step, request in (("env", {**steps.env(NEW), "ca": "system"}), ("snapshot", steps.snapshot())):
+        sentence = steps.remote.refused(step, **request)
+        assert any(word in sentence.lower() for word in ("certificate", "ssl", "tls")), sentence
+    assert FORMER.replace("'", "'\\''") in file.read_text()
+    assert steps.remote.run("env", **steps.env(NEW))["changed"] is True
 
 
 @pytest.mark.parametrize("impostor", ["of another authority", "with another name"])

@@ -32,7 +32,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
     return {key.removeprefix("mo:"): value for key, value in config.items()}
 
 
-@pytest.mark.parametrize(("stack", "count"), [("production", 15), ("staging", 10)])
+@pytest.mark.parametrize(("stack", "count"), [("production", 17), ("staging", 10)])
 def test_a_fresh_stack_names_everything_that_its_owner_must_give(stack: str, count: int, tmp_path: Path) -> None:
     said = _problems(_stack_file(stack), tmp_path, stack).splitlines()
     assert said[0] == f"The stack {stack} lacks {count} settings that only its owner has:"
@@ -48,7 +48,8 @@ def test_the_named_commands_are_all_that_is_needed(stack: str, tmp_path: Path) -
     for line in said.splitlines()[1:]:
         key = line.split(":", 1)[0].strip()
         if "--secret" in line:
-            values[key] = "x"
+            group, _, name = key.partition(".")
+            values[group] = {**values.get(group, {}), name: "x"} if name else "x"
             continue
         place: Any = values
         *path, last = key.split(".")
@@ -57,6 +58,20 @@ def test_the_named_commands_are_all_that_is_needed(stack: str, tmp_path: Path) -
         lists: dict[str, list[Any]] = {"hostKeys": ["ssh-ed25519 AAAA"], "reviewers[0]": [4711]}
         place[last.removesuffix("[0]")] = lists.get(last, "x")
     settings_file.load(_texts(values), tmp_path, stack)
+
+
+def test_the_panel_s_databases_need_their_passwords_alone_or_an_administrator(tmp_path: Path) -> None:
+    said = _problems(_stack_file("production"), tmp_path, "production").splitlines()
+    panel = [line for line in said if "plesk" in line.lower() or "existing." in line]
+    assert [line.split(": ", 1)[0].strip() for line in panel] == [
+        f"existing.MO_{name}_DB_PASS" for name in ("VOTES", "SUPPORT", "NEWSLETTER", "FORUM")
+    ]
+    assert "bin/pulumi config set --stack production --secret --path 'mo:existing.MO_FORUM_DB_PASS'   (as the hoster's" in panel[-1]
+    values = _stack_file("production")
+    administered = {**values["servers"], "plesk": {**values["servers"]["plesk"], "adminUser": "admin"}}
+    said = _problems({**values, "servers": administered}, tmp_path, "production").splitlines()
+    assert any("--secret mo:pleskAdminPassword" in line for line in said)
+    assert not any("existing." in line for line in said)
 
 
 def test_no_stack_file_holds_a_secret_or_an_invented_address() -> None:

@@ -48,6 +48,42 @@ def test_a_former_password_is_revoked_after_the_service_and_github_have_the_new_
     assert list(whole["n8n-revoke"].options.ignoreChanges) == ["stdin"]
 
 
+def test_a_database_that_only_the_panel_administers_uses_the_password_that_it_gave(tmp_path: Path) -> None:
+    put(tmp_path, artefact("votes"))
+    panel = {k: v for k, v in RAW["servers"]["plesk"].items() if k != "adminUser"} | {"provision": "existing"}
+    passwords = {f"MO_{name}_DB_PASS": f"canary-{name.lower()}" for name in ("VOTES", "SUPPORT", "NEWSLETTER", "FORUM")}
+    settings: dict[str, Any] = {"servers": {**RAW["servers"], "plesk": panel}, "pleskAdminPassword": None}
+    done = run(tmp_path, **settings, existing={**passwords, "MO_FORUM_DB_USER": "w01_forum"})
+    names = {r.name for r in done.resources}
+    for service in ("votes", "support", "newsletter", "forum"):
+        assert not names & {f"{service}-{what}" for what in ("db-password", "database", "account", "revoke")}
+    for service, user in (("votes", "svc_votes"), ("forum", "w01_forum")):
+        variables = done[f"{service}-env"].request["variables"]
+        assert (variables["DB_USER"], variables["DB_PASS"]) == (user, f"canary-{service}")
+        assert done[f"github-mo-{service}-db-user"].inputs["value"]["value"] == user
+        assert done[f"github-mo-{service}-db-pass"].inputs["value"]["value"] == f"canary-{service}"
+    assert "votes-env" in done["votes-switch"].after
+    clear = json.dumps([_without_secrets(r.inputs) for r in done.resources])
+    assert not any(password in clear for password in passwords.values())
+    assert "n8n-account" in names  # on a server that is ours to administer
+
+
+def test_a_server_with_tls_is_verified_by_its_own_authority_or_by_those_that_the_host_trusts(whole: Run, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    servers = {
+        **RAW["servers"],
+        "external-mariadb": {**RAW["servers"]["external-mariadb"], "tls": True},
+        "external-postgresql": {**RAW["servers"]["external-postgresql"], "tls": True, "caFile": "ca.pem"},
+    }
+    done = run(tmp_path, servers=servers)
+    assert [done[f"{key}-env"].request["ca"] for key in ("n8n", "idp", "votes")] == [
+        "system",
+        "-----BEGIN CERTIFICATE-----\n",
+        None,
+    ]
+    assert whole["n8n-env"].request["ca"] is None
+
+
 def test_a_rotation_makes_its_secret_anew_and_no_other_run_does(whole: Run, tmp_path: Path) -> None:
     rotated = run(tmp_path, rotate={"votes": "r1", "JWT_SECRET": "r2"}, revoke=["n8n"])
     assert rotated["votes-db-password"].inputs["keepers"] == {"rotation": "r1"}

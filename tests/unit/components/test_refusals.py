@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from catalog.settings_file import SettingsError
 from components import trust
 from components.artefacts import ArtefactError
 from components.facts import Facts
@@ -135,6 +136,27 @@ def test_outside_the_window_an_update_is_refused_where_the_stack_says_so_and_a_p
 def test_a_service_that_the_catalogue_has_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pulumi.RunError, match="name services that the catalogue has not: shop"):
         run(tmp_path, adopt=["shop"])
+
+
+def test_a_value_that_the_stack_does_not_take_from_mo_existing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"mo:existing of the stack sandbox holds JWT_SECRT, .*; take it out: bin/pulumi config rm"
+    ):
+        run(tmp_path, existing={"JWT_SECRT": "canary"})
+    with pytest.raises(pulumi.RunError, match=r"holds MO_VOTES_DB_USER, .*the catalogue names their users"):
+        run(tmp_path, existing={"MO_VOTES_DB_USER": "w01_votes"})
+
+
+def test_a_rotation_of_a_password_that_only_the_panel_changes_is_refused_with_the_way(tmp_path: Path) -> None:
+    plesk = {k: v for k, v in program.RAW["servers"]["plesk"].items() if k != "adminUser"} | {"provision": "existing"}
+    panel: dict[str, Any] = {"servers": {**program.RAW["servers"], "plesk": plesk}, "pleskAdminPassword": None}
+    given = {f"MO_{name}_DB_PASS": "canary" for name in ("VOTES", "SUPPORT", "NEWSLETTER", "FORUM")}
+    only = {key: value for key, value in given.items() if key == "MO_VOTES_DB_PASS"}
+    with pytest.raises(SettingsError, match="lacks 3 settings"):
+        run(tmp_path, existing=only, **panel)
+    said = r"The password of votes's database is the hoster's panel's to change .*--path 'mo:existing.MO_VOTES_DB_PASS', then bin/mo deploy"
+    with pytest.raises(pulumi.RunError, match=said):
+        program.run(tmp_path, existing=given, rotate={"votes": "r1"}, **panel)
 
 
 def test_the_connection_is_for_the_owner_only_and_untouched_by_a_second_run(tmp_path: Path) -> None:

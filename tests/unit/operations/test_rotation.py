@@ -84,6 +84,13 @@ def test_what_cannot_be_rotated_is_refused_with_the_way_that_there_is(name: str,
     assert refused.value.code == 2
 
 
+def test_a_password_that_only_the_panel_changes_is_refused_with_the_way_to_take_it_over() -> None:
+    with pytest.raises(Problem, match=r"change it there, then bin/pulumi config set --stack production --secret --path") as refused:
+        rotation.subject("votes", SERVICES, "production", ["plesk"])
+    assert "'mo:existing.MO_VOTES_DB_PASS', then bin/mo deploy --stack production" in str(refused.value)
+    assert rotation.subject("n8n", SERVICES, "production", ["plesk"]).kind == "database"
+
+
 def test_nothing_that_was_never_deployed_is_rotated() -> None:
     with pytest.raises(Problem, match="never deployed"):
         rotation.status([], rotation.subject("votes", SERVICES, "sandbox"))
