@@ -112,6 +112,11 @@ def test_every_missing_secret_is_named_at_once_with_what_sets_it() -> None:
     assert "MO_SIGNING_KEY" not in told
     (found,) = look(*(name for name in whole if name != lost[-1]))
     assert (found.good, found.text) == (True, f"environment production has all {len(whole)} that its jobs need")
+    more = secret_names.by_need("s3", ("codacy",))
+    answers = {"/environments/production/secrets?per_page=100": Names(*whole), "/actions/secrets?per_page=100": Names()}
+    told = "\n".join(_faults(list(github.secrets(lambda path: answers[path], GITHUB, services, more))))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "CODACY_API_TOKEN"):
+        assert f"gh secret set {name} --repo acme/site --env production" in told
     absent = list(github.secrets(lambda _: Answer(404), GITHUB, services))
     assert [finding.good for finding in absent] == [None]
 
