@@ -35,6 +35,10 @@ THEIRS = (
     Theirs("MO_GITHUB_TOKEN", "a token that may administer the environment and its secrets"),
     Theirs("MO_SIGNING_KEY", "the key that signs artefacts (mo:provenance.signers holds its public half)"),
 )
+DRIFT = "production-drift"
+"""The environment of the nightly look at production: it has no reviewers, and is made by the owner."""
+DRIFT_NEEDS = (SSH_KEY, "PULUMI_CONFIG_PASSPHRASE")
+"""What its job needs, besides the backend's key."""
 BY_BACKEND = {
     "s3": (
         Theirs("AWS_ACCESS_KEY_ID", "the key of the bucket that holds the state"),

@@ -46,7 +46,7 @@ def look(loaded: Loaded, services: Mapping[str, Service], backend: str) -> list[
 
         gates = loaded.settings.gates.required
         more = secret_names.by_need(backend, gates)
-        return [*findings(get, github, gates), *secrets(get, github, services, more)]
+        return [*findings(get, github, gates), *secrets(get, github, services, more), *nightly(get, github, backend)]
 
 
 def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterator[Finding]:
@@ -122,6 +122,24 @@ def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service], m
         yield Finding("secrets", False, f"{place} lacks {', '.join(lost)}, which the stack writes; {again}")
     if present >= needed:
         yield Finding("secrets", True, f"{place} has all {len(needed)} that its jobs need")
+
+
+def nightly(get: Get, github: GitHubSettings, backend: str) -> Iterator[Finding]:
+    """Whether the workflow drift can run by itself. No deploy needs it, so what is missing is no fault."""
+    if github.environment != "production":
+        return
+    answer = get(f"/environments/{secret_names.DRIFT}/secrets?per_page=100")
+    if answer.status_code == 404:
+        text = f"environment {secret_names.DRIFT} is not there, so nobody looks every night; docs/runbook.md (Once, on GitHub) makes it"
+        yield Finding("drift", None, text)
+    elif answer.status_code == 200:
+        present = {str(entry.get("name")) for entry in answer.json()["secrets"]}
+        needed = {*secret_names.DRIFT_NEEDS, *(secret.name for secret in secret_names.BY_BACKEND.get(backend, ()))}
+        if missing := sorted(needed - present):
+            how = f"gh secret set NAME --repo {github.owner}/{github.repository} --env {secret_names.DRIFT}"
+            yield Finding(
+                "drift", None, f"environment {secret_names.DRIFT} lacks {', '.join(missing)}, so nobody looks every night: {how}"
+            )
 
 
 def _moments(headers: Mapping[str, str]) -> Iterator[Finding]:

@@ -71,6 +71,20 @@ def test_a_deploy_is_never_cancelled_in_the_middle(workflow: Path) -> None:
     assert group["cancel-in-progress"] is not group["group"].startswith("deploy-")
 
 
+def test_the_nightly_look_keeps_no_deployment_waiting_and_waits_for_no_reviewer() -> None:
+    documents = {workflow.stem: yaml.safe_load(workflow.read_text()) for workflow in WORKFLOWS}
+    group = documents["drift"]["concurrency"]["group"]
+    others = [documents[name]["concurrency"]["group"] for name in ("deploy", "rollback")]
+    for environment in secret_names.ENVIRONMENTS:
+        assert group not in [other.replace("${{ inputs.stack }}", environment) for other in others]
+    (job,) = documents["drift"]["jobs"].values()
+    assert job["environment"] == secret_names.DRIFT
+    assert secret_names.DRIFT not in secret_names.ENVIRONMENTS
+    read = set(re.findall(r"secrets\.([A-Z0-9_]+)", str(job)))
+    backends = {secret.name for secrets in secret_names.BY_BACKEND.values() for secret in secrets}
+    assert read == {*secret_names.DRIFT_NEEDS, *backends}
+
+
 STUB = """#!/bin/sh
 { printf '%s' "$0"; for argument; do printf '\\t%s' "$argument"; done; printf '\\n'; } >> "$RECORD"
 case "$0 $*" in */gh*--paginate*) printf '%s' "${FOUND:-}" ;; */ssh-add*) cat > /dev/null ;; esac

@@ -121,6 +121,16 @@ def test_every_missing_secret_is_named_at_once_with_what_sets_it() -> None:
     assert [finding.good for finding in absent] == [None]
 
 
+def test_what_the_nightly_look_lacks_is_told_and_is_no_fault_of_a_deploy() -> None:
+    (absent,) = github.nightly(lambda _: Answer(404), GITHUB, "s3")
+    assert (absent.good, "production-drift is not there" in absent.text) == (None, True)
+    (lacks,) = github.nightly(lambda _: Names("SSH_PRIVATE_KEY"), GITHUB, "s3")
+    assert "lacks AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, PULUMI_CONFIG_PASSPHRASE" in lacks.text
+    assert list(github.nightly(lambda _: Names("SSH_PRIVATE_KEY", "PULUMI_CONFIG_PASSPHRASE"), GITHUB, "gs")) == []
+    staging = GITHUB.model_copy(update={"environment": "staging"})
+    assert list(github.nightly(lambda _: Answer(404), staging, "s3")) == []
+
+
 def _server(provision: str = "managed") -> ServerSettings:
     return ServerSettings.model_validate(
         {"engine": "mariadb", "host": "db", "port": 3306, "provision": provision, "reach": "direct", "adminUser": "adm"}
