@@ -93,8 +93,9 @@ class GateSettings(Settings):
 
 
 class ProvenanceSettings(Settings):
-    """Whose artefacts are deployed. ``signers``: trusted Ed25519 public keys, 64 hex digits each; without one, only this checkout's own key
-    (``.mo/signing.pem``, made by ``bin/mo build``) is. ``builder``: the id that attestations must name."""
+    """Whose artefacts are deployed. ``signers``: trusted Ed25519 public keys, 64 hex digits each; every stack but the sandbox must declare
+    one, the sandbox without one trusts this checkout's own key (``.mo/signing.pem``, made by ``bin/mo build``). ``builder``: the id that
+    attestations must name."""
 
     signers: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     builder: str = "https://menschlichkeit-oesterreich.at/mo-deploy/local"

@@ -25,6 +25,7 @@ _HINTS = {
     "servers.external-mariadb.host": "MYSQL_HOST",
     "servers.external-postgresql.host": "PG_HOST",
     "github.reviewers[0]": "who approves a deployment, by number: gh api users/NAME --jq .id",
+    "provenance.signers[0]": "who may sign artefacts: `cat .mo/signing.pub` after `bin/mo build`; of another key docs/runbook.md says how",
     "githubToken": "a token that may administer the repository's environments and secrets",
 }
 
@@ -65,7 +66,7 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
     missing: dict[str, str] = {}
     settings = _validated(StackSettings, values, stack, wrong, missing)
     owner = _validated(OwnerSecrets, secrets, stack, wrong, missing)
-    for key in _needed(values, owner):
+    for key in _needed(values, owner, stack):
         missing.setdefault(key, _command(key, stack))
     if missing:
         wrong.append(f"The stack {stack} lacks {len(missing)} setting{'s' if len(missing) > 1 else ''} that only its owner has:")
@@ -127,7 +128,7 @@ def _validated(model: type[M], values: dict[str, Any], stack: str, wrong: list[s
         return None
 
 
-def _needed(values: dict[str, Any], secrets: OwnerSecrets | None) -> Iterator[str]:
+def _needed(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) -> Iterator[str]:
     """The owner's keys that these settings ask for. Works on the raw values too, so that all is named at once."""
     servers = values.get("servers")
     for name, server in servers.items() if isinstance(servers, dict) else ():
@@ -138,6 +139,10 @@ def _needed(values: dict[str, Any], secrets: OwnerSecrets | None) -> Iterator[st
     github = values.get("github")
     if isinstance(github, dict) and github.get("environment") in ENVIRONMENTS and not github.get("reviewers"):
         yield "github.reviewers[0]"
+    provenance = values.get("provenance")
+    # Without a declaration the machine that deploys would trust the key that it made itself.
+    if stack != "sandbox" and not (isinstance(provenance, dict) and provenance.get("signers")):
+        yield "provenance.signers[0]"
     for field in ("github_token", "smtp_user", "smtp_password"):
         if secrets is not None and getattr(secrets, field) is None:
             yield OwnerSecrets.model_fields[field].alias or field

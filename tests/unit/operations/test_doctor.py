@@ -194,6 +194,7 @@ def test_everything_that_the_owner_must_set_is_named_at_once_even_without_a_back
         "mo:servers.external-mariadb.host",
         "mo:externalMariadbAdminPassword",
         "mo:smtpPassword",
+        "mo:provenance.signers[0]",
         "SSH key",
     ):
         assert word in text
@@ -207,6 +208,19 @@ def test_a_backend_on_this_machine_is_refused_unless_the_stack_allows_it(tmp_pat
     assert "refuses" in _faults(stack.look(tmp_path, "production", _file(tmp_path))[0])[0]
     allowed = stack.look(tmp_path, "production", _file(tmp_path, allowFileBackend=True))[0]
     assert not any(finding.what == "backend" and finding.good is False for finding in allowed)
+
+
+def test_a_machine_whose_builds_the_stack_does_not_trust_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".mo").mkdir()
+    (tmp_path / ".mo/signing.pub").write_text("1" * 64 + "\n")
+
+    def told(*signers: str) -> list[Finding]:
+        monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root, provenance={"signers": list(signers)}))
+        return [one for one in stack.look(tmp_path, "production", _file(tmp_path))[0] if one.what == "signers"]
+
+    (finding,) = told("0" * 64)
+    assert (finding.good, f"'mo:provenance.signers[1]' {'1' * 64}" in finding.text) == (None, True)
+    assert told("0" * 64, "1" * 64) == []
 
 
 def test_a_secret_in_clear_in_the_stack_s_file_is_told_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
