@@ -143,10 +143,15 @@ class ValidationSettings(Settings):
 
 
 class TodoSettings(Settings):
-    """The item that a good deploy ticks: ``- [ ] <item>`` in ``file`` of the monorepo, the item's text exactly."""
+    """The item that a good deploy ticks: ``- [ ] <item>`` in ``file`` of the monorepo, the item's text exactly. ``{stack}`` and ``{date}``
+    (of the deployment, UTC, ``2026-11-28``) in it are filled in, so that each deployment has an item of its own."""
 
     file: str = "TODO.md"
     item: str = Field(min_length=1)
+
+    def of(self, stack: str, date: str) -> TodoSettings:
+        """The same for one deployment."""
+        return self.model_copy(update={"item": self.item.replace("{stack}", stack).replace("{date}", date)})
 
 
 class RollbackSettings(Settings):

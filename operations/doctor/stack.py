@@ -14,6 +14,7 @@ from catalog.provenance import OWN_KEY
 from catalog.settings import ProvenanceSettings
 from catalog.settings_file import SECRET_KEYS, Loaded, SettingsError
 from components import backend
+from operations import left_out
 from operations import settings as decrypted
 from operations.doctor.finding import Finding
 from operations.problem import Problem
@@ -47,7 +48,9 @@ def look(root: Path, stack: str, file: StackFile) -> tuple[list[Finding], Loaded
                 "mo:github.reviewers names nobody: whoever may start the workflow deploys without a second pair of eyes",
             )
         )
-    return [*findings, *_signing(root, stack, loaded.settings.provenance)], loaded
+    findings += _signing(root, stack, loaded.settings.provenance)
+    findings += [Finding(name, None, said) for name, said in left_out.of(loaded.settings, stack).items()]
+    return findings, loaded
 
 
 def _signing(root: Path, stack: str, provenance: ProvenanceSettings) -> Iterator[Finding]:

@@ -265,6 +265,46 @@ def test_what_is_judged_and_deployed_is_the_commit_that_was_built(tmp_path: Path
     assert checkout["with"]["ref"] == "${{ needs.build.outputs.commit }}"
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_tick_of_the_todo_list_reaches_the_default_branch_or_is_said_to_be_lost(tmp_path: Path, allowed: bool) -> None:
+    def git(folder: Path, *words: str) -> str:
+        author = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *author, "-C", str(folder), *words], check=True, capture_output=True, text=True)
+        return done.stdout
+
+    origin, checkout, colleague = tmp_path / "origin", tmp_path / "monorepo", tmp_path / "colleague"
+    git(tmp_path, "init", "-q", "--bare", "-b", "haupt", str(origin))
+    git(tmp_path, "clone", "-q", str(origin), str(colleague))
+    git(colleague, "checkout", "-q", "-b", "haupt")
+    (colleague / "TODO.md").write_text("- [ ] Deployment staging 2026-11-28\n")
+    commit(colleague)
+    git(colleague, "push", "-q", "origin", "haupt")
+    git(tmp_path, "clone", "-q", str(origin), str(checkout))
+    git(checkout, "checkout", "-q", "--detach")
+    (colleague / "more").write_text("pushed while it deployed\n")
+    commit(colleague)
+    git(colleague, "push", "-q", "origin", "haupt")
+    if not allowed:
+        (origin / "hooks/pre-receive").write_text("#!/bin/sh\nexit 1\n")
+        (origin / "hooks/pre-receive").chmod(0o755)
+    _, step = _named("deploy", "tick")
+
+    def ends() -> str:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STACK": "staging", "TOKEN": "canary"}
+        command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+        done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
+        assert "canary" not in done.stdout + done.stderr
+        return done.stdout
+
+    assert ends() == "", "nothing was ticked"
+    (checkout / "TODO.md").write_text("- [x] Deployment staging 2026-11-28\n")
+    said = ends()
+    assert ("::warning::the tick of TODO.md was not kept" in said) is not allowed
+    kept = git(origin, "show", "haupt:TODO.md")
+    assert kept.startswith("- [x]" if allowed else "- [ ]")
+    assert git(origin, "show", "haupt:more") == "pushed while it deployed\n"
+
+
 @pytest.mark.parametrize("environment", secret_names.ENVIRONMENTS)
 def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(environment: str, tmp_path: Path) -> None:
     job = yaml.safe_load((PROJECT / ".github/workflows/secrets.yml").read_text())["jobs"][environment]

@@ -223,6 +223,20 @@ def test_a_machine_whose_builds_the_stack_does_not_trust_is_told_so(tmp_path: Pa
     assert told("0" * 64, "1" * 64) == []
 
 
+def test_what_the_settings_leave_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"validation": {"parts": ["end-to-end"], "flows": ["consent"]}}
+    monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root, **changes))
+    told = {one.what: one for one in stack.look(tmp_path, "staging", _file(tmp_path, "staging"))[0]}
+    for name, word in {
+        "notify": "mo:notify.url",
+        "todo": "mo:todo.item",
+        "validation": "visual, lighthouse",
+        "flows": "donation",
+    }.items():
+        assert word in told[name].text
+        assert told[name].good is None
+
+
 def test_a_secret_in_clear_in_the_stack_s_file_is_told_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root))
     findings, settings = stack.look(tmp_path, "production", _file(tmp_path, githubToken="canary"))
