@@ -53,7 +53,9 @@ def notify(
     """
     url, secret = loaded.settings.notify.url, reveal(loaded.secrets.webhook_secret)
     if url is None:
-        return Outcome("notify", True, "Nobody was told: the stack names no webhook (mo:notify.url).", {"sent": False})
+        return Outcome(
+            "notify", True, "Nobody was told: the stack names no webhook (mo:notify.url).", {"sent": False, "instead": "off"}
+        )
     if secret is None:
         how = f"bin/pulumi config set --stack {event.stack} --secret mo:webhookSecret"
         return Outcome("notify", False, f"Nobody was told: there is no secret to sign with; set it: {how}.", {"sent": False})

@@ -265,6 +265,29 @@ def test_what_is_judged_and_deployed_is_the_commit_that_was_built(tmp_path: Path
     assert checkout["with"]["ref"] == "${{ needs.build.outputs.commit }}"
 
 
+@pytest.mark.parametrize("name", ["deploy", "rollback"])
+def test_records_come_from_the_last_run_and_go_to_the_next_whatever_becomes_of_this_one(name: str) -> None:
+    document = yaml.safe_load((PROJECT / f".github/workflows/{name}.yml").read_text())
+    job = document["jobs"][name]
+    texts = [str(step) for step in job["steps"]]
+    (restored,) = (n for n, step in enumerate(job["steps"]) if "runner_records restore" in step.get("run", ""))
+    (collected,) = (n for n, step in enumerate(job["steps"]) if "runner_records collect" in step.get("run", ""))
+    work = next(n for n, text in enumerate(texts) if f"bin/mo {name}" in text)
+    assert restored < work < collected
+    upload = job["steps"][collected + 1]
+    assert upload["with"] == {"name": "records-${{ inputs.stack }}", "path": "${{ runner.temp }}/records", "retention-days": 90}
+    for step in (job["steps"][collected], upload):
+        assert step["if"] == "always() && steps.records.outcome == 'success'", "half of them would hide the rest from the next run"
+    assert job["permissions"]["actions"] == "read"
+
+
+def test_an_interrupted_run_goes_on_where_the_box_says_so(tmp_path: Path) -> None:
+    _, step = _named("deploy", "Preview with policies")
+    for box, resume in (("true", True), ("false", False)):
+        ((_, *call),) = performed(step, tmp_path, STACK="staging", RESUME=box)
+        assert (_parsed(call)["resume"], _parsed(call)["yes"]) == (resume, True)
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_the_tick_of_the_todo_list_reaches_the_default_branch_or_is_said_to_be_lost(tmp_path: Path, allowed: bool) -> None:
     def git(folder: Path, *words: str) -> str:
