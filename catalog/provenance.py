@@ -70,7 +70,8 @@ class Statement:
 
 
 def expectation(settings: ProvenanceSettings, project: Path, commit: str | None, allow_dirty: bool = False) -> Expectation:
-    """What a stack's settings demand of artefacts; without declared signers, the project's own key (``.mo/signing.pub``) is trusted."""
+    """What a stack's settings demand of artefacts. Without declared signers the project's own key (``.mo/signing.pub``) is trusted: the
+    sandbox's case alone, since ``settings_file`` loads no other stack without them."""
     signers = settings.signers
     if not signers:
         try:

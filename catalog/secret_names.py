@@ -35,6 +35,25 @@ THEIRS = (
     Theirs("MO_GITHUB_TOKEN", "a token that may administer the environment and its secrets"),
     Theirs("MO_SIGNING_KEY", "the key that signs artefacts (mo:provenance.signers holds its public half)"),
 )
+DRIFT = "production-drift"
+"""The environment of the nightly look at production: it has no reviewers, and is made by the owner."""
+DRIFT_NEEDS = (SSH_KEY, "PULUMI_CONFIG_PASSPHRASE")
+"""What its job needs, besides the backend's key."""
+BY_BACKEND = {
+    "s3": (
+        Theirs("AWS_ACCESS_KEY_ID", "the key of the bucket that holds the state"),
+        Theirs("AWS_SECRET_ACCESS_KEY", "the secret half of that key"),
+    ),
+    "https": (Theirs("PULUMI_ACCESS_TOKEN", "Pulumi Cloud, which holds the state"),),
+}
+"""The scheme of the backend's address → what its jobs need besides."""
+BY_GATE = {"codacy": Theirs("CODACY_API_TOKEN", "the gate codacy")}
+"""A gate → the secret without which it stays red."""
+
+
+def by_need(backend: str, gates: Collection[str]) -> tuple[Theirs, ...]:
+    """What jobs need because of this backend (the scheme of its address) and these gates."""
+    return (*BY_BACKEND.get(backend, ()), *(secret for gate, secret in BY_GATE.items() if gate in gates))
 
 
 def database_secrets(database: Database) -> tuple[str, str]:

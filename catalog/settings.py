@@ -101,8 +101,9 @@ class GateSettings(Settings):
 
 
 class ProvenanceSettings(Settings):
-    """Whose artefacts are deployed. ``signers``: trusted Ed25519 public keys, 64 hex digits each; without one, only this checkout's own key
-    (``.mo/signing.pem``, made by ``bin/mo build``) is. ``builder``: the id that attestations must name."""
+    """Whose artefacts are deployed. ``signers``: trusted Ed25519 public keys, 64 hex digits each; every stack but the sandbox must declare
+    one, the sandbox without one trusts this checkout's own key (``.mo/signing.pem``, made by ``bin/mo build``). ``builder``: the id that
+    attestations must name."""
 
     signers: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     builder: str = "https://menschlichkeit-oesterreich.at/mo-deploy/local"
@@ -150,10 +151,15 @@ class ValidationSettings(Settings):
 
 
 class TodoSettings(Settings):
-    """The item that a good deploy ticks: ``- [ ] <item>`` in ``file`` of the monorepo, the item's text exactly."""
+    """The item that a good deploy ticks: ``- [ ] <item>`` in ``file`` of the monorepo, the item's text exactly. ``{stack}`` and ``{date}``
+    (of the deployment, UTC, ``2026-11-28``) in it are filled in, so that each deployment has an item of its own."""
 
     file: str = "TODO.md"
     item: str = Field(min_length=1)
+
+    def of(self, stack: str, date: str) -> TodoSettings:
+        """The same for one deployment."""
+        return self.model_copy(update={"item": self.item.replace("{stack}", stack).replace("{date}", date)})
 
 
 class RollbackSettings(Settings):

@@ -25,6 +25,8 @@ _HINTS = {
     "servers.external-mariadb.host": "MYSQL_HOST",
     "servers.external-postgresql.host": "PG_HOST",
     "github.reviewers[0]": "who approves a deployment, by number: gh api users/NAME --jq .id",
+    "provenance.signers[0]": "who may sign artefacts: `cat .mo/signing.pub` after `bin/mo build`; of another key docs/runbook.md says how",
+    "webhookSecret": "16 characters or more; signs what n8n is told, which has it as MO_WEBHOOK_SECRET",
     "githubToken": "a token that may administer the repository's environments and secrets",
 }
 
@@ -168,6 +170,13 @@ def _needed(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) ->
     github = values.get("github")
     if isinstance(github, dict) and github.get("environment") in ENVIRONMENTS and not github.get("reviewers"):
         yield "github.reviewers[0]"
+    provenance = values.get("provenance")
+    # Without a declaration the machine that deploys would trust the key that it made itself.
+    if stack != "sandbox" and not (isinstance(provenance, dict) and provenance.get("signers")):
+        yield "provenance.signers[0]"
+    notify = values.get("notify")
+    if isinstance(notify, dict) and notify.get("url") and secrets is not None and secrets.webhook_secret is None:
+        yield "webhookSecret"
     for field in ("github_token", "smtp_user", "smtp_password"):
         if secrets is not None and getattr(secrets, field) is None:
             yield OwnerSecrets.model_fields[field].alias or field

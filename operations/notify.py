@@ -46,17 +46,19 @@ def notify(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     transport: httpx.BaseTransport | None = None,
 ) -> Outcome:
-    """Sends ``event`` to ``mo:notify.url``. The outcome is ``ok`` where it arrived or where nobody is to be told; it never asks for a
-    rollback, and nothing is raised.
+    """Sends ``event`` to ``mo:notify.url``. The outcome is ``ok`` where it arrived or where nobody is to be told (which report and terminal
+    say: ``left_out``); it never asks for a rollback, and nothing is raised.
 
     ``sleep``, ``now`` and ``transport`` are for tests.
     """
     url, secret = loaded.settings.notify.url, reveal(loaded.secrets.webhook_secret)
     if url is None:
-        return Outcome("notify", True, "Nobody was told: the stack names no webhook (mo:notify.url).", {"sent": False})
+        return Outcome(
+            "notify", True, "Nobody was told: the stack names no webhook (mo:notify.url).", {"sent": False, "instead": "off"}
+        )
     if secret is None:
         how = f"bin/pulumi config set --stack {event.stack} --secret mo:webhookSecret"
-        return Outcome("notify", True, f"Nobody was told: there is no secret to sign with; set it: {how}.", {"sent": False})
+        return Outcome("notify", False, f"Nobody was told: there is no secret to sign with; set it: {how}.", {"sent": False})
     problem = ""
     with httpx.Client(timeout=TIMEOUT, transport=transport, follow_redirects=False, trust_env=True) as client:
         for attempt, pause in enumerate((0.0, *PAUSES), 1):

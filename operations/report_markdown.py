@@ -61,7 +61,7 @@ def _head(report: Report) -> Iterator[tuple[str, str]]:
 
 def _phase(report: Report, phase: Outcome) -> tuple[str, ...]:
     seconds = report.durations.get(phase.name)
-    return (phase.name, "ok" if phase.ok else "FAILED", "" if seconds is None else f"{seconds:.1f}", phase.summary)
+    return (phase.name, phase.word, "" if seconds is None else f"{seconds:.1f}", phase.summary)
 
 
 def _service(line: ServiceLine) -> tuple[str, ...]:

@@ -19,11 +19,10 @@ class TodoError(Exception):
     """The item cannot be ticked; one sentence."""
 
 
-def tick(source: Path, wish: TodoSettings | None) -> Outcome:
-    """Ticks the item that the stack names, in the checkout ``source``. An item that is ticked already stays so; other lines stay byte for
-    byte. What cannot be done is said, and fails no deployment."""
-    if wish is None:
-        return Outcome(NAME, True, "the stack names no item to tick (mo:todo)")
+def tick(source: Path, wish: TodoSettings) -> Outcome:
+    """Ticks the item that the stack names, in the checkout ``source``, whose commit and push are left to who has it: the operator, or the
+    workflow. An item that is ticked already stays so; other lines stay byte for byte. What cannot be done is said, and fails no
+    deployment."""
     try:
         changed = _ticked(_place(source, wish.file), wish)
     except TodoError as error:
@@ -32,7 +31,10 @@ def tick(source: Path, wish: TodoSettings | None) -> Outcome:
         return Outcome(NAME, False, f"{wish.file} cannot be changed: {error.strerror}")
     except UnicodeDecodeError:
         return Outcome(NAME, False, f"{wish.file} is no UTF-8 text, so no item of it was ticked")
-    return Outcome(NAME, True, f"{wish.file}: {'ticked' if changed else 'was ticked already'}: {wish.item}", {"changed": changed})
+    if not changed:
+        return Outcome(NAME, True, f"{wish.file}: was ticked already: {wish.item}", {"changed": False})
+    left = "the workflow's next step pushes it" if os.environ.get("GITHUB_ACTIONS") == "true" else "commit and push it"
+    return Outcome(NAME, True, f"{wish.file}: ticked: {wish.item}; {left}", {"changed": True})
 
 
 def _place(source: Path, name: str) -> Path:

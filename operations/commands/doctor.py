@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,7 @@ def doctor(
 
 
 def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
+    from components import backend
     from components.host import HostArgs, write_connection
     from operations import project
     from operations.doctor import databases, github, host, machine
@@ -70,5 +72,5 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix))
         findings += databases.look(root, loaded, services)
-        findings += guarded("GitHub", lambda: github.look(loaded, services))
+        findings += guarded("GitHub", lambda: github.look(loaded, services, backend.kind(os.environ, root)))
     return findings

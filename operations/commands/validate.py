@@ -54,7 +54,7 @@ def validate(
             outcome = smoke.run(looked) if name == smoke.NAME else checks.PARTS[name](looked)
         outcomes.append(outcome)
         if not as_json:
-            out.print(f"{'✓' if outcome.ok else '✗'} {name}: {outcome.summary}", style=None if outcome.ok else "red", markup=False)
+            out.print(f"{outcome.sign} {name}: {outcome.summary}", style=None if outcome.ok else "red", markup=False)
     taken = visual.accept(looked) if accept else []
     if as_json:
         told = {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from components import artefacts
-from operations import notify, report, statuspage, todo, verdicts
+from operations import left_out, notify, report, statuspage, todo, verdicts
 from operations.deployment import checks
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
@@ -57,7 +57,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
         _incident(here, session, kind, live.releases, deployment_issue)
     if kind.good and kind.name == "deployment" and here.settings.todo is not None:
         source = (here.root / here.settings.source).resolve()
-        phases.carry(todo.NAME, lambda: todo.tick(source, here.settings.todo), show=False)
+        wish = here.settings.todo.of(here.stack, f"{session.begun:%Y-%m-%d}")
+        phases.carry(todo.NAME, lambda: todo.tick(source, wish), show=False)
     made: list[report.Report] = []
     phases.carry("report", lambda: _report(here, session, kind, live.releases, answers, made), show=False)
     if deployment_issue is not None and made:
@@ -73,6 +74,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
             phases.show(replace(closed, name=ISSUE))  # what has become of it
         elif outcome is not None and (not outcome.ok or (name == ISSUE and outcome.details.get("url"))):
             phases.show(outcome)
+    for name, said in left_out.of(here.settings, here.stack).items():
+        here.out.print(f"· {name}: {said}", style="dim", markup=False)
     written = phases.named("report")
     if written is not None:
         here.out.print(f"report: {written.summary}", style="dim" if written.ok else "red", markup=False)
@@ -108,7 +111,7 @@ def _report(
         succeeded=kind.good,
         gates=verdicts.now(here.root, here.settings.gates),
         services=report.service_lines(kind.progress, kind.before, live, answers),
-        notes=tuple(kind.progress.notes),
+        notes=(*kind.progress.notes, *(f"{name}: {said}" for name, said in left_out.of(here.settings, here.stack).items())),
         errors=tuple(kind.progress.errors),
         run=session.id,
         who=str(session.who),

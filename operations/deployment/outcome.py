@@ -16,7 +16,8 @@ class Outcome:
     """The result of one phase.
 
     ``summary``: one line for terminal, journal and report; ``details``: JSON, without secrets; ``rollback``: why everything must go back
-    to the former release set, ``None`` where nothing asks for that.
+    to the former release set, ``None`` where nothing asks for that. ``details["instead"]``: what became of a phase that has nothing to
+    answer for because it did not do its work ("not compared"), so that it does not pass for one that found all well.
     """
 
     name: str
@@ -24,6 +25,16 @@ class Outcome:
     summary: str
     details: dict[str, Any] = field(default_factory=dict)
     rollback: str | None = None
+
+    @property
+    def word(self) -> str:
+        """``FAILED``, ``ok``, or what it is instead."""
+        return str(self.details.get("instead") or "ok") if self.ok else "FAILED"
+
+    @property
+    def sign(self) -> str:
+        """The same as one character."""
+        return {"ok": "✓", "FAILED": "✗"}.get(self.word, "·")
 
 
 @dataclass(frozen=True)

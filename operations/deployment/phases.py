@@ -56,7 +56,7 @@ class Phases:
         """One line; a failure's further sentences below it."""
         first, *rest = outcome.summary.split("; ") if not outcome.ok else [outcome.summary]
         style = None if outcome.ok else "red"
-        self._out.print(f"{'✓' if outcome.ok else '✗'} {outcome.name}: {first}", style=style, markup=False)
+        self._out.print(f"{outcome.sign} {outcome.name}: {first}", style=style, markup=False)
         for line in rest:
             self._out.print(f"    {line}", style=style, markup=False)
 

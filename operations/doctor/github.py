@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from catalog import secret_names
 from catalog.models import Service
+from catalog.secret_names import Theirs
 from catalog.settings import GitHubSettings
 from catalog.settings_file import Loaded, reveal
 from operations.doctor.finding import Finding, clock
@@ -23,8 +24,8 @@ Get = Callable[[str], Any]
 """An address below the repository's to GitHub's answer (``httpx.Response``)."""
 
 
-def look(loaded: Loaded, services: Mapping[str, Service]) -> list[Finding]:
-    """Asks GitHub. Raises ``Problem`` where it cannot be asked."""
+def look(loaded: Loaded, services: Mapping[str, Service], backend: str) -> list[Finding]:
+    """Asks GitHub. ``backend``: the scheme of the state's address. Raises ``Problem`` where it cannot be asked."""
     import httpx
 
     github = loaded.settings.github
@@ -43,7 +44,9 @@ def look(loaded: Loaded, services: Mapping[str, Service]) -> list[Finding]:
             except httpx.HTTPError as error:
                 raise Problem(f"{base} cannot be reached ({type(error).__name__}); check the network and mo:github.") from None
 
-        return [*findings(get, github, loaded.settings.gates.required), *secrets(get, github, services)]
+        gates = loaded.settings.gates.required
+        more = secret_names.by_need(backend, gates)
+        return [*findings(get, github, gates), *secrets(get, github, services, more), *nightly(get, github, backend)]
 
 
 def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterator[Finding]:
@@ -86,9 +89,10 @@ def _lacks(answer: Any, right: str, purpose: str) -> Finding | None:
     return Finding("token", None, f"{right}: GitHub answers {answer.status_code} just now; try again")
 
 
-def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service]) -> Iterator[Finding]:
+def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service], more: Sequence[Theirs] = ()) -> Iterator[Finding]:
     """Whether the environment has every secret that its jobs need: by name, since values cannot be read. What is missing is named at once;
-    ours are written by the next update, others by the command that is told. Jobs run in production and staging alone."""
+    ours are written by the next update, others by the command that is told. Jobs run in production and staging alone. ``more``: what
+    backend and gates ask for."""
     if github.environment not in secret_names.ENVIRONMENTS:
         return
     repository, place = f"{github.owner}/{github.repository}", f"environment {github.environment}"
@@ -102,8 +106,10 @@ def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service]) -
     present = {
         str(entry.get("name")) for answer in (own, shared) if answer.status_code == 200 for entry in answer.json()["secrets"]
     }
-    missing = sorted({*secret_names.of_stack(services)} - present)
-    for secret in secret_names.THEIRS:
+    needed = {*secret_names.of_stack(services), *(secret.name for secret in more)}
+    theirs = (*secret_names.THEIRS, *more)
+    missing = sorted(needed - present)
+    for secret in theirs:
         if secret.name in missing:
             how = secret_names.command(secret, repository, github.environment)
             yield Finding("secrets", False, f"{place} lacks {secret.name}, {secret.purpose}: {how}")
@@ -111,11 +117,29 @@ def secrets(get: Get, github: GitHubSettings, services: Mapping[str, Service]) -
         missing.remove(secret_names.SSH_KEY)
         how = f"bin/mo deploy writes it where the settings hold the key; else gh secret set {secret_names.SSH_KEY} --repo {repository}"
         yield Finding("secrets", False, f"{place} lacks {secret_names.SSH_KEY}: {how} --env {github.environment} < KEYFILE")
-    if lost := [name for name in missing if name not in {secret.name for secret in secret_names.THEIRS}]:
+    if lost := [name for name in missing if name not in {secret.name for secret in theirs}]:
         again = "bin/pulumi refresh, then bin/mo deploy, write what was deleted"
         yield Finding("secrets", False, f"{place} lacks {', '.join(lost)}, which the stack writes; {again}")
-    if present >= {*secret_names.of_stack(services)}:
-        yield Finding("secrets", True, f"{place} has all {len(secret_names.of_stack(services))} that its jobs need")
+    if present >= needed:
+        yield Finding("secrets", True, f"{place} has all {len(needed)} that its jobs need")
+
+
+def nightly(get: Get, github: GitHubSettings, backend: str) -> Iterator[Finding]:
+    """Whether the workflow drift can run by itself. No deploy needs it, so what is missing is no fault."""
+    if github.environment != "production":
+        return
+    answer = get(f"/environments/{secret_names.DRIFT}/secrets?per_page=100")
+    if answer.status_code == 404:
+        text = f"environment {secret_names.DRIFT} is not there, so nobody looks every night; docs/runbook.md (Once, on GitHub) makes it"
+        yield Finding("drift", None, text)
+    elif answer.status_code == 200:
+        present = {str(entry.get("name")) for entry in answer.json()["secrets"]}
+        needed = {*secret_names.DRIFT_NEEDS, *(secret.name for secret in secret_names.BY_BACKEND.get(backend, ()))}
+        if missing := sorted(needed - present):
+            how = f"gh secret set NAME --repo {github.owner}/{github.repository} --env {secret_names.DRIFT}"
+            yield Finding(
+                "drift", None, f"environment {secret_names.DRIFT} lacks {', '.join(missing)}, so nobody looks every night: {how}"
+            )
 
 
 def _moments(headers: Mapping[str, str]) -> Iterator[Finding]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from catalog import settings_file
+from catalog.provenance import OWN_KEY
+from catalog.settings import ProvenanceSettings
 from catalog.settings_file import SECRET_KEYS, Loaded, SettingsError
 from components import backend
+from operations import left_out
 from operations import settings as decrypted
 from operations.doctor.finding import Finding
 from operations.problem import Problem
@@ -44,7 +48,20 @@ def look(root: Path, stack: str, file: StackFile) -> tuple[list[Finding], Loaded
                 "mo:github.reviewers names nobody: whoever may start the workflow deploys without a second pair of eyes",
             )
         )
+    findings += _signing(root, stack, loaded.settings.provenance)
+    findings += [Finding(name, None, said) for name, said in left_out.of(loaded.settings, stack).items()]
     return findings, loaded
+
+
+def _signing(root: Path, stack: str, provenance: ProvenanceSettings) -> Iterator[Finding]:
+    """Whether what this machine builds may be deployed."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        own = (root / OWN_KEY).read_text("ascii").strip()
+        if provenance.signers and own not in provenance.signers:
+            key = f"'mo:provenance.signers[{len(provenance.signers)}]' {own}"
+            way = f"have the workflow deploy build, or: bin/pulumi config set --stack {stack} --path {key}"
+            text = "mo:provenance.signers does not name this machine's key, so what it builds is not deployed"
+            yield Finding("signers", None, f"{text}: {way}")
 
 
 def _state(root: Path, stack: str, file: StackFile) -> list[Finding]:

@@ -10,17 +10,14 @@ from pathlib import Path
 
 import httpx
 
-from catalog import reader
-from catalog.provenance import Expectation
+from catalog import provenance, reader
 from catalog.settings import StackSettings
 from evidence import attestation, own, personal_data, privacy_policy
-from operations.build import load_or_make
 from operations.gates import served
 from operations.gates.context import Context, StepError
 
 ALLOW_LIST = "personal-data-allowed.txt"
 POLICY_PAGE = "website/datenschutz.html"
-_SIGNING_KEY = ".mo/signing.pem"
 
 
 def personal_data_in_logs(context: Context) -> None:
@@ -107,14 +104,11 @@ def attested(context: Context) -> None:
     name = "attestation.json"
     context.forget(name)
     settings = stack_settings(context)
-    signers = settings.provenance.signers
-    if not signers:
-        signers = (load_or_make(context.project / _SIGNING_KEY, settings.provenance.builder).public,)
     services = reader.read().of_stack(context.stack, settings.services)
     found = attestation.check(
         context.project / "dist",
         services,
-        Expectation(signers, settings.provenance.builder, context.commit.id, context.gates.allow_uncommitted),
+        provenance.expectation(settings.provenance, context.project, context.commit.id, context.gates.allow_uncommitted),
     )
     own.write(
         context.reports / name, "attestation", found.mismatches, found.artefacts, found.faults, context.commit, datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Compares the frontend's pages with baseline pictures; the first good deploy makes them.
+"""Compares the frontend's pages with baseline pictures; where there are none, the pages are not compared, and this run's become them.
 
 The pages are drawn with the API's answers fixed and with what differs from release to release covered, so that a difference is one of the
 frontend's own looks.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Route, ViewportSize
 
 NAME = "visual"
+NOT_COMPARED = "not compared"
 SERVICE = "frontend"
 VIEW: ViewportSize = {"width": 1280, "height": 800}
 TOLERANCE = 24
@@ -65,7 +66,7 @@ class Result:
 def run(validation: Validation) -> Outcome:
     """The three pages against their baselines. A difference is told and changes nothing: ``bin/mo validate --accept`` takes it over."""
     if SERVICE not in validation.services:
-        return Outcome(NAME, True, "the frontend is not deployed here")
+        return Outcome(NAME, True, "the frontend is not deployed here", {"instead": NOT_COMPARED})
     try:
         return outcome(compared(validation), validation.settings.validation.max_changed_percent)
     except BrowserError as error:
@@ -75,13 +76,16 @@ def run(validation: Validation) -> Outcome:
 
 
 def outcome(results: list[Result], limit: float) -> Outcome:
-    """What the results mean. ``limit``: in percent."""
+    """What the results mean. ``limit``: in percent. A page without a baseline was not compared, which is no pass."""
     bad = [f"{result.name}: {result.problem}" for result in results if result.state in ("changed", "failed")]
-    made = sum(result.state == "made" for result in results)
+    made = [result.name for result in results if result.state == "made"]
     said = f"{sum(result.state == 'same' for result in results)} of {len(results)} pages look as before"
+    details: dict[str, Any] = {"limit_percent": limit, "pages": [asdict(result) for result in results]}
     if made:
-        said = f"{made} baselines made" if made == len(results) else f"{said}, {made} baselines made"
-    details = {"limit_percent": limit, "pages": [asdict(result) for result in results]}
+        whole = all(result.state != "failed" for result in results)
+        kept = "this run's pictures are kept for the next" if whole else "no picture was kept"
+        said = f"{said}, not compared for want of a baseline: {', '.join(made)}; {kept}"
+        details["instead"] = NOT_COMPARED
     return Outcome(NAME, not bad, "; ".join([said, *bad]), details)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,8 +13,13 @@ import pytest
 import typer
 import yaml
 
-from catalog import reader, secret_names
+from catalog import provenance, reader, secret_names
+from catalog.provenance import Expectation
+from components.remote.client import artefact
 from operations.app import app, register
+from operations.build import build, signing
+from tests.unit.build.monorepo import Monorepo, service
+from tests.unit.build.test_provenance import commit
 
 PROJECT = Path(__file__).parents[2]
 WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
@@ -63,6 +69,20 @@ def test_a_deploy_is_never_cancelled_in_the_middle(workflow: Path) -> None:
     document = yaml.safe_load(workflow.read_text())
     group = document["concurrency"]
     assert group["cancel-in-progress"] is not group["group"].startswith("deploy-")
+
+
+def test_the_nightly_look_keeps_no_deployment_waiting_and_waits_for_no_reviewer() -> None:
+    documents = {workflow.stem: yaml.safe_load(workflow.read_text()) for workflow in WORKFLOWS}
+    group = documents["drift"]["concurrency"]["group"]
+    others = [documents[name]["concurrency"]["group"] for name in ("deploy", "rollback")]
+    for environment in secret_names.ENVIRONMENTS:
+        assert group not in [other.replace("${{ inputs.stack }}", environment) for other in others]
+    (job,) = documents["drift"]["jobs"].values()
+    assert job["environment"] == secret_names.DRIFT
+    assert secret_names.DRIFT not in secret_names.ENVIRONMENTS
+    read = set(re.findall(r"secrets\.([A-Z0-9_]+)", str(job)))
+    backends = {secret.name for secrets in secret_names.BY_BACKEND.values() for secret in secrets}
+    assert read == {*secret_names.DRIFT_NEEDS, *backends}
 
 
 STUB = """#!/bin/sh
@@ -180,6 +200,154 @@ def test_the_signing_key_is_gone_after_the_build(tmp_path: Path) -> None:
         assert "canary" not in " ".join(call)
 
 
+def _jobs() -> list[Any]:
+    return [
+        pytest.param(job, id=f"{workflow.stem}-{name}")
+        for workflow in WORKFLOWS
+        for name, job in yaml.safe_load(workflow.read_text())["jobs"].items()
+    ]
+
+
+@pytest.mark.parametrize("job", _jobs())
+def test_a_job_that_reads_a_secret_is_in_an_environment_that_has_it(job: dict[str, Any]) -> None:
+    read = set(re.findall(r"secrets\.([A-Z0-9_]+)", str(job["steps"])))
+    assert not read or job.get("environment"), f"{sorted(read)} would be empty"
+
+
+@pytest.mark.parametrize("job", _jobs())
+def test_a_step_that_opens_the_state_may_open_each_kind_that_is_documented(job: dict[str, Any]) -> None:
+    needed = {secret.name for secrets in secret_names.BY_BACKEND.values() for secret in secrets} | {"AWS_REGION"}
+    for step in job["steps"]:
+        if "PULUMI_BACKEND_URL" in step.get("env", {}):
+            assert needed <= step["env"].keys(), step
+
+
+DEPLOY = yaml.safe_load((PROJECT / ".github/workflows/deploy.yml").read_text())["jobs"]
+
+
+def _named(job: str, word: str) -> tuple[int, dict[str, Any]]:
+    """The one step of a job with this word in its name or action, and its place."""
+    (found,) = [(n, s) for n, s in enumerate(DEPLOY[job]["steps"]) if word in s.get("name", s.get("uses", ""))]
+    return found
+
+
+def test_artefacts_come_through_the_upload_with_their_links_modes_and_hidden_files(tmp_path: Path) -> None:
+    monorepo = Monorepo(tmp_path / "building")
+    monorepo.write("site/state/index.html")
+    monorepo.write("site/.htaccess")
+    monorepo.write("site/vendor/bin/drush", "#!/bin/sh\n", 0o755)
+    (monorepo.source / "site/index.html").symlink_to("state/index.html")
+    built = commit(monorepo.source)
+    signer = signing.load_or_make(tmp_path / "key.pem", "https://example.org/builder")
+    build({"site": service("site")}, monorepo.source, monorepo.out, cache_folder=monorepo.cache, signer=signer)
+
+    def shell(job: str, name: str, folder: Path) -> None:
+        _, step = _named(job, name)
+        environment = {"PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path / job)}
+        (tmp_path / job).mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["bash", "-e", "-c", step["run"]], cwd=folder, env=environment, umask=0o077, check=True)
+
+    shell("build", "Pack", monorepo.folder)
+    uploaded = _named("build", "upload-artifact")[1]["with"]["path"].replace("${{ runner.temp }}", str(tmp_path / "build"))
+    downloaded = _named("deploy", "download-artifact")[1]["with"]["path"].replace("${{ runner.temp }}", str(tmp_path / "deploy"))
+    # What the action keeps: the bytes of regular files.
+    Path(downloaded).mkdir()
+    (Path(downloaded) / Path(uploaded).name).write_bytes(Path(uploaded).read_bytes())
+    shell("deploy", "Unpack", tmp_path / "deploying")
+    dist = tmp_path / "deploying/dist"
+    statement = provenance.verify(dist, ["site"], Expectation((signer.public,), "https://example.org/builder", built))
+    assert statement.commit == built
+    artefact.compare(artefact.Artefact(str(dist / "site"), b"", json.loads((dist / "site/manifest.json").read_bytes())), "site")
+
+
+def test_the_deploy_has_the_programs_that_its_gates_look_for_on_the_path() -> None:
+    gates, _ = _named("deploy", "Gates")
+    assert _named("deploy", "aquasecurity/setup-trivy")[0] < gates
+    assert _named("deploy", "PHPStan")[0] < gates
+    agent, _ = _named("deploy", "SSH key")
+    assert _named("deploy", "aquasecurity/setup-trivy")[0] < agent, "others' actions run before a key is on the machine"
+
+
+def test_what_is_judged_and_deployed_is_the_commit_that_was_built(tmp_path: Path) -> None:
+    """A reviewer takes hours, in which the monorepo's branch moves on."""
+    monorepo = Monorepo(tmp_path)
+    monorepo.write("x")
+    built = commit(monorepo.source)
+    (tmp_path / "mo-deploy").mkdir()
+    _, step = _named("build", "commit that is built")
+    output = tmp_path / "output"
+    environment = {"PATH": "/usr/bin:/bin", "GITHUB_OUTPUT": str(output)}
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path / "mo-deploy", env=environment, check=True)
+    assert output.read_text() == f"commit={built}\n"
+    assert DEPLOY["build"]["outputs"]["commit"] == f"${{{{ steps.{step['id']}.outputs.commit }}}}"
+    (checkout,) = [s for s in DEPLOY["deploy"]["steps"] if s.get("with", {}).get("path") == "monorepo"]
+    assert checkout["with"]["ref"] == "${{ needs.build.outputs.commit }}"
+
+
+@pytest.mark.parametrize("name", ["deploy", "rollback"])
+def test_records_come_from_the_last_run_and_go_to_the_next_whatever_becomes_of_this_one(name: str) -> None:
+    document = yaml.safe_load((PROJECT / f".github/workflows/{name}.yml").read_text())
+    job = document["jobs"][name]
+    texts = [str(step) for step in job["steps"]]
+    (restored,) = (n for n, step in enumerate(job["steps"]) if "runner_records restore" in step.get("run", ""))
+    (collected,) = (n for n, step in enumerate(job["steps"]) if "runner_records collect" in step.get("run", ""))
+    work = next(n for n, text in enumerate(texts) if f"bin/mo {name}" in text)
+    assert restored < work < collected
+    upload = job["steps"][collected + 1]
+    assert upload["with"] == {"name": "records-${{ inputs.stack }}", "path": "${{ runner.temp }}/records", "retention-days": 90}
+    for step in (job["steps"][collected], upload):
+        assert step["if"] == "always() && steps.records.outcome == 'success'", "half of them would hide the rest from the next run"
+    assert job["permissions"]["actions"] == "read"
+
+
+def test_an_interrupted_run_goes_on_where_the_box_says_so(tmp_path: Path) -> None:
+    _, step = _named("deploy", "Preview with policies")
+    for box, resume in (("true", True), ("false", False)):
+        ((_, *call),) = performed(step, tmp_path, STACK="staging", RESUME=box)
+        assert (_parsed(call)["resume"], _parsed(call)["yes"]) == (resume, True)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_tick_of_the_todo_list_reaches_the_default_branch_or_is_said_to_be_lost(tmp_path: Path, allowed: bool) -> None:
+    def git(folder: Path, *words: str) -> str:
+        author = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *author, "-C", str(folder), *words], check=True, capture_output=True, text=True)
+        return done.stdout
+
+    origin, checkout, colleague = tmp_path / "origin", tmp_path / "monorepo", tmp_path / "colleague"
+    git(tmp_path, "init", "-q", "--bare", "-b", "haupt", str(origin))
+    git(tmp_path, "clone", "-q", str(origin), str(colleague))
+    git(colleague, "checkout", "-q", "-b", "haupt")
+    (colleague / "TODO.md").write_text("- [ ] Deployment staging 2026-11-28\n")
+    commit(colleague)
+    git(colleague, "push", "-q", "origin", "haupt")
+    git(tmp_path, "clone", "-q", str(origin), str(checkout))
+    git(checkout, "checkout", "-q", "--detach")
+    (colleague / "more").write_text("pushed while it deployed\n")
+    commit(colleague)
+    git(colleague, "push", "-q", "origin", "haupt")
+    if not allowed:
+        (origin / "hooks/pre-receive").write_text("#!/bin/sh\nexit 1\n")
+        (origin / "hooks/pre-receive").chmod(0o755)
+    _, step = _named("deploy", "tick")
+
+    def ends() -> str:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "STACK": "staging", "TOKEN": "canary"}
+        command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+        done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
+        assert "canary" not in done.stdout + done.stderr
+        return done.stdout
+
+    assert ends() == "", "nothing was ticked"
+    (checkout / "TODO.md").write_text("- [x] Deployment staging 2026-11-28\n")
+    said = ends()
+    assert ("::warning::the tick of TODO.md was not kept" in said) is not allowed
+    kept = git(origin, "show", "haupt:TODO.md")
+    assert kept.startswith("- [x]" if allowed else "- [ ]")
+    assert git(origin, "show", "haupt:more") == "pushed while it deployed\n"
+
+
 @pytest.mark.parametrize("environment", secret_names.ENVIRONMENTS)
 def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(environment: str, tmp_path: Path) -> None:
     job = yaml.safe_load((PROJECT / ".github/workflows/secrets.yml").read_text())["jobs"][environment]
@@ -204,7 +372,8 @@ def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(envi
 
 def test_every_secret_that_a_workflow_reads_is_one_of_the_list() -> None:
     listed = {secret.name for secret in secret_names.THEIRS} | {*secret_names.of_stack(reader.read().services)}
-    # Needed by some set-ups only: Pulumi Cloud as backend, a private monorepo, the gate codacy.
-    listed |= {"PULUMI_ACCESS_TOKEN", "MONOREPO_TOKEN", "CODACY_API_TOKEN"}
+    # Needed by some set-ups only: a backend, a gate, a private monorepo.
+    listed |= {secret.name for secrets in secret_names.BY_BACKEND.values() for secret in secrets} | {"MONOREPO_TOKEN"}
+    listed |= {secret.name for secret in secret_names.BY_GATE.values()}
     for workflow in WORKFLOWS:
         assert set(re.findall(r"secrets\.([A-Z0-9_]+)", workflow.read_text())) <= listed, workflow.name

@@ -32,7 +32,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
     return {key.removeprefix("mo:"): value for key, value in config.items()}
 
 
-@pytest.mark.parametrize(("stack", "count"), [("production", 17), ("staging", 10)])
+@pytest.mark.parametrize(("stack", "count"), [("production", 19), ("staging", 12)])
 def test_a_fresh_stack_names_everything_that_its_owner_must_give(stack: str, count: int, tmp_path: Path) -> None:
     said = _problems(_stack_file(stack), tmp_path, stack).splitlines()
     assert said[0] == f"The stack {stack} lacks {count} settings that only its owner has:"
@@ -49,13 +49,13 @@ def test_the_named_commands_are_all_that_is_needed(stack: str, tmp_path: Path) -
         key = line.split(":", 1)[0].strip()
         if "--secret" in line:
             group, _, name = key.partition(".")
-            values[group] = {**values.get(group, {}), name: "x"} if name else "x"
+            values[group] = {**values.get(group, {}), name: "x" * 16} if name else "x" * 16
             continue
         place: Any = values
         *path, last = key.split(".")
         for step in path:
-            place = place[step]
-        lists: dict[str, list[Any]] = {"hostKeys": ["ssh-ed25519 AAAA"], "reviewers[0]": [4711]}
+            place = place.setdefault(step, {})
+        lists: dict[str, list[Any]] = {"hostKeys": ["ssh-ed25519 AAAA"], "reviewers[0]": [4711], "signers[0]": ["0" * 64]}
         place[last.removesuffix("[0]")] = lists.get(last, "x")
     settings_file.load(_texts(values), tmp_path, stack)
 
@@ -72,6 +72,25 @@ def test_the_panel_s_databases_need_their_passwords_alone_or_an_administrator(tm
     said = _problems({**values, "servers": administered}, tmp_path, "production").splitlines()
     assert any("--secret mo:pleskAdminPassword" in line for line in said)
     assert not any("existing." in line for line in said)
+
+
+@pytest.mark.parametrize("provenance", [None, {"signers": []}, {"builder": "https://example.org/builder"}])
+def test_only_the_sandbox_may_trust_the_key_that_it_made_itself(provenance: dict[str, Any] | None, tmp_path: Path) -> None:
+    values = {**RAW, **({"provenance": provenance} if provenance else {})}
+    settings_file.load(_texts(values), tmp_path, "sandbox")
+    (_, line) = _problems(values, tmp_path, "production").splitlines()
+    assert "bin/pulumi config set --stack production --path 'mo:provenance.signers[0]' VALUE" in line
+    assert "cat .mo/signing.pub" in line
+    settings_file.load(_texts({**RAW, "provenance": {"signers": ["0" * 64]}}), tmp_path, "production")
+
+
+@pytest.mark.parametrize("stack", ["production", "staging"])
+def test_a_stack_file_calls_the_workflow_that_the_monorepo_brings(stack: str) -> None:
+    workflow = json.loads((ROOT / "sandbox/monorepo/automation/n8n/workflows/build-notification.json").read_text())
+    (path,) = [node["parameters"]["path"] for node in workflow["nodes"] if node["type"] == "n8n-nodes-base.webhook"]
+    values = _stack_file(stack)
+    assert values["notify"]["url"] == f"https://n8n.{values['domain']}/webhook/{path}"
+    assert values["todo"]["file"] == "TODO.md"
 
 
 def test_no_stack_file_holds_a_secret_or_an_invented_address() -> None:

@@ -52,6 +52,20 @@ def test_the_journal_names_every_phase(whole: list[tuple[str, str | None]]) -> N
     assert (whole[0], whole[-1]) == (("begin", None), ("done", None))
 
 
+def test_what_a_deployment_leaves_out_stands_in_its_report_and_on_the_terminal(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    code, text = stage.mo(*SKIPPED)
+    assert code == 0
+    (report,) = (stage.root / "quality-reports").glob("deployment-*.md")
+    for said in (
+        "notify: n8n is not told of deployments",
+        "todo: no item of the monorepo's TODO.md is ticked",
+        "visual, lighthouse",
+    ):
+        assert said in report.read_text()
+        assert said in " ".join(text.split())
+
+
 @pytest.mark.slow
 def test_killed_after_any_line_status_tells_the_truth_and_resume_ends_well(
     stage: Stage, whole: list[tuple[str, str | None]]

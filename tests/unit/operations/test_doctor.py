@@ -112,8 +112,23 @@ def test_every_missing_secret_is_named_at_once_with_what_sets_it() -> None:
     assert "MO_SIGNING_KEY" not in told
     (found,) = look(*(name for name in whole if name != lost[-1]))
     assert (found.good, found.text) == (True, f"environment production has all {len(whole)} that its jobs need")
+    more = secret_names.by_need("s3", ("codacy",))
+    answers = {"/environments/production/secrets?per_page=100": Names(*whole), "/actions/secrets?per_page=100": Names()}
+    told = "\n".join(_faults(list(github.secrets(lambda path: answers[path], GITHUB, services, more))))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "CODACY_API_TOKEN"):
+        assert f"gh secret set {name} --repo acme/site --env production" in told
     absent = list(github.secrets(lambda _: Answer(404), GITHUB, services))
     assert [finding.good for finding in absent] == [None]
+
+
+def test_what_the_nightly_look_lacks_is_told_and_is_no_fault_of_a_deploy() -> None:
+    (absent,) = github.nightly(lambda _: Answer(404), GITHUB, "s3")
+    assert (absent.good, "production-drift is not there" in absent.text) == (None, True)
+    (lacks,) = github.nightly(lambda _: Names("SSH_PRIVATE_KEY"), GITHUB, "s3")
+    assert "lacks AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, PULUMI_CONFIG_PASSPHRASE" in lacks.text
+    assert list(github.nightly(lambda _: Names("SSH_PRIVATE_KEY", "PULUMI_CONFIG_PASSPHRASE"), GITHUB, "gs")) == []
+    staging = GITHUB.model_copy(update={"environment": "staging"})
+    assert list(github.nightly(lambda _: Answer(404), staging, "s3")) == []
 
 
 def _server(provision: str = "managed") -> ServerSettings:
@@ -179,6 +194,7 @@ def test_everything_that_the_owner_must_set_is_named_at_once_even_without_a_back
         "mo:servers.external-mariadb.host",
         "mo:externalMariadbAdminPassword",
         "mo:smtpPassword",
+        "mo:provenance.signers[0]",
         "SSH key",
     ):
         assert word in text
@@ -192,6 +208,33 @@ def test_a_backend_on_this_machine_is_refused_unless_the_stack_allows_it(tmp_pat
     assert "refuses" in _faults(stack.look(tmp_path, "production", _file(tmp_path))[0])[0]
     allowed = stack.look(tmp_path, "production", _file(tmp_path, allowFileBackend=True))[0]
     assert not any(finding.what == "backend" and finding.good is False for finding in allowed)
+
+
+def test_a_machine_whose_builds_the_stack_does_not_trust_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".mo").mkdir()
+    (tmp_path / ".mo/signing.pub").write_text("1" * 64 + "\n")
+
+    def told(*signers: str) -> list[Finding]:
+        monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root, provenance={"signers": list(signers)}))
+        return [one for one in stack.look(tmp_path, "production", _file(tmp_path))[0] if one.what == "signers"]
+
+    (finding,) = told("0" * 64)
+    assert (finding.good, f"'mo:provenance.signers[1]' {'1' * 64}" in finding.text) == (None, True)
+    assert told("0" * 64, "1" * 64) == []
+
+
+def test_what_the_settings_leave_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"validation": {"parts": ["end-to-end"], "flows": ["consent"]}}
+    monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root, **changes))
+    told = {one.what: one for one in stack.look(tmp_path, "staging", _file(tmp_path, "staging"))[0]}
+    for name, word in {
+        "notify": "mo:notify.url",
+        "todo": "mo:todo.item",
+        "validation": "visual, lighthouse",
+        "flows": "donation",
+    }.items():
+        assert word in told[name].text
+        assert told[name].good is None
 
 
 def test_a_secret_in_clear_in_the_stack_s_file_is_told_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

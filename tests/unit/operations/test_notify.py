@@ -85,13 +85,12 @@ def test_a_receiver_that_does_not_take_it_is_said_and_asks_for_no_rollback(tmp_p
     assert {str(request.url) for request in receiver.requests} == {URL}, "a signed message follows no redirect"
 
 
-def test_without_url_or_secret_nothing_is_sent_and_the_way_out_is_said(tmp_path: Path) -> None:
+def test_without_url_nothing_is_sent_and_without_secret_the_settings_are_not_whole(tmp_path: Path) -> None:
     receiver = Receiver()
     assert "mo:notify.url" in tell(tmp_path, receiver, notify=None).summary
-    without = tell(tmp_path, receiver, webhookSecret=None)
-    assert without.ok
-    assert "bin/pulumi config set --stack sandbox --secret mo:webhookSecret" in without.summary
     assert receiver.requests == []
+    with pytest.raises(SettingsError, match="bin/pulumi config set --stack sandbox --secret mo:webhookSecret"):
+        loaded(tmp_path, webhookSecret=None)
 
 
 def test_the_secret_stands_in_no_outcome_and_in_no_request(tmp_path: Path) -> None:
