@@ -12,6 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+SECURITY_SOURCES = ("trivy", "gitleaks", "dependabot", "code-scanning")
+"""The gates whose findings are security alerts."""
+
 
 class _Export(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
@@ -109,3 +112,5 @@ class MonitoringExport(_Export):
     services: tuple[ServiceExport, ...]
     servers: tuple[ServerExport, ...]
     thresholds: ThresholdsExport
+    security_sources: tuple[str, ...] = ()
+    """Which of ``SECURITY_SOURCES`` the stack requires reports of."""

@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from catalog.exports import (
+    SECURITY_SOURCES,
     DatabaseExport,
     EdgeExport,
     HealthExport,
@@ -71,6 +72,7 @@ def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[
             for name, server in settings.servers.items()
         ),
         thresholds=ThresholdsExport(services_deployed=len(args.services)),
+        security_sources=tuple(source for source in SECURITY_SOURCES if source in settings.gates.required),
     ).model_dump(mode="json", by_alias=True)
 
 

@@ -148,6 +148,12 @@ def _configuration(exports: MonitoringExport, settings: MonitoringSettings) -> d
             },
             {"job_name": "mo-mysqld", "file_sd_configs": by_file("mysqld")},
             {"job_name": "mo-postgres", "file_sd_configs": by_file("postgres")},
-            {"job_name": "mo-deployment", "static_configs": [{"targets": [settings.node_exporter]}], "honor_labels": True},
+            {
+                "job_name": "mo-deployment",
+                "static_configs": [
+                    {"targets": [settings.node_exporter], "labels": {"stack": exports.stack, "host": exports.host.name}}
+                ],
+                "honor_labels": True,
+            },
         ],
     }

@@ -5,26 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.exports import MonitoringExport
+from monitoring.alert import HOUR, MINUTE, alert, held
+from monitoring.missing import missing
 from monitoring.settings import MonitoringSettings
-
-MINUTE = 60
-HOUR = 3600
 
 
 def rules(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
     """The rule file. Times are multiplied by ``settings.time_scale``."""
-    return {"groups": [_recorded(exports, settings), _critical(settings), _warning(exports, settings), _targets(exports)]}
-
-
-def _time(seconds: float, settings: MonitoringSettings) -> str:
-    return f"{max(1, round(seconds * settings.time_scale))}s"
-
-
-def _alert(name: str, expr: str, held: str, severity: str, summary: str, description: str) -> dict[str, Any]:
-    alert: dict[str, Any] = {"alert": name, "expr": expr}
-    if held != "0s":
-        alert["for"] = held
-    return {**alert, "labels": {"severity": severity}, "annotations": {"summary": summary, "description": description}}
+    told = [_critical(settings), missing(exports, settings), _warning(exports, settings), _targets(exports)]
+    return {"groups": [_recorded(exports, settings), *told]}
 
 
 def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
@@ -67,7 +56,7 @@ def _critical(settings: MonitoringSettings) -> dict[str, Any]:
     return {
         "name": "mo-critical",
         "rules": [
-            _alert(
+            alert(
                 "HostDown",
                 'probe_success{job="mo-host"} == 0',
                 "0s",
@@ -75,7 +64,7 @@ def _critical(settings: MonitoringSettings) -> dict[str, Any]:
                 "Host {{ $labels.host }} does not answer on SSH",
                 "No SSH banner from {{ $labels.instance }}. Its services' own alerts are silenced meanwhile. Look: bin/mo doctor",
             ),
-            _alert(
+            alert(
                 "ServiceDown",
                 'probe_success{job="mo-services"} == 0',
                 "0s",
@@ -83,7 +72,7 @@ def _critical(settings: MonitoringSettings) -> dict[str, Any]:
                 "{{ $labels.title }} ({{ $labels.service }}) is down",
                 "{{ $labels.url }} does not answer as it must. Look: bin/mo status; bin/mo logs {{ $labels.service }}",
             ),
-            _alert(
+            alert(
                 "DatabaseConnectionFailure",
                 "mysql_up == 0 or pg_up == 0 or mo_database_up == 0",
                 "0s",
@@ -91,7 +80,7 @@ def _critical(settings: MonitoringSettings) -> dict[str, Any]:
                 "Database {{ $labels.server }}{{ $labels.service }} cannot be reached",
                 "A connection to {{ $labels.server }}{{ $labels.service }} fails. Look: bin/mo doctor",
             ),
-            _alert(
+            alert(
                 "SecurityIncident",
                 "mo_live_files_changed > 0 or (mo_security_alerts_open > 0)",
                 "0s",
@@ -108,26 +97,26 @@ def _warning(exports: MonitoringExport, settings: MonitoringSettings) -> dict[st
     return {
         "name": "mo-warning",
         "rules": [
-            _alert(
+            alert(
                 "SlowResponse",
                 f'probe_duration_seconds{{job="mo-services"}} > {limits.response_time_warning}',
-                _time(15 * MINUTE, settings),
+                held(15 * MINUTE, settings),
                 "warning",
                 "{{ $labels.title }} ({{ $labels.service }}) answers slowly",
                 "{{ $labels.url }} takes {{ $value | humanizeDuration }}, more than " + f"{limits.response_time_warning} s.",
             ),
-            _alert(
+            alert(
                 "ErrorRate",
                 f"mo:probe_errors:ratio_window > {limits.error_ratio_warning}",
-                _time(30 * MINUTE, settings),
+                held(30 * MINUTE, settings),
                 "warning",
                 "{{ $labels.title }} ({{ $labels.service }}) fails too often",
                 "{{ $value | humanizePercentage }} of the probes failed, more than " + f"{limits.error_ratio_warning:.0%}.",
             ),
-            _alert(
+            alert(
                 "DiskSpaceLow",
                 f"mo_quota_free_bytes / mo_quota_bytes < {limits.free_disk_ratio_warning}",
-                _time(HOUR, settings),
+                held(HOUR, settings),
                 "warning",
                 "Host {{ $labels.host }} is running out of space",
                 "{{ $value | humanizePercentage }} of the account's space is free, less than "
@@ -143,7 +132,7 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
     return {
         "name": "mo-targets",
         "rules": [
-            _alert(
+            alert(
                 "DeploymentSlow",
                 f"mo_deployment_duration_seconds > {limits.deployment_minutes * MINUTE}",
                 "0s",
@@ -151,7 +140,7 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
                 "The last deployment of {{ $labels.stack }} took too long",
                 "{{ $value | humanizeDuration }}, target " + f"{limits.deployment_minutes} min.",
             ),
-            _alert(
+            alert(
                 "ServicesMissing",
                 f"mo_services_deployed < {limits.services_deployed}",
                 "0s",
@@ -159,7 +148,7 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
                 "Fewer services deployed than the catalogue has",
                 "{{ $value }} of " + f"{limits.services_deployed} services are deployed.",
             ),
-            _alert(
+            alert(
                 "DeploymentFailed",
                 "mo_deployment_failures > 0 or mo_deployment_rollbacks > 0",
                 "0s",
@@ -167,7 +156,7 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
                 "The last deployment of {{ $labels.stack }} had failures or was rolled back",
                 "Look: the report in quality-reports/, bin/mo history",
             ),
-            _alert(
+            alert(
                 "MigrationPending",
                 "mo_migrations_pending > 0",
                 "0s",
@@ -175,7 +164,7 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
                 "{{ $labels.service }} has pending migrations",
                 "{{ $value }} migrations of the live release are not applied. Look: bin/mo status",
             ),
-            _alert(
+            alert(
                 "CertificateExpires",
                 'probe_ssl_earliest_cert_expiry{job="mo-services"} - time() < 14 * 86400',
                 "0s",

@@ -17,6 +17,8 @@ class DeploymentMetrics(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    exported_at: float | None = None
+    """When these figures were gathered."""
     duration: float | None = None
     finished_at: float | None = None
     failures: int | None = None
@@ -46,6 +48,7 @@ def textfile(exports: MonitoringExport, metrics: DeploymentMetrics) -> dict[str,
             out.append(f"# TYPE {name} gauge")
             out.extend(f"{name}{_labels(labels)} {_number(value)}" for labels, value in known)
 
+    family("mo_export_timestamp_seconds", "When bin/mo export gathered these figures.", [(stack, metrics.exported_at)])
     family("mo_services_deployed", "Services with a live release.", [(stack, len(deployed))])
     family("mo_services_expected", "Services that the stack deploys.", [(stack, len(exports.services))])
     family(

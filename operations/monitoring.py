@@ -108,7 +108,8 @@ class _Stack:
         """All figures; those of a host that does not answer are left out, and a note says so."""
         root = self.engine.root
         gates = GateSettings.model_validate(self.file.settings.get("gates") or {"required": ()})
-        known = figures.last_deployment(root, self.engine.name)
+        now = DeploymentMetrics(exported_at=round(datetime.now(UTC).timestamp()))
+        known = figures.together(now, figures.last_deployment(root, self.engine.name))
         alerts = DeploymentMetrics(security_alerts_open=figures.security_alerts(root, gates))
         try:
             return figures.together(known, alerts, self._of_host())

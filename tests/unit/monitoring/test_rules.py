@@ -13,13 +13,33 @@ import yaml
 from monitoring.prometheus import prometheus
 from monitoring.rules import rules
 from monitoring.settings import MonitoringSettings
-from tests.unit.monitoring.example import exports
+from tests.unit.monitoring.example import exports, service
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool comes with Debian's prometheus; bin/setup installs it"
 )
 
 SERVICE = 'job="mo-services",service="votes",title="Votes",url="https://votes",host="box",stack="sandbox"'
+SETTINGS = MonitoringSettings(
+    scrape_interval=60,
+    mysqld_exporters={"plesk": "127.0.0.1:9104"},
+    postgres_exporters={"external-postgresql": "127.0.0.1:9187"},
+)
+EXPORTS = exports().model_copy(update={"security_sources": ("trivy", "dependabot")})
+HOST = 'stack="sandbox",host="box"'
+WATCHED = [
+    *(f'probe_success{{job="mo-services",{HOST},service="{key}"}}' for key in ("votes", "forum", "idp")),
+    f'probe_success{{job="mo-host",{HOST}}}',
+    f'mysql_up{{job="mo-mysqld",{HOST},server="plesk"}}',
+    f'pg_up{{job="mo-postgres",{HOST},server="external-postgresql"}}',
+    'mo_export_timestamp_seconds{job="mo-deployment",stack="sandbox"}',
+    f'mo_quota_bytes{{job="mo-deployment",{HOST}}}',
+    f'mo_quota_free_bytes{{job="mo-deployment",{HOST}}}',
+    *(f'mo_database_up{{job="mo-deployment",{HOST},service="{key}"}}' for key in ("votes", "forum", "idp")),
+    *(f'mo_live_files_changed{{job="mo-deployment",{HOST},service="{key}"}}' for key in ("votes", "forum", "idp")),
+    *(f'mo_security_alerts_open{{job="mo-deployment",stack="sandbox",source="{source}"}}' for source in ("trivy", "dependabot")),
+]
+"""What an alert of section 8 looks at, of each service, server and source that the exports name."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,7 @@ class Case:
     lasts: int = 180
     resolves: int = 35
     others: tuple[tuple[str, str], ...] = ()
+    again: str | None = None
 
 
 CASES = [
@@ -51,13 +72,18 @@ CASES = [
     Case("ServicesMissing", 'mo_services_deployed{stack="sandbox"}', "3", "2", 0),
     Case("DeploymentFailed", 'mo_deployment_failures{stack="sandbox"}', "0", "1", 0),
     Case("DeploymentFailed", 'mo_deployment_rollbacks{stack="sandbox"}', "0", "1", 0),
+    Case("ExporterDown", 'up{job="mo-services",stack="sandbox",service="votes"}', "1", "0", 3),
+    Case("ExporterDown", 'up{job="mo-mysqld",stack="sandbox",server="plesk"}', "1", "0", 3),
+    Case("ExporterDown", 'up{job="mo-deployment",stack="sandbox"}', "1", "0", 3),
+    # The time of the last export: each minute, then never again, then each minute.
+    Case("FiguresOld", 'mo_export_timestamp_seconds{stack="sandbox"}', "0+60", "3540", 15, again="14400+60"),
     Case("MigrationPending", 'mo_migrations_pending{service="votes"}', "0", "1", 0),
 ]  # fmt: skip
 
 
 def promtool(directory: Path, cases: list[dict[str, object]], interval: str = "1m") -> str:
     """What ``promtool test rules`` finds different, empty where all is as expected."""
-    (directory / "rules.yml").write_text(prometheus(exports(), MonitoringSettings(scrape_interval=60))["prometheus/rules.yml"])
+    (directory / "rules.yml").write_text(prometheus(EXPORTS, SETTINGS)["prometheus/rules.yml"])
     test = {"rule_files": ["rules.yml"], "evaluation_interval": interval, "tests": cases}
     (directory / "test.yml").write_text(yaml.safe_dump(test))
     done = subprocess.run(["promtool", "test", "rules", "test.yml"], cwd=directory, capture_output=True, text=True, check=False)
@@ -66,7 +92,7 @@ def promtool(directory: Path, cases: list[dict[str, object]], interval: str = "1
 
 def firing(directory: Path, case: Case, minute: int) -> bool:
     """Whether the alert fires at ``minute``, by asking for the metric that Prometheus keeps of its alerts."""
-    values = f"{case.good}x59 {case.bad}x{case.lasts - 1} {case.good}x119"
+    values = f"{case.good}x59 {case.bad}x{case.lasts - 1} {case.again or case.good}x119"
     series = [{"series": case.series, "values": values}, *({"series": s, "values": f"{v}x400"} for s, v in case.others)]
     expression = {
         "expr": f'count(ALERTS{{alertname="{case.alert}",alertstate="firing"}}) or vector(0)',
@@ -109,6 +135,34 @@ def test_the_error_rate_alert_needs_more_than_one_percent_for_half_an_hour(tmp_p
     assert not promtool(tmp_path, [expects(50, 55, 0), expects(50, 120, 1), expects(400, 250, 0)], interval="15s")
 
 
+@pytest.mark.parametrize("gone", WATCHED)
+def test_a_metric_that_an_alert_looks_at_is_missed_when_it_is_gone(tmp_path: Path, gone: str) -> None:
+    series = [{"series": s, "values": "1x59 stale _x178 1x119" if s == gone else "1x400"} for s in WATCHED]
+    labels = gone[gone.index("{") + 1 : -1]
+
+    def at(minute: int, missed: bool) -> dict[str, object]:
+        sample = [{"labels": f'{{alertname="MetricMissing",alertstate="firing",severity="critical",{labels}}}', "value": 1}]
+        return {
+            "expr": 'min without (__name__) (ALERTS{alertname="MetricMissing",alertstate="firing"})',
+            "eval_time": f"{minute}m",
+            "exp_samples": sample if missed else [],
+        }
+
+    looks = [at(59, False), at(62, False), at(63, True), at(230, True), at(245, False)]
+    difference = promtool(tmp_path, [{"interval": "1m", "input_series": series, "promql_expr_test": looks}])
+    assert not difference
+
+
+def test_what_the_exports_do_not_name_is_not_missed() -> None:
+    bare = exports(service("docs", release=None))
+    (missed,) = [
+        r["expr"] for g in rules(bare, MonitoringSettings())["groups"] for r in g["rules"] if r.get("alert") == "MetricMissing"
+    ]
+    assert "docs" not in missed
+    assert "mysql_up" not in missed
+    assert "mo_security_alerts_open" not in missed
+
+
 def test_every_alert_of_the_rules_is_tested() -> None:
-    written = {r["alert"] for g in rules(exports(), MonitoringSettings())["groups"] for r in g["rules"] if "alert" in r}
-    assert written - {c.alert for c in CASES} == {"ErrorRate", "CertificateExpires"}
+    written = {r["alert"] for g in rules(EXPORTS, SETTINGS)["groups"] for r in g["rules"] if "alert" in r}
+    assert written - {c.alert for c in CASES} == {"ErrorRate", "CertificateExpires", "MetricMissing"}
