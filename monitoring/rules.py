@@ -1,4 +1,4 @@
-"""Recording and alert rules: one for every row of the monitoring and alert tables (docs/monitoring.md), with its time."""
+"""Recording and alert rules: one for every row of the monitoring and alert tables (docs/monitoring.md), with its time or target."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from monitoring.alert import HOUR, MINUTE, alert, held
 from monitoring.missing import missing
 from monitoring.settings import MonitoringSettings
 
+_SERVER = "(server, engine, stack, host, instance, job)"
+"""The labels of a server's exporter: PostgreSQL's tells each database by itself."""
+
 
 def rules(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
     """The rule file. Times are multiplied by ``settings.time_scale``."""
     told = [_critical(settings), missing(exports, settings), _warning(exports, settings), _targets(exports)]
-    return {"groups": [_recorded(exports, settings), *told]}
+    return {"groups": [_recorded(exports, settings), _of_the_day(exports), *told]}
 
 
 def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[str, Any]:
@@ -37,17 +40,42 @@ def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[s
             },
             {
                 "record": "mo:database_connections:ratio",
-                "expr": "sum by (server, engine, stack, host, instance, job) (pg_stat_activity_count)"
-                " / on (server, engine, stack, host, instance, job) pg_settings_max_connections",
+                "expr": f"sum by {_SERVER} (pg_stat_activity_count) / on {_SERVER} pg_settings_max_connections",
+            },
+            {"record": "mo:database_queries:rate", "expr": f"rate(mysql_global_status_queries[{short}])"},
+            {"record": "mo:database_queries:rate", "expr": f"sum by {_SERVER} (rate(pg_stat_database_xact_commit[{short}]))"},
+            # The exporters tell no query's time, but how many run: of N that run and R that end a second, each takes N / R (Little's
+            # law). One that runs is the exporter's own.
+            {
+                "record": "mo:database_query_seconds:avg",
+                "expr": f"clamp_min(avg_over_time(mysql_global_status_threads_running[{short}]) - 1, 0)"
+                f" / rate(mysql_global_status_queries[{short}])",
             },
             {
-                "record": "mo:database_queries:rate",
-                "expr": f"rate(mysql_global_status_queries[{short}])",
+                "record": "mo:database_query_seconds:avg",
+                "expr": f'clamp_min(sum by {_SERVER} (avg_over_time(pg_stat_activity_count{{state="active"}}[{short}])) - 1, 0)'
+                f" / on {_SERVER} sum by {_SERVER} (rate(pg_stat_database_xact_commit[{short}]))",
             },
+            {"record": "mo:database_slow_queries:rate", "expr": f"rate(mysql_global_status_slow_queries[{short}])"},
             {
-                "record": "mo:database_queries:rate",
-                "expr": f"sum by (server, engine, stack, host, instance, job) (rate(pg_stat_database_xact_commit[{short}]))",
+                "record": "mo:database_transaction_seconds:longest",
+                "expr": f'max by {_SERVER} (pg_stat_activity_max_tx_duration{{state="active"}})',
             },
+        ],
+    }
+
+
+def _of_the_day(exports: MonitoringExport) -> dict[str, Any]:
+    """What the targets of response time and error rate are held against: the probes of a day."""
+    of_a_day = '{job="mo-services"}[1d]'
+    return {
+        "name": "mo-day",
+        "interval": "1m",
+        "rules": [
+            {"record": "mo:response_seconds:p95_day", "expr": f"quantile_over_time(0.95, probe_duration_seconds{of_a_day})"},
+            {"record": "mo:probe_errors:ratio_day", "expr": f"1 - avg_over_time(probe_success{of_a_day})"},
+            # 1: nothing failed; 0: as much failed as may; below: more.
+            {"record": "mo:error_budget:left", "expr": f"1 - mo:probe_errors:ratio_day / {exports.thresholds.error_ratio}"},
         ],
     }
 
@@ -127,7 +155,7 @@ def _warning(exports: MonitoringExport, settings: MonitoringSettings) -> dict[st
 
 
 def _targets(exports: MonitoringExport) -> dict[str, Any]:
-    """The deployment's own targets (they concern a finished deploy, so they hold at once), and certificates that run out."""
+    """The targets (of a finished deploy or a whole day, so they hold at once), and certificates that run out."""
     limits = exports.thresholds
     return {
         "name": "mo-targets",
@@ -155,6 +183,23 @@ def _targets(exports: MonitoringExport) -> dict[str, Any]:
                 "info",
                 "The last deployment of {{ $labels.stack }} had failures or was rolled back",
                 "Look: the report in quality-reports/, bin/mo history",
+            ),
+            alert(
+                "ResponseTimeTarget",
+                f"mo:response_seconds:p95_day > {limits.response_time_p95}",
+                "0s",
+                "info",
+                "{{ $labels.title }} ({{ $labels.service }}) misses its target of response time",
+                "Of the last day's answers, 5 % took longer than {{ $value | humanizeDuration }}, target "
+                + f"{limits.response_time_p95 * 1000:g} ms.",
+            ),
+            alert(
+                "ErrorRateTarget",
+                f"mo:probe_errors:ratio_day > {limits.error_ratio}",
+                "0s",
+                "info",
+                "{{ $labels.title }} ({{ $labels.service }}) misses its target of errors",
+                "{{ $value | humanizePercentage }} of the last day's probes failed, target " + f"{limits.error_ratio:.1%}.",
             ),
             alert(
                 "MigrationPending",

@@ -59,6 +59,15 @@ def textfile(exports: MonitoringExport, metrics: DeploymentMetrics) -> dict[str,
             for s in deployed
         ],
     )
+    family(
+        "mo_schema_info",
+        "Schema version of each database, as the last switch verified it; always 1.",
+        [
+            ({**stack, "service": s.key, "server": s.database.server, "database": s.database.name, "version": version}, 1)
+            for s in deployed
+            if s.database and (version := s.database.schema_version)
+        ],
+    )
     family("mo_deployment_duration_seconds", "Duration of the last deployment.", [(stack, metrics.duration)])
     family("mo_deployment_finished_timestamp_seconds", "End of the last deployment.", [(stack, metrics.finished_at)])
     family("mo_deployment_failures", "Services that failed in the last deployment.", [(stack, metrics.failures)])

@@ -144,6 +144,34 @@ def test_dashboards_name_no_datasource_and_have_queries() -> None:
         assert len({p["id"] for p in board["panels"]}) == len(board["panels"])
 
 
+def test_every_target_of_section_8_is_a_line_or_colour_of_a_panel() -> None:
+    boards = [json.loads(v) for k, v in grafana(exports(), SETTINGS).items() if k.startswith("grafana/dashboards/")]
+    held = {
+        (target["expr"].partition("{")[0], panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"])
+        for board in boards
+        for panel in board["panels"]
+        for target in panel["targets"]
+        if "thresholds" in panel["fieldConfig"]["defaults"]
+    }
+    limits = exports().thresholds
+    assert held >= {
+        ("mo_deployment_duration_seconds", limits.deployment_minutes * 60),
+        ("mo_services_deployed", limits.services_deployed),
+        ("mo_deployment_failures", 1),
+        ("mo_deployment_rollbacks", 1),
+        ("mo:http_ok:ratio", 1),
+        ("mo:response_seconds:p95", limits.response_time_p95),
+        ("mo:response_seconds:p95_day", limits.response_time_p95),
+        ("mo:probe_errors:ratio_day", limits.error_ratio),
+        ("mo_migrations_pending", 1),
+    }
+    drawn = {target["expr"].partition("{")[0] for board in boards for panel in board["panels"] for target in panel["targets"]}
+    assert drawn >= {
+        "mo:error_budget:left", "mo:database_connections:ratio", "mo:database_query_seconds:avg", "mo:database_slow_queries:rate",
+        "mo:database_transaction_seconds:longest", "mo_schema_info",
+    }  # fmt: skip
+
+
 def test_workflows_check_the_signature_first_and_keep_their_ids() -> None:
     first, second = n8n(exports()), n8n(exports())
     assert first == second

@@ -163,6 +163,75 @@ def test_what_the_exports_do_not_name_is_not_missed() -> None:
     assert "mo_security_alerts_open" not in missed
 
 
+@pytest.mark.parametrize(
+    ("alert", "metric", "good", "bad", "few", "many"),
+    [
+        # Of the 144 looks of a day: 5 % may be slow, and one in a thousand may fail, so none.
+        ("ResponseTimeTarget", "probe_duration_seconds", "0.1", "0.6", 7, 9),
+        ("ErrorRateTarget", "probe_success", "1", "0", 0, 1),
+    ],
+)
+def test_a_target_of_a_day_is_missed_above_its_share_until_the_day_is_over(
+    tmp_path: Path, alert: str, metric: str, good: str, bad: str, few: int, many: int
+) -> None:
+    def expects(count: int, hours: int, value: int) -> dict[str, object]:
+        values = f"{good}x287 " + (f"{bad}x{count - 1} " if count else "") + f"{good}x400"
+        return {
+            "interval": "10m",
+            "input_series": [{"series": f"{metric}{{{SERVICE}}}", "values": values}],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)',
+                    "eval_time": f"{hours}h",
+                    "exp_samples": [{"labels": "{}", "value": value}],
+                }
+            ],
+        }
+
+    # After 48 good hours, the bad looks, then good ones; a day after the last bad one it is over.
+    tests = [expects(few, 60, 0), expects(many, 47, 0), expects(many, 60, 1), expects(many, 75, 0)]
+    assert not promtool(tmp_path, tests, interval="10m")
+
+
+def test_the_error_budget_is_what_is_left_of_one_in_a_thousand(tmp_path: Path) -> None:
+    # Of a day's 1440 looks 1.44 may fail: one leaves 0.31 of the budget, three overdraw it.
+    def left(failed: int, value: float) -> dict[str, object]:
+        return {
+            "interval": "1m",
+            "input_series": [{"series": f"probe_success{{{SERVICE}}}", "values": f"1x1999 0x{failed - 1} 1x1000"}],
+            "promql_expr_test": [
+                {
+                    "expr": "round(mo:error_budget:left, 0.01)",
+                    "eval_time": "2500m",
+                    "exp_samples": [{"labels": f"{{{SERVICE}}}", "value": value}],
+                }
+            ],
+        }
+
+    assert not promtool(tmp_path, [left(1, 0.31), left(3, -1.08)])
+
+
+def test_the_average_time_of_a_query_is_how_many_run_by_how_many_end(tmp_path: Path) -> None:
+    server = 'server="plesk",engine="mariadb",stack="sandbox",host="box",instance="i",job="mo-mysqld"'
+    other = 'server="external-postgresql",engine="postgresql",stack="sandbox",host="box",instance="i",job="mo-postgres"'
+    series = [
+        # Three run besides the exporter's own, and 60 end a second: 50 ms each.
+        {"series": f"mysql_global_status_threads_running{{{server}}}", "values": "4x60"},
+        {"series": f"mysql_global_status_queries{{{server}}}", "values": "0+3600x60"},
+        # Two of two databases besides the exporter's own, and 10 end a second: 200 ms each.
+        {"series": f'pg_stat_activity_count{{{other},datname="a",state="active"}}', "values": "2x60"},
+        {"series": f'pg_stat_activity_count{{{other},datname="b",state="active"}}', "values": "1x60"},
+        {"series": f'pg_stat_activity_count{{{other},datname="b",state="idle"}}', "values": "9x60"},
+        {"series": f'pg_stat_database_xact_commit{{{other},datname="a"}}', "values": "0+300x60"},
+        {"series": f'pg_stat_database_xact_commit{{{other},datname="b"}}', "values": "0+300x60"},
+    ]
+    samples = [{"labels": f"{{{server}}}", "value": 0.05}, {"labels": f"{{{other}}}", "value": 0.2}]
+    asked = {"expr": "round(mo:database_query_seconds:avg, 0.001)", "eval_time": "30m", "exp_samples": samples}
+    assert not promtool(tmp_path, [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}])
+
+
 def test_every_alert_of_the_rules_is_tested() -> None:
     written = {r["alert"] for g in rules(EXPORTS, SETTINGS)["groups"] for r in g["rules"] if "alert" in r}
-    assert written - {c.alert for c in CASES} == {"ErrorRate", "CertificateExpires", "MetricMissing"}
+    assert written - {c.alert for c in CASES} == {
+        "ErrorRate", "CertificateExpires", "MetricMissing", "ResponseTimeTarget", "ErrorRateTarget",
+    }  # fmt: skip
