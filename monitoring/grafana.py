@@ -164,7 +164,12 @@ def _overview(exports: MonitoringExport) -> Json:
         "overview",
         "All services",
         [
-            _panel("stat", "Services that answer", [(f"mo:services:up{{{stack}}}", "up")], size=(6, 4)),
+            _panel(
+                "stat",
+                "Services that answer",
+                [(f"mo:services:up{{{stack}}}", "answer"), (f"mo:services:files_only{{{stack}}}", "files only")],
+                size=(6, 4),
+            ),
             _panel(
                 "stat",
                 "HTTP 200 rate",
@@ -188,7 +193,12 @@ def _overview(exports: MonitoringExport) -> Json:
                 size=(6, 4),
                 target=Target(limits.free_disk_ratio_warning, least=True),
             ),
-            _panel("bargauge", "State by service (1 = answers)", [(f"probe_success{{{services}}}", "{{title}}")], size=(12, 14)),
+            _panel(
+                "bargauge",
+                "State by service (1: answers)",
+                [(f"probe_success{{{services}}}", "{{title}} ({{serves}})")],
+                size=(12, 14),
+            ),
             _panel(
                 "bargauge",
                 "Response time of a day, 95th percentile",

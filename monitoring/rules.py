@@ -33,7 +33,13 @@ def _recorded(exports: MonitoringExport, settings: MonitoringSettings) -> dict[s
                 "record": "mo:response_seconds:p95",
                 "expr": f'quantile_over_time(0.95, probe_duration_seconds{{job="mo-services"}}[{short}])',
             },
-            {"record": "mo:services:up", "expr": 'sum by (stack) (probe_success{job="mo-services"})'},
+            # That an external service's files answer does not make its daemon one that does.
+            {"record": "mo:services:up", "expr": 'sum by (stack) (probe_success{job="mo-services",serves!="files"})'},
+            {
+                "record": "mo:services:files_only",
+                "expr": 'sum by (stack) (probe_success{job="mo-services",serves="files"})'
+                ' or 0 * sum by (stack) (probe_success{job="mo-services"})',
+            },
             {
                 "record": "mo:database_connections:ratio",
                 "expr": "mysql_global_status_threads_connected / mysql_global_variables_max_connections",

@@ -230,6 +230,24 @@ def test_the_average_time_of_a_query_is_how_many_run_by_how_many_end(tmp_path: P
     assert not promtool(tmp_path, [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}])
 
 
+def test_files_only_are_counted_by_themselves_and_not_among_the_services_that_answer(tmp_path: Path) -> None:
+    served = {"votes": "site", "n8n": "daemon", "idp": "files", "logs": "files"}
+    series = [
+        {"series": f'probe_success{{job="mo-services",stack="sandbox",service="{key}",serves="{serves}"}}', "values": "1x9"}
+        for key, serves in served.items()
+    ]
+    looks = [
+        {"expr": expr, "eval_time": "5m", "exp_samples": [{"labels": f'{expr}{{stack="sandbox"}}', "value": 2}]}
+        for expr in ("mo:services:up", "mo:services:files_only")
+    ]
+    none = {**looks[1], "exp_samples": [{"labels": 'mo:services:files_only{stack="sandbox"}', "value": 0}]}
+    tests: list[dict[str, object]] = [
+        {"interval": "1m", "input_series": series, "promql_expr_test": looks},
+        {"interval": "1m", "input_series": series[:2], "promql_expr_test": [none]},
+    ]
+    assert not promtool(tmp_path, tests)
+
+
 def test_every_alert_of_the_rules_is_tested() -> None:
     written = {r["alert"] for g in rules(EXPORTS, SETTINGS)["groups"] for r in g["rules"] if "alert" in r}
     assert written - {c.alert for c in CASES} == {
