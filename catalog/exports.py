@@ -12,6 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+SECURITY_SOURCES = ("trivy", "gitleaks", "dependabot", "code-scanning")
+"""The gates whose findings are security alerts."""
+
 
 class _Export(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
@@ -26,6 +29,13 @@ class DatabaseExport(_Export):
     schema_version: str | None = None
 
 
+class DaemonExport(_Export):
+    """Where the daemon of an external service answers 200, not in HTML and with ``contains``."""
+
+    path: str
+    contains: str | None = None
+
+
 class HealthExport(_Export):
     """What the service's ``url`` must answer; ``timeout`` in seconds."""
 
@@ -33,10 +43,11 @@ class HealthExport(_Export):
     status: int
     contains: str | None = None
     timeout: int
+    daemon: DaemonExport | None = None
 
 
 class ServiceExport(_Export):
-    """One service. ``runtime`` ``external``: files only, the daemon is somebody else's. ``release`` is ``None`` before its first deploy."""
+    """One service. ``runtime`` ``external``: the daemon is somebody else's. ``release`` is ``None`` before its first deploy."""
 
     key: str
     title: str
@@ -50,6 +61,8 @@ class ServiceExport(_Export):
     """When the live release became live, UTC, ISO 8601; ``None`` where unknown."""
     path: str
     health: HealthExport
+    files_only: bool | None = None
+    """Of an external service: whether its domain led to the files alone, and to no daemon, when its release was last asked."""
     database: DatabaseExport | None = None
     mail: str | None = None
     owner_mail: str | None = None
@@ -109,3 +122,5 @@ class MonitoringExport(_Export):
     services: tuple[ServiceExport, ...]
     servers: tuple[ServerExport, ...]
     thresholds: ThresholdsExport
+    security_sources: tuple[str, ...] = ()
+    """Which of ``SECURITY_SOURCES`` the stack requires reports of."""

@@ -110,6 +110,13 @@ class HostSteps(Strict):
     """Programs that the host must have for this service (besides those that every release needs)."""
 
 
+class Daemon(Strict):
+    """How the daemon of an ``external`` service tells that it is well: status 200, no HTML, and ``contains``."""
+
+    path: str = Field(pattern=r"^/[^\s\"'\\]*$")
+    contains: str | None = None
+
+
 class Health(Strict):
     """What the public URL must answer."""
 
@@ -118,6 +125,9 @@ class Health(Strict):
     contains: str | None = None
     release_path: str | None = Field(default="/release.json", pattern=r"^/[^\s\"'\\]*$")
     """Where the site tells its release as JSON (``release``); ``null`` where it does not."""
+    daemon: Daemon | None = None
+    """Of an ``external`` service: where its daemon answers. Where that does not, the page and ``release_path`` must, and it is "files
+    only"."""
     successes: int = Field(default=2, ge=1, le=10)
     timeout: int = Field(default=20, ge=1, le=300)
 

@@ -85,6 +85,10 @@ def _contradictions(catalog: Catalog) -> Iterator[tuple[Path_, str]]:
         here: Path_ = ("services", key)
         yield from _database(here, service)
         yield from _steps(here, service)
+        if service.runtime == "external" and service.health.daemon is None:
+            yield (*here, "health", "daemon"), "is missing; of an external service it says where its daemon tells that it is well"
+        elif service.runtime != "external" and service.health.daemon is not None:
+            yield (*here, "health", "daemon"), f"is of external services; the runtime is {service.runtime}"
         for n, path in enumerate(service.persistent):
             if any(path.startswith(other.rstrip("/") + "/") for other in service.persistent):
                 yield (

@@ -26,9 +26,12 @@ class HealthCheckArgs:
 
 
 class HealthCheck(Component):
-    """Child: ``<service>-health``, asked again only where release or expectation change. ``status``: of the last answer."""
+    """Child: ``<service>-health``, asked again only where release or expectation change. ``status``: of the last answer.
+
+    ``files_only``: whether an external service's domain led to its files and to no daemon."""
 
     status: pulumi.Output[int | None]
+    files_only: pulumi.Output[bool | None]
 
     def __init__(
         self, name: str, args: HealthCheckArgs, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
@@ -46,4 +49,5 @@ class HealthCheck(Component):
         kept = {"ignore_changes": ["stdin"]} if args.choice.kept else {}
         check = host_step(f"{args.service}-health", "health", request, self.child(**kept))
         self.status = result(check, "status")
+        self.files_only = result(check, "files_only")
         self.register_outputs({"status": self.status})

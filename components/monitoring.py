@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from catalog.exports import (
+    SECURITY_SOURCES,
     DatabaseExport,
     EdgeExport,
     HealthExport,
@@ -22,18 +23,19 @@ from catalog.models import Service
 from catalog.settings import StackSettings
 from components.artefacts import Choice
 from components.component import Component, result
+from components.health_check import HealthCheck
 from components.release import Release, public_host
 
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """``releases``: the ``Release`` of each service that has one; ``commit``: of this deploy."""
+    """``releases``: the ``Release`` of each service that has one, and its ``HealthCheck``; ``commit``: of this deploy."""
 
     stack: str
     settings: StackSettings
     services: Mapping[str, Service]
     choices: Mapping[str, Choice]
-    releases: Mapping[str, Release]
+    releases: Mapping[str, tuple[Release, HealthCheck]]
     commit: str | None
 
 
@@ -47,8 +49,10 @@ class Monitoring(Component):
     ) -> None:
         super().__init__(name, {"services": sorted(args.services)}, after, opts)
         live = {
-            key: pulumi.Output.all(at=release.switched_at, schema=result(release.switch, "schema_version"))
-            for key, release in args.releases.items()
+            key: pulumi.Output.all(
+                at=release.switched_at, schema=result(release.switch, "schema_version"), files_only=check.files_only
+            )
+            for key, (release, check) in args.releases.items()
         }
         # Output.all() of nothing is an empty list.
         known = pulumi.Output.all(**live) if live else pulumi.Output.from_input({})
@@ -57,7 +61,8 @@ class Monitoring(Component):
 
 
 def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The export as JSON. ``live``: for each deployed service when it was switched (``at``) and its schema's version (``schema``)."""
+    """The export as JSON. ``live``: for each deployed service when it was switched (``at``), its schema's version
+    (``schema``), and whether it is ``files_only``."""
     settings = args.settings
     return MonitoringExport(
         stack=args.stack,
@@ -71,6 +76,7 @@ def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[
             for name, server in settings.servers.items()
         ),
         thresholds=ThresholdsExport(services_deployed=len(args.services)),
+        security_sources=tuple(source for source in SECURITY_SOURCES if source in settings.gates.required),
     ).model_dump(mode="json", by_alias=True)
 
 
@@ -91,7 +97,8 @@ def _service(args: MonitoringArgs, key: str, live: Mapping[str, Any]) -> Service
         commit=choice.manifest.commit if choice else None,
         deployed_at=live.get("at"),
         path=entry.path,
-        health=HealthExport(**entry.health.model_dump(include={"path", "status", "contains", "timeout"})),
+        health=HealthExport(**entry.health.model_dump(include={"path", "status", "contains", "timeout", "daemon"})),
+        files_only=live.get("files_only") if entry.runtime == "external" else None,
         database=DatabaseExport(
             engine=database.engine, server=database.server, name=database.name, schema_version=live.get("schema")
         )

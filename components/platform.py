@@ -114,7 +114,7 @@ class Platform(Component):
                 settings,
                 services,
                 choices,
-                {k: s.release for k, s in subdomains.items() if s.release is not None},
+                {k: (s.release, s.check) for k, s in subdomains.items() if s.release is not None and s.check is not None},
                 commit,
             ),
             [gate],

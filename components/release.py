@@ -122,4 +122,6 @@ def probe(entry: Service, domain: str) -> dict[str, Any]:
         "release_path": health.release_path,
         "successes": health.successes,
         "timeout": health.timeout,
+        # Where there is none, nothing: a key more is another request, and would run the step again.
+        **({"daemon": health.daemon.model_dump()} if health.daemon else {}),
     }

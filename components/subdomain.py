@@ -48,6 +48,7 @@ class Subdomain(Component):
     database: ServiceDatabase | None
     env: local.Command | None
     release: Release | None
+    check: HealthCheck | None
 
     def __init__(
         self, name: str, args: SubdomainArgs, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
@@ -71,11 +72,11 @@ class Subdomain(Component):
             )
             self.env = ServiceSecrets(f"{args.service}-secrets", written, [*after, *ready], inside).env
             ready.append(self.env)
-        self.release = None
+        self.release = self.check = None
         if args.choice is not None:
             self.release = self._release(args, args.choice, [*ready, *args.switch_after], after, inside)
             check = HealthCheckArgs(args.stack, settings.host.name, args.service, entry, args.choice, settings.domain)
-            HealthCheck(f"{args.service}-check", check, [*after, self.release.switch], inside)
+            self.check = HealthCheck(f"{args.service}-check", check, [*after, self.release.switch], inside)
         self.register_outputs({"domain": props["domain"], "release": self.release.id if self.release else None})
 
     def _database(

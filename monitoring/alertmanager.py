@@ -67,8 +67,13 @@ def alertmanager(exports: MonitoringExport, settings: MonitoringSettings) -> dic
         "inhibit_rules": [
             {
                 "source_matchers": ['alertname="HostDown"'],
-                "target_matchers": ['alertname=~"ServiceDown|SlowResponse|ErrorRate|DatabaseConnectionFailure"'],
+                "target_matchers": ['alertname=~"ServiceDown|SlowResponse|ErrorRate|DatabaseConnectionFailure|MetricMissing"'],
                 "equal": ["host"],
+            },
+            {
+                "source_matchers": ['alertname="ExporterDown"'],
+                "target_matchers": ['alertname="MetricMissing"'],
+                "equal": ["stack", "job", "server"],
             },
             {
                 "source_matchers": ['alertname="ServiceDown"'],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -108,13 +109,37 @@ def _placed(panels: list[Json]) -> list[Json]:
     return placed
 
 
-def _panel(kind: str, title: str, targets: list[tuple[str, str]], *, unit: str = "short", size: tuple[int, int] = (12, 8)) -> Json:
+@dataclass(frozen=True)
+class Target:
+    """What a figure is held against; ``least``: it must be that or more, else less."""
+
+    value: float
+    least: bool = False
+
+
+def _panel(
+    kind: str,
+    title: str,
+    targets: list[tuple[str, str]],
+    *,
+    unit: str = "short",
+    size: tuple[int, int] = (12, 8),
+    target: Target | None = None,
+) -> Json:
+    """A panel; its ``target`` is a line in a time series, and a colour elsewhere."""
     instant = kind in ("stat", "table", "bargauge")
+    defaults: Json = {"unit": unit}
+    if target is not None:
+        below, above = ("red", "green") if target.least else ("green", "red")
+        steps = [{"color": below, "value": None}, {"color": above, "value": target.value}]
+        defaults |= {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+        if kind == "timeseries":
+            defaults |= {"color": {"mode": "palette-classic"}, "custom": {"thresholdsStyle": {"mode": "line"}}}
     return {
         "type": kind,
         "title": title,
         "size": size,
-        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": {},
         "targets": [
             {
@@ -133,28 +158,76 @@ def _panel(kind: str, title: str, targets: list[tuple[str, str]], *, unit: str =
 def _overview(exports: MonitoringExport) -> Json:
     stack = f'stack="{exports.stack}"'
     services = f'job="mo-services",{stack}'
+    limits = exports.thresholds
     return _board(
         exports,
         "overview",
         "All services",
         [
-            _panel("stat", "Services that answer", [(f"mo:services:up{{{stack}}}", "up")], size=(6, 4)),
-            _panel("stat", "HTTP 200 rate", [(f"mo:http_ok:ratio{{{stack}}}", "rate")], unit="percentunit", size=(6, 4)),
-            _panel("stat", "Services deployed", [(f"mo_services_deployed{{{stack}}}", "deployed")], size=(6, 4)),
+            _panel(
+                "stat",
+                "Services that answer",
+                [(f"mo:services:up{{{stack}}}", "answer"), (f"mo:services:files_only{{{stack}}}", "files only")],
+                size=(6, 4),
+            ),
+            _panel(
+                "stat",
+                "HTTP 200 rate",
+                [(f"mo:http_ok:ratio{{{stack}}}", "rate")],
+                unit="percentunit",
+                size=(6, 4),
+                target=Target(1, least=True),
+            ),
+            _panel(
+                "stat",
+                "Services deployed",
+                [(f"mo_services_deployed{{{stack}}}", "deployed")],
+                size=(6, 4),
+                target=Target(limits.services_deployed, least=True),
+            ),
             _panel(
                 "stat",
                 "Free space",
                 [(f"mo_quota_free_bytes{{{stack}}} / mo_quota_bytes{{{stack}}}", "free")],
                 unit="percentunit",
                 size=(6, 4),
+                target=Target(limits.free_disk_ratio_warning, least=True),
             ),
-            _panel("bargauge", "State by service (1 = answers)", [(f"probe_success{{{services}}}", "{{title}}")], size=(12, 14)),
             _panel(
                 "bargauge",
-                "Response time, 95th percentile",
-                [(f"mo:response_seconds:p95{{{stack}}}", "{{title}}")],
+                "State by service (1: answers)",
+                [(f"probe_success{{{services}}}", "{{title}} ({{serves}})")],
+                size=(12, 14),
+            ),
+            _panel(
+                "bargauge",
+                "Response time of a day, 95th percentile",
+                [(f"mo:response_seconds:p95_day{{{stack}}}", "{{title}}")],
                 unit="s",
                 size=(12, 14),
+                target=Target(limits.response_time_p95),
+            ),
+            _panel(
+                "timeseries",
+                "Response time, 95th percentile of 5 min",
+                [(f"mo:response_seconds:p95{{{stack}}}", "{{title}}")],
+                unit="s",
+                target=Target(limits.response_time_p95),
+            ),
+            _panel(
+                "bargauge",
+                "Error rate of a day",
+                [(f"mo:probe_errors:ratio_day{{{stack}}}", "{{title}}")],
+                unit="percentunit",
+                target=Target(limits.error_ratio),
+            ),
+            _panel(
+                "timeseries",
+                "Error budget of a day that is left",
+                [(f"mo:error_budget:left{{{stack}}}", "{{title}}")],
+                unit="percentunit",
+                size=(24, 8),
+                target=Target(0, least=True),
             ),
         ],
         [],
@@ -163,6 +236,7 @@ def _overview(exports: MonitoringExport) -> Json:
 
 def _service(exports: MonitoringExport) -> Json:
     match = f'stack="{exports.stack}",service="$service"'
+    limits = exports.thresholds
     variable = {
         "name": "service",
         "label": "Service",
@@ -188,7 +262,27 @@ def _service(exports: MonitoringExport) -> Json:
             ),
             _panel("table", "Release", [(f"mo_service_info{{{match}}}", "")], size=(6, 4)),
             _panel("timeseries", "Response time by phase", [(f"probe_http_duration_seconds{{{match}}}", "{{phase}}")], unit="s"),
-            _panel("timeseries", "Error ratio", [(f"mo:probe_errors:ratio_window{{{match}}}", "errors")], unit="percentunit"),
+            _panel(
+                "timeseries",
+                "Response time, 95th percentile",
+                [(f"mo:response_seconds:p95{{{match}}}", "5 min"), (f"mo:response_seconds:p95_day{{{match}}}", "day")],
+                unit="s",
+                target=Target(limits.response_time_p95),
+            ),
+            _panel(
+                "timeseries",
+                "Error ratio",
+                [(f"mo:probe_errors:ratio_window{{{match}}}", "30 min"), (f"mo:probe_errors:ratio_day{{{match}}}", "day")],
+                unit="percentunit",
+                target=Target(limits.error_ratio),
+            ),
+            _panel(
+                "timeseries",
+                "Error budget of a day that is left",
+                [(f"mo:error_budget:left{{{match}}}", "left")],
+                unit="percentunit",
+                target=Target(0, least=True),
+            ),
         ],
         [variable],
     )
@@ -196,17 +290,23 @@ def _service(exports: MonitoringExport) -> Json:
 
 def _deployments(exports: MonitoringExport) -> Json:
     stack = f'stack="{exports.stack}"'
+    longest = Target(exports.thresholds.deployment_minutes * 60)
     return _board(
         exports,
         "deployments",
         "Deployments",
         [
             _panel(
-                "stat", "Duration of the last", [(f"mo_deployment_duration_seconds{{{stack}}}", "duration")], unit="s", size=(8, 4)
+                "stat",
+                "Duration of the last",
+                [(f"mo_deployment_duration_seconds{{{stack}}}", "duration")],
+                unit="s",
+                size=(8, 4),
+                target=longest,
             ),
-            _panel("stat", "Failures", [(f"mo_deployment_failures{{{stack}}}", "failures")], size=(8, 4)),
-            _panel("stat", "Rollbacks", [(f"mo_deployment_rollbacks{{{stack}}}", "rollbacks")], size=(8, 4)),
-            _panel("timeseries", "Duration", [(f"mo_deployment_duration_seconds{{{stack}}}", "seconds")], unit="s"),
+            _panel("stat", "Failures", [(f"mo_deployment_failures{{{stack}}}", "failures")], size=(8, 4), target=Target(1)),
+            _panel("stat", "Rollbacks", [(f"mo_deployment_rollbacks{{{stack}}}", "rollbacks")], size=(8, 4), target=Target(1)),
+            _panel("timeseries", "Duration", [(f"mo_deployment_duration_seconds{{{stack}}}", "seconds")], unit="s", target=longest),
             _panel("table", "Live releases", [(f"mo_service_info{{{stack}}}", "")], size=(12, 12)),
         ],
         [],
@@ -227,8 +327,27 @@ def _databases(exports: MonitoringExport) -> Json:
                 unit="percentunit",
             ),
             _panel("timeseries", "Queries and commits", [(f"mo:database_queries:rate{{{stack}}}", "{{server}}")], unit="ops"),
+            _panel(
+                "timeseries",
+                "Average time of a query, by how many run and end",
+                [(f"mo:database_query_seconds:avg{{{stack}}}", "{{server}}")],
+                unit="s",
+            ),
+            _panel(
+                "timeseries",
+                "Slow queries (MariaDB, long_query_time)",
+                [(f"mo:database_slow_queries:rate{{{stack}}}", "{{server}}")],
+                unit="ops",
+            ),
+            _panel(
+                "timeseries",
+                "Longest transaction that runs (PostgreSQL)",
+                [(f"mo:database_transaction_seconds:longest{{{stack}}}", "{{server}}")],
+                unit="s",
+            ),
             _panel("bargauge", "Database reachable from the host", [(f"mo_database_up{{{stack}}}", "{{service}}")]),
-            _panel("bargauge", "Pending migrations", [(f"mo_migrations_pending{{{stack}}}", "{{service}}")]),
+            _panel("bargauge", "Pending migrations", [(f"mo_migrations_pending{{{stack}}}", "{{service}}")], target=Target(1)),
+            _panel("table", "Schema versions", [(f"mo_schema_info{{{stack}}}", "")]),
         ],
         [],
     )

@@ -54,6 +54,7 @@ def _service_target(exports: MonitoringExport, service: ServiceExport) -> dict[s
             "title": service.title,
             "runtime": service.runtime,
             "url": service.url,
+            "serves": "files" if service.files_only else "site" if service.health.daemon is None else "daemon",
             "module": _module_name(service),
         },
     }
@@ -62,7 +63,9 @@ def _service_target(exports: MonitoringExport, service: ServiceExport) -> dict[s
 def _probed_url(exports: MonitoringExport, service: ServiceExport) -> str:
     """The service's health URL, by address where the exports say to connect somewhere else than DNS says."""
     authority = exports.edge.connect or re.sub(r"^https?://", "", service.url).split("/", 1)[0]
-    return f"{exports.edge.scheme}://{authority}{service.health.path}"
+    daemon = service.health.daemon
+    path = service.health.path if daemon is None or service.files_only else daemon.path
+    return f"{exports.edge.scheme}://{authority}{path}"
 
 
 def _module_name(service: ServiceExport) -> str:
@@ -88,8 +91,12 @@ def _modules(exports: MonitoringExport) -> dict[str, Any]:
             if exports.edge.ca_file:
                 tls["ca_file"] = exports.edge.ca_file
             http["tls_config"] = tls
-        if service.health.contains:
-            http["fail_if_body_not_matches_regexp"] = [re.escape(service.health.contains)]
+        contains = service.health.contains
+        if service.health.daemon is not None and not service.files_only:
+            contains = service.health.daemon.contains
+            http["fail_if_body_matches_regexp"] = [r"^\s*<"]  # a site that answers every path with a page
+        if contains:
+            http["fail_if_body_not_matches_regexp"] = [re.escape(contains)]
         modules[_module_name(service)] = {"prober": "http", "timeout": f"{service.health.timeout}s", "http": http}
     return modules
 
@@ -148,6 +155,12 @@ def _configuration(exports: MonitoringExport, settings: MonitoringSettings) -> d
             },
             {"job_name": "mo-mysqld", "file_sd_configs": by_file("mysqld")},
             {"job_name": "mo-postgres", "file_sd_configs": by_file("postgres")},
-            {"job_name": "mo-deployment", "static_configs": [{"targets": [settings.node_exporter]}], "honor_labels": True},
+            {
+                "job_name": "mo-deployment",
+                "static_configs": [
+                    {"targets": [settings.node_exporter], "labels": {"stack": exports.stack, "host": exports.host.name}}
+                ],
+                "honor_labels": True,
+            },
         ],
     }

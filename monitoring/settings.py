@@ -26,6 +26,8 @@ class MonitoringSettings(BaseModel):
     """Server name of the stack → its mysqld exporter."""
     postgres_exporters: dict[str, str] = {}
     scrape_interval: int = Field(default=15, ge=1, le=120)
+    export_interval: int = Field(default=300, ge=60, le=86400)
+    """How often the timer runs ``bin/mo export``; figures that are older than three of it are an alert."""
     time_scale: float = Field(default=1.0, gt=0, le=1)
     n8n_webhook: str = "http://127.0.0.1:5678/webhook/alert"
     smtp: str | None = None

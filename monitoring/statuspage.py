@@ -13,7 +13,7 @@ from typing import Literal
 from catalog.exports import MonitoringExport, ServiceExport
 
 State = Literal["up", "down", "files only", "unknown", "absent"]
-"""``files only``: its page answers, the daemon behind it is somebody else's; ``absent``: never deployed."""
+"""``files only``: an external service's files are there and its daemon is not; ``absent``: never deployed."""
 
 _WORDS: Mapping[State, str] = {
     "up": "erreichbar",
@@ -88,7 +88,9 @@ def _headline(exports: MonitoringExport, shown: Mapping[str, State]) -> str:
         if count := sum(found == state for found in shown.values()):
             return f"{count} von {everything} Diensten: {text}"
     files = sum(found == "files only" for found in shown.values())
-    return f"Alle {everything} Dienste antworten" + (f", bei {files} davon sind nur die Dateien geprüft" if files else "")
+    if files:
+        return f"{everything - files} von {everything} Diensten antworten, von {files} sind nur die Dateien da"
+    return f"Alle {everything} Dienste antworten"
 
 
 def _moment(moment: datetime) -> str:
@@ -99,9 +101,7 @@ def _moment(moment: datetime) -> str:
 def _state(service: ServiceExport, states: Mapping[str, State]) -> State:
     if service.release is None:
         return "absent"
-    state = states.get(service.key, "unknown")
-    # The page of an external service may answer while the daemon is somebody else's: that is not health.
-    return "files only" if state == "up" and service.runtime == "external" else state
+    return states.get(service.key, "unknown")
 
 
 def _since(service: ServiceExport) -> str | None:

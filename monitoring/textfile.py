@@ -17,6 +17,8 @@ class DeploymentMetrics(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    exported_at: float | None = None
+    """When these figures were gathered."""
     duration: float | None = None
     finished_at: float | None = None
     failures: int | None = None
@@ -46,6 +48,7 @@ def textfile(exports: MonitoringExport, metrics: DeploymentMetrics) -> dict[str,
             out.append(f"# TYPE {name} gauge")
             out.extend(f"{name}{_labels(labels)} {_number(value)}" for labels, value in known)
 
+    family("mo_export_timestamp_seconds", "When bin/mo export gathered these figures.", [(stack, metrics.exported_at)])
     family("mo_services_deployed", "Services with a live release.", [(stack, len(deployed))])
     family("mo_services_expected", "Services that the stack deploys.", [(stack, len(exports.services))])
     family(
@@ -54,6 +57,15 @@ def textfile(exports: MonitoringExport, metrics: DeploymentMetrics) -> dict[str,
         [
             ({**stack, "service": s.key, "release": s.release or "", "commit": s.commit or "", "runtime": s.runtime}, 1)
             for s in deployed
+        ],
+    )
+    family(
+        "mo_schema_info",
+        "Schema version of each database, as the last switch verified it; always 1.",
+        [
+            ({**stack, "service": s.key, "server": s.database.server, "database": s.database.name, "version": version}, 1)
+            for s in deployed
+            if s.database and (version := s.database.schema_version)
         ],
     )
     family("mo_deployment_duration_seconds", "Duration of the last deployment.", [(stack, metrics.duration)])

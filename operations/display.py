@@ -22,6 +22,8 @@ WRITTEN_INTO = "were changed on the host since it was staged"
 """What the host's program ``switch`` says of a release that was live before (components/remote/host/switch)."""
 KEPT = "are kept in"
 """What it says of files that a copy in place took away and no release holds (components/remote/host/replaced)."""
+NOT_RESTARTED = "the daemon was not restarted"
+"""What it says of an external service (components/remote/host/process); where there is no daemon, no news."""
 
 _SIGN: dict[State, tuple[str, str]] = {
     "waits": ("·", "dim"),
@@ -150,6 +152,8 @@ def summary(
         for problem in dict.fromkeys(problems):
             out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
         for note in entry.results.get("switch", {}).get("notes") or ():
+            if NOT_RESTARTED in note and not (answer and answer.files_only):
+                out.print(f"{entry.service}: {note}", style="yellow", markup=False)
             if WRITTEN_INTO in note:
                 out.print(f"{entry.service}: {note}; bin/mo drift --mend puts them back", style="yellow", markup=False)
             elif KEPT in note:
@@ -184,7 +188,7 @@ def _row(
         release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if live != move[1] else "")
     else:
         release = live or "none"
-    if switch.get("files_only"):
+    if answer.files_only if answer else switch.get("files_only"):
         release += " (files only)"
     return [
         entry.service,

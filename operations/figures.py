@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.exports import SECURITY_SOURCES
 from catalog.manifest import Manifest
 from catalog.models import Service
 from catalog.settings import GateSettings
@@ -22,9 +23,6 @@ from evidence.gates import GATES
 from monitoring.textfile import DeploymentMetrics
 from operations.integrity import Difference
 from operations.report import FOLDER, TRENDS
-
-SECURITY = ("trivy", "gitleaks", "dependabot", "code-scanning")
-"""The gates whose findings are security alerts."""
 
 
 def last_deployment(root: Path, stack: str) -> DeploymentMetrics:
@@ -119,7 +117,7 @@ def live_manifests(root: Path, services: Iterable[str], facts: Facts) -> dict[st
 def security_alerts(root: Path, gates: GateSettings) -> dict[str, int]:
     """Source → open findings of HIGH or CRITICAL severity in the newest reports, a waived gate's being none; a source whose reports say
     nothing is left out. A report that is too old for a deploy still counts: what it found is open until a newer one says otherwise."""
-    wanted = gates.model_copy(update={"required": SECURITY})
+    wanted = gates.model_copy(update={"required": SECURITY_SOURCES})
     commit = artefacts.last_commit(root) or ""
     evidence = collect.collect(wanted, root, commit)
     try:

@@ -34,6 +34,8 @@ from operations.validation import smoke
 from operations.validation.smoke import Answer
 
 Files = dict[str, str]
+PATIENCE = 10
+"""Seconds that an external service has to show whether a daemon is there."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def write(stack: str, chosen: str, out: Path | None, settings_file: Path | None,
     exports = found.exports
     makers: Mapping[str, Callable[[], Files]] = {
         "prometheus": lambda: {
-            **prometheus(exports, settings),
+            **prometheus(found.served(), settings),
             **textfile(exports, found.metrics()),
             **alertmanager(exports, settings),
         },
@@ -104,11 +106,30 @@ class _Stack:
             self._answers = smoke.ask(self.engine.root, self.engine.name, domain, deployed, self.live.releases)
         return self._answers
 
+    def served(self) -> MonitoringExport:
+        """The exports, with what the domains of external services lead to now: a daemon that was set up since the last deployment is asked
+        from now on. One that a deployment has found stays asked: files in its place are an outage."""
+        asked = [s.key for s in self.exports.services if s.health.daemon and s.release is not None and s.files_only is not False]
+        if not asked:
+            return self.exports
+        try:
+            self._connect()
+        except Problem as problem:
+            self.notes.append(f"Whether {', '.join(asked)} are files only is told as the last deployment saw it: {problem}")
+            return self.exports
+        entries = {key: self.services[key] for key in asked if key in self.services}
+        domain = str(self.file.settings.get("domain"))
+        found = smoke.ask(self.engine.root, self.engine.name, domain, entries, self.live.releases, PATIENCE)
+        now = {key: answer.files_only for key, answer in found.items() if answer.ok}
+        services = (s.model_copy(update={"files_only": now.get(s.key, s.files_only)}) for s in self.exports.services)
+        return self.exports.model_copy(update={"services": tuple(services)})
+
     def metrics(self) -> DeploymentMetrics:
         """All figures; those of a host that does not answer are left out, and a note says so."""
         root = self.engine.root
         gates = GateSettings.model_validate(self.file.settings.get("gates") or {"required": ()})
-        known = figures.last_deployment(root, self.engine.name)
+        now = DeploymentMetrics(exported_at=round(datetime.now(UTC).timestamp()))
+        known = figures.together(now, figures.last_deployment(root, self.engine.name))
         alerts = DeploymentMetrics(security_alerts_open=figures.security_alerts(root, gates))
         try:
             return figures.together(known, alerts, self._of_host())

@@ -48,7 +48,8 @@ class GateLine:
 @dataclass(frozen=True)
 class ServiceLine:
     """One service. ``old``, ``new``: releases; ``files``, ``bytes``: of the new one, 0 where the host had it; ``seconds``: of its steps in
-    this update; ``status``: what its URL answered afterwards."""
+    this update; ``status``: what its URL answered afterwards; ``files_only``: an external service's files
+    are there and its daemon is not."""
 
     service: str
     old: str | None
@@ -62,6 +63,7 @@ class ServiceLine:
     status: int | None
     milliseconds: int | None
     problems: tuple[str, ...]
+    files_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def service_lines(
             status=answer.status if answer else None,
             milliseconds=answer.milliseconds if answer else None,
             problems=tuple(dict.fromkeys(said)),
+            files_only=answer is not None and answer.files_only,
         )
 
     return tuple(line(service) for service in progress.services)

@@ -76,7 +76,7 @@ def _service(line: ServiceLine) -> tuple[str, ...]:
         ", ".join(line.migrations),
         line.snapshot or "",
         f"{line.seconds:.1f}" if line.changed else "",
-        str(line.status or "none"),
+        str(line.status or "none") + (" (files only)" if line.files_only else ""),
         str(line.milliseconds or ""),
     )
 

@@ -27,7 +27,7 @@ _WRITE = (
 
 def states(answers: Mapping[str, Answer]) -> dict[str, State]:
     """What each service's answer means on the page."""
-    return {key: "up" if answer.ok else "down" for key, answer in answers.items()}
+    return {key: ("files only" if answer.files_only else "up") if answer.ok else "down" for key, answer in answers.items()}
 
 
 def publish(

@@ -52,11 +52,16 @@ def demo() -> None:
     out.print()
     for key in services:
         answer = answers.get(key)
-        out.print(f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {live.get(key) or 'not deployed'}")
+        files = "  files only" if answer and answer.files_only else ""
+        out.print(
+            f"{key:<12} HTTP {answer.status if answer and answer.status else '---'}  {live.get(key) or 'not deployed'}{files}"
+        )
     edge = here.settings.edge
     out.print(f"Their addresses: {edge.scheme}://votes.{here.settings.domain}:{edge.port}/ and so on.", markup=False)
     good = sum(answer.ok for answer in answers.values())
     changed = ended.progress is not None and any(entry.changed for entry in ended.progress.services.values())
-    out.print(f"{good} of {len(services)} services answer HTTP 200; {'deployed' if changed else 'no change'}.")
+    without = sum(answer.files_only for answer in answers.values())
+    of_them = f", {without} of them files only (no daemon there)" if without else ""
+    out.print(f"{good} of {len(services)} services answer HTTP 200{of_them}; {'deployed' if changed else 'no change'}.")
     if ended.code or good != len(services):
         raise typer.Exit(1)

@@ -34,7 +34,8 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
         table.add_column(heading)
     for row in sorted(found.rows, key=lambda row: row.bad):
         style = "bold red" if row.bad else None
-        shown = ("" if row.status is None and not row.asked else str(row.status or "none"), str(row.milliseconds or ""))
+        http = "" if row.status is None and not row.asked else str(row.status or "none")
+        shown = (http + (" (files only)" if row.files_only else ""), str(row.milliseconds or ""))
         table.add_row(row.service, row.release or "never deployed", row.since, row.author, *shown, style=style)
     out.print(table)
     for row in found.rows:

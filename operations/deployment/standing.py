@@ -25,7 +25,8 @@ PATIENCE = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift."""
+    """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift;
+    ``files_only``: an external service's files are there and its daemon is not."""
 
     service: str
     release: str | None
@@ -36,6 +37,7 @@ class Row:
     milliseconds: int | None = None
     bad: bool = False
     problems: tuple[str, ...] = ()
+    files_only: bool = False
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -46,6 +48,7 @@ class Row:
             "by": self.author or None,
             "status": self.status,
             "ms": self.milliseconds,
+            "filesOnly": self.files_only,
             "problem": "; ".join(self.problems) or None,
         }
 
@@ -157,6 +160,7 @@ def _row(
         answer.milliseconds if answer else None,
         another or (answer is not None and not answer.ok),
         tuple(problems),
+        answer is not None and answer.files_only,
     )
 
 

@@ -21,12 +21,14 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Answer:
-    """``status``: the HTTP status, ``None`` where there was no answer; ``problem``: the sentence of a failed check."""
+    """``status``: the HTTP status, ``None`` where there was no answer; ``problem``: the sentence of a failed check;
+    ``files_only``: an external service's files are there, and its daemon is not."""
 
     service: str
     status: int | None
     milliseconds: int | None
     problem: str | None
+    files_only: bool = False
 
     @property
     def ok(self) -> bool:
@@ -73,7 +75,7 @@ def _read(service: str, entry: Service, told: Any) -> Answer:
         return Answer(service, None, None, str(problem).removeprefix(f"{service}: "))
     if told.get("status") != entry.health.status:
         return Answer(service, told.get("status"), None, f"It answers {told.get('status')}.")
-    return Answer(service, told["status"], told.get("ms"), None)
+    return Answer(service, told["status"], told.get("ms"), None, told.get("files_only") is True)
 
 
 def run(validation: Validation) -> Outcome:
@@ -91,7 +93,9 @@ def outcome(answers: Mapping[str, Answer]) -> Outcome:
     if not answers:
         return Outcome(NAME, False, "no service is deployed, so none was asked")
     bad = {service: str(answer.problem) for service, answer in answers.items() if not answer.ok}
-    said = f"{len(answers) - len(bad)} of {len(answers)} services answer as they must"
+    files = [service for service, answer in answers.items() if answer.files_only]
+    said = f"{len(answers) - len(bad) - len(files)} of {len(answers)} services answer as they must"
+    said += f", {len(files)} files only ({', '.join(files)})" if files else ""
     details = {"answers": [asdict(answer) for answer in answers.values()]}
     why = f"the smoke test of {', '.join(bad)} failed" if bad else None
     return Outcome(NAME, not bad, "; ".join([said, *(f"{service}: {problem}" for service, problem in bad.items())]), details, why)

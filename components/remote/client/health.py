@@ -27,7 +27,8 @@ class _Question:
         self.probe = Probe(raw["probe"], edge, self.wanted)
 
     def answer(self) -> dict[str, Any]:
-        """``release``, ``status``, ``ms`` (of the last round), ``url``. Raises ``Failure`` where it is not the expected one."""
+        """``release``, ``status``, ``ms`` (of the last round), ``url``, ``files_only``. Raises ``Failure`` where it is
+        not the expected one."""
         probe = self.probe
         wrong = probe.live() or probe.served_secrets()
         if wrong:
@@ -40,7 +41,9 @@ class _Question:
         if again:
             raise Failure(f"{self.service}: {probe.url()} {again}, right after it had answered well.")
         milliseconds = round((time.monotonic() - began) * 1000)
-        return {"release": self.wanted, "status": probe.answered, "ms": milliseconds, "url": probe.url()}
+        return {
+            "release": self.wanted, "status": probe.answered, "ms": milliseconds, "url": probe.url(), "files_only": probe.files_only,
+        }  # fmt: skip
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What a service's public URL must answer: status, text, the release it tells, and nothing that must stay hidden."""
+"""What a service's public URL must answer: status, text, the release it tells, and nothing that must stay hidden.
+
+Where the daemon is somebody else's, the domain leads to the daemon or to the files that we deploy; the answers tell which.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ MAX_REDIRECTS = 5
 
 
 class Probe:
-    """One service's probe. ``expected`` is the release that the site must tell, ``None`` for any."""
+    """One service's probe. ``expected`` is the release that the site must tell, ``None`` for any. ``files_only``: whether the last round
+    found the files of an external service and not its daemon."""
 
     def __init__(self, raw: dict[str, Any], edge: Edge, expected: str | None) -> None:
         self.domain = text(raw, "domain")
@@ -37,7 +41,13 @@ class Probe:
         self.successes = number(raw.get("successes", 2), "probe.successes", 1, 100)
         self.timeout = number(raw.get("timeout", 20), "probe.timeout", 1, 3600)
         self.expected = expected
-        if not self.path.startswith("/") or any(c <= " " for c in self.path + (self.release_path or "/") + self.domain):
+        daemon: dict[str, Any] = raw.get("daemon") or {}
+        self.daemon_path: str | None = text(daemon, "path") if daemon else None
+        self.daemon_contains: str | None = daemon.get("contains")
+        self.files_only = False
+        if not self.path.startswith("/") or any(
+            c <= " " for c in self.path + (self.release_path or "/") + (self.daemon_path or "/") + self.domain
+        ):
             raise Failure(f"The probe of {self.domain!r} needs a path that begins with '/' and holds no space.")
         self.site = Site(edge, self.domain)
         self.answered = 0
@@ -63,9 +73,37 @@ class Probe:
             time.sleep(PAUSE_SECONDS)
 
     def once(self, deadline: float, prefix: str = "", headers: dict[str, str] | None = None) -> str | None:
-        """One round: the page and, where there is one, the release's description. Gives what is wrong or ``None``."""
+        """One round: the daemon where there may be one, else the page and, where there is one, the release's description. Gives what is
+        wrong or ``None``."""
+        self.files_only = False
+        if self.daemon_path is None or prefix:
+            return self._page(deadline, prefix, headers or {})
+        absent = self.daemon(deadline, headers or {})
+        if absent is None:
+            return None
+        wrong = self._page(deadline, prefix, headers or {})
+        self.files_only = wrong is None
+        return wrong and f"{wrong}; nor does its daemon answer: {self.daemon_path} {absent}"
+
+    def daemon(self, deadline: float, headers: dict[str, str]) -> str | None:
+        """Asks an external service's daemon for its health; what is wrong, or ``None``."""
         try:
-            answer = self._follow(prefix + self.path, deadline, headers or {})
+            answer = self.site.get(self.daemon_path or "/", deadline, headers)
+        except Unanswered as error:
+            return f"gives no answer: {error}"
+        if answer.status != 200:
+            return f"answers {answer.status} instead of 200"
+        # None of them tells its health in HTML: that is a site which answers every path with a page.
+        if answer.body.lstrip()[:1] == b"<":
+            return "answers with a page"
+        if self.daemon_contains is not None and self.daemon_contains.encode() not in answer.body:
+            return f"answers without the expected text {self.daemon_contains[:60]!r}"
+        self.answered = answer.status
+        return None
+
+    def _page(self, deadline: float, prefix: str, headers: dict[str, str]) -> str | None:
+        try:
+            answer = self._follow(prefix + self.path, deadline, headers)
             if isinstance(answer, str):
                 return answer
             self.answered = answer.status
@@ -75,7 +113,7 @@ class Probe:
                 return f"answers {answer.status} without the expected text {self.contains[:60]!r}"
             if self.release_path and self.expected:
                 if self.release_path != self.path:
-                    found = self._follow(prefix + self.release_path, deadline, headers or {})
+                    found = self._follow(prefix + self.release_path, deadline, headers)
                     if isinstance(found, str):
                         return found
                     answer = found

@@ -102,6 +102,8 @@ class _Switch:
             return self.probe.closed(bypass) or "ok"
         deadline = time.monotonic() + self.probe.timeout
         if what == "candidate":
+            if self.probe.daemon_path is not None and self.probe.daemon(deadline, {}) is None:
+                return "inconclusive"  # the domain leads to the daemon, which knows no folder of ours
             wrong = self.probe.once(deadline, "/" + argument)
             # Where another release answers below the folder, its front controller does: nothing is known of the candidate.
             return "inconclusive" if wrong and self.probe.told not in (None, self.release) else wrong or "ok"
@@ -124,6 +126,6 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "changed": live_before != talk.release, "schema": "migrated" if schema == "pending" else schema,
         "migrations": [values[0] for values in reply.all("migrated")], "snapshot": None if snapshot == "-" else snapshot,
         "gap_ms": int(gap), "at": at, "status": talk.probe.answered, "notes": [values[0] for values in reply.all("note")],
-        "files_only": any(values[0].startswith("files only") for values in reply.all("note")),
+        "files_only": talk.probe.files_only,
         "recovered": [values[0] for values in reply.all("recovered")], "steps": reply.steps,
     }  # fmt: skip

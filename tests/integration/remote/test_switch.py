@@ -362,7 +362,30 @@ def test_a_missing_persistent_path_is_made_and_takes_what_the_release_brings(ser
     assert (service.path / "var/with files/.htaccess").read_text() == "mine"
 
 
-def test_restarts_with_the_program_and_says_files_only_where_an_external_daemon_cannot_be(service: Service) -> None:
+def test_a_release_behind_somebody_else_s_daemon_goes_live_and_files_alone_are_named(service: Service) -> None:
+    daemon = {"path": "/api/health", "contains": '"database"'}
+    probe = service.request("r0123456789abcdef")["probe"] | {"daemon": daemon, "timeout": 2}
+    one = service.deploy({"index.html": "one"}, runtime="external", probe=probe)
+    assert one["files_only"]
+    # The domain leads to the daemon from now on, which sends every other path to its login.
+    behind = service.remote.folder / "daemon"
+    (behind / "api").mkdir(parents=True)
+    (behind / "api/health").write_text('{"database": "ok"}')
+    (behind / "login").write_text("<html>")
+    service.site.directories[service.domain] = behind
+    service.site.redirects |= dict.fromkeys(("/", "/release.json"), "/login")
+    two = service.deploy({"index.html": "two"}, runtime="external", probe=probe)
+    assert (two["files_only"], service.live) == (False, two["live"])
+    asked = service.remote.run("health", service="votes", release=two["live"], probe=probe)
+    assert (asked["status"], asked["files_only"]) == (200, False)
+    (behind / "api/health").write_text("!503")
+    three = service.stage({"index.html": "three"})
+    sentence = service.remote.refused("switch", **service.request(three, runtime="external", probe=probe))
+    assert "/api/health answers 503" in sentence
+    assert service.live == two["live"]
+
+
+def test_restarts_with_the_program_and_says_where_an_external_daemon_cannot_be(service: Service) -> None:
     marker = service.remote.folder / "restarted"
     marker.touch()
     marker.chmod(0o666)
@@ -377,7 +400,7 @@ def test_restarts_with_the_program_and_says_files_only_where_an_external_daemon_
     assert "no-such-program" in sentence
     assert service.live == one["live"]
     result = service.switch(two, runtime="external", restart={"command": ["no-such-program", "x"], "budget": 1})
-    assert "files only" in result["notes"][0]
+    assert "the daemon was not restarted: the host has no program no-such-program" in result["notes"][0]
 
 
 def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Service) -> None:

@@ -87,6 +87,16 @@ def test_the_catalogue_has_all_services_and_each_stack_its_own() -> None:
             "kind: sql, mode: online",
             "service votes: steps.migrate.directory is missing;",
         ),
+        (
+            "    health: {daemon: {path: /ready, contains: ready}}\n",
+            "",
+            "service logs: health.daemon is missing; of an external service",
+        ),
+        (
+            "    health: {path: /health,",
+            "    health: {daemon: {path: /x}, path: /health,",
+            "health.daemon is of external services; the runtime is process",
+        ),
         ("version: 1", "version: 2", "services.yaml:2: version is 2; allowed: 1."),
         ("  main:", "  Main:", "service Main is 'Main'; it must match"),
     ],

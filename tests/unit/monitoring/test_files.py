@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from catalog.exports import MonitoringExport
+from catalog.exports import DaemonExport, MonitoringExport, ServiceExport
 from monitoring.alertmanager import alertmanager
 from monitoring.grafana import grafana, queries
 from monitoring.n8n import n8n, signature
@@ -144,6 +145,34 @@ def test_dashboards_name_no_datasource_and_have_queries() -> None:
         assert len({p["id"] for p in board["panels"]}) == len(board["panels"])
 
 
+def test_every_target_of_section_8_is_a_line_or_colour_of_a_panel() -> None:
+    boards = [json.loads(v) for k, v in grafana(exports(), SETTINGS).items() if k.startswith("grafana/dashboards/")]
+    held = {
+        (target["expr"].partition("{")[0], panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"])
+        for board in boards
+        for panel in board["panels"]
+        for target in panel["targets"]
+        if "thresholds" in panel["fieldConfig"]["defaults"]
+    }
+    limits = exports().thresholds
+    assert held >= {
+        ("mo_deployment_duration_seconds", limits.deployment_minutes * 60),
+        ("mo_services_deployed", limits.services_deployed),
+        ("mo_deployment_failures", 1),
+        ("mo_deployment_rollbacks", 1),
+        ("mo:http_ok:ratio", 1),
+        ("mo:response_seconds:p95", limits.response_time_p95),
+        ("mo:response_seconds:p95_day", limits.response_time_p95),
+        ("mo:probe_errors:ratio_day", limits.error_ratio),
+        ("mo_migrations_pending", 1),
+    }
+    drawn = {target["expr"].partition("{")[0] for board in boards for panel in board["panels"] for target in panel["targets"]}
+    assert drawn >= {
+        "mo:error_budget:left", "mo:database_connections:ratio", "mo:database_query_seconds:avg", "mo:database_slow_queries:rate",
+        "mo:database_transaction_seconds:longest", "mo_schema_info",
+    }  # fmt: skip
+
+
 def test_workflows_check_the_signature_first_and_keep_their_ids() -> None:
     first, second = n8n(exports()), n8n(exports())
     assert first == second
@@ -203,9 +232,34 @@ def _sent(project: Path, now: datetime) -> bytes:
     return bodies[0]
 
 
-def test_the_status_page_never_calls_unknown_external_or_absent_healthy() -> None:
+def _external(files_only: bool | None) -> ServiceExport:
+    daemon = DaemonExport(path="/realms/master", contains='"realm":"master"')
+    found = service("idp", runtime="external")
+    return found.model_copy(update={"health": found.health.model_copy(update={"daemon": daemon}), "files_only": files_only})
+
+
+@pytest.mark.parametrize("files_only", [False, None])
+def test_of_an_external_service_the_daemon_is_asked_unless_it_is_known_to_be_files_only(files_only: bool | None) -> None:
+    files = prometheus(exports(_external(files_only)), SETTINGS)
+    (target,) = json.loads(files["prometheus/targets/services.json"])
+    assert target["targets"] == ["https://127.0.0.1:8443/realms/master"]
+    assert target["labels"]["serves"] == "daemon"
+    module = yaml.safe_load(files["prometheus/blackbox.yml"])["modules"]["service_idp"]["http"]
+    assert re.search(module["fail_if_body_not_matches_regexp"][0], '{"realm":"master"}')
+    assert re.search(module["fail_if_body_matches_regexp"][0], "\n<html>")
+
+
+def test_of_files_only_the_page_is_asked_and_named_so() -> None:
+    (target,) = json.loads(prometheus(exports(_external(True)), SETTINGS)["prometheus/targets/services.json"])
+    assert target["targets"] == ["https://127.0.0.1:8443/health?x=1"]
+    assert target["labels"]["serves"] == "files"
+
+
+def test_the_status_page_never_calls_unknown_files_only_or_absent_healthy() -> None:
     new = service("new", release=None)
-    page = statuspage(exports(*exports().services, new), {"votes": "up", "idp": "up", "new": "up"}, None)["status/index.html"]
+    page = statuspage(exports(*exports().services, new), {"votes": "up", "idp": "files only", "new": "up"}, None)[
+        "status/index.html"
+    ]
     assert "1 von 4 Diensten: nicht bekannt, ob sie antworten" in page
     assert page.count('class="state up"') == 1
     assert 'class="state files-only"' in page
@@ -224,6 +278,11 @@ def test_the_status_page_says_release_commit_and_since_when() -> None:
     page = statuspage(exports(service("votes")), {"votes": "up"}, datetime(2026, 1, 2, tzinfo=UTC))["status/index.html"]
     assert "Release r0123456789abcdef, Commit cccccccccccc, seit 21. November 2026, 08:30 UTC" in page
     assert "Alle 1 Dienste antworten" in page
+
+
+def test_the_status_page_counts_files_only_as_no_answer() -> None:
+    page = statuspage(exports(), {"votes": "up", "forum": "up", "idp": "files only"}, None)["status/index.html"]
+    assert "2 von 3 Diensten antworten, von 1 sind nur die Dateien da" in page
 
 
 def test_a_service_that_was_never_deployed_is_no_target_and_no_outage() -> None:

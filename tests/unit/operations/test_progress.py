@@ -153,6 +153,20 @@ def test_a_release_that_was_written_into_is_told_of_when_it_goes_live_again(caps
     assert "restarted" not in said
 
 
+@pytest.mark.parametrize("files_only", [True, False])
+def test_files_only_is_shown_and_a_daemon_that_was_not_restarted_is_told_of(
+    capsys: pytest.CaptureFixture[str], files_only: bool
+) -> None:
+    progress = Progress.of(["n8n"])
+    notes = ["the daemon was not restarted: the host has no program docker"]
+    progress.services["n8n"].results = {"switch": {"previous": "r1", "live": "r2", "notes": notes}}
+    answers = {"n8n": Answer("n8n", 200, 5, None, files_only)}
+    display.summary(Console(width=200), progress, {"n8n": ("r1", "r2")}, {"n8n": "r2"}, answers)
+    said = capsys.readouterr().out
+    assert ("r1 → r2 (files only)" in said) is files_only
+    assert (f"n8n: {notes[0]}" in said) is not files_only
+
+
 def test_a_site_that_does_not_answer_is_a_failure_of_its_own() -> None:
     out = _screen()
     display.summary(out, Progress.of(["docs"]), {}, {"docs": "r1"}, {"docs": Answer("docs", 500, None, "docs: answers 500")})

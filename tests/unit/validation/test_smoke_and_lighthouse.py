@@ -67,6 +67,14 @@ def test_who_only_looks_does_not_wait_as_long_as_a_deploy(tmp_path: Path, monkey
     assert [question["probe"]["timeout"] for question in asked] == [usual, 2, usual]
 
 
+def test_files_only_are_named_and_are_no_answering_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(monkeypatch, {"docs": GOOD, "idp": {**GOOD, "files_only": True}, "n8n": {**GOOD, "files_only": False}})
+    found = smoke.run(validation(tmp_path, ("docs", "idp", "n8n")))
+    assert (found.ok, found.rollback) == (True, None)
+    assert found.summary == "2 of 3 services answer as they must, 1 files only (idp)"
+    assert [a["files_only"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == [False, True, False]
+
+
 def test_no_service_is_no_pass() -> None:
     assert (smoke.outcome({}).ok, smoke.outcome({}).rollback) == (False, None)
     assert smoke.outcome({"docs": Answer("docs", 200, 1, None)}).ok
