@@ -171,7 +171,7 @@ def test_the_gates_look_at_this_build_on_a_sandbox_before_the_stack_is_deployed(
         for call in performed(step, tmp_path, STACK="staging")
     ]
     assert [(call[1], _parsed(call[1:])["stack"]) for call in done if call[0] == "mo"] == [
-        ("gates", "staging"), ("deploy", "sandbox"), ("gates", "staging"), ("deploy", "staging")
+        ("gates", "staging"), ("deploy", "sandbox"), ("gates", "staging"), ("deploy", "staging"), ("validate", "staging")
     ]  # fmt: skip
     assert ["make", "sandbox-up"] in done
     required = yaml.safe_load((PROJECT / "Pulumi.sandbox.yaml").read_text())["config"]["mo:gates"]["required"]
