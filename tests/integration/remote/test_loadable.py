@@ -1,7 +1,9 @@
-"""A snapshot of MariaDB is a way back only where it loads: known before a migration begins; nothing is dropped for one that does not."""
+"""A snapshot is a way back only where it loads: MariaDB is asked before anything is changed, PostgreSQL changes nothing where it fails."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,8 @@ from typing import Any
 import pytest
 
 from .conftest import Service
-from .databases import MariaDB
-from .test_migrations import PASSWORD, Data
+from .databases import MariaDB, PostgreSQL
+from .test_migrations import M1, PASSWORD, Data
 
 pytestmark = pytest.mark.sandbox
 MEGABYTE = 1 << 20
@@ -171,3 +173,86 @@ def test_a_trigger_on_a_server_with_a_binary_log_is_refused_before_the_window(se
     assert "ended with code 1" in failing(service, data)
     assert ran.exists()
     assert definitions(data) == before
+
+
+KINDS = """
+CREATE SCHEMA extra; CREATE EXTENSION citext; CREATE EXTENSION hstore SCHEMA extra;
+CREATE TYPE euros AS (amount int, currency text);
+CREATE TYPE clock AS RANGE (subtype = time);
+CREATE DOMAIN more AS int CHECK (value > 0);
+CREATE TYPE mores AS RANGE (subtype = more);
+CREATE TYPE extra.kind AS ENUM ('a');
+CREATE TYPE "Odd Type" AS (a extra.kind);
+CREATE TABLE prices (id serial PRIMARY KEY, price euros, opens clock, name citext, tags extra.hstore);
+INSERT INTO prices (price, name, tags) VALUES (ROW(1, 'EUR'), 'c', 'a=>b');
+CREATE TABLE parts (id int GENERATED ALWAYS AS IDENTITY) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TEXT SEARCH DICTIONARY words (TEMPLATE = simple);
+CREATE TEXT SEARCH CONFIGURATION german2 (COPY = german);
+ALTER TEXT SEARCH CONFIGURATION german2 ALTER MAPPING FOR asciiword WITH words;
+CREATE COLLATION sorted (provider = icu, locale = 'de');
+CREATE CONVERSION latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+SELECT lo_from_bytea(0, 'a large object');
+CREATE FUNCTION plus(a euros, b euros) RETURNS euros LANGUAGE sql IMMUTABLE AS 'SELECT ROW((a).amount + (b).amount, (a).currency)::euros';
+CREATE OPERATOR + (LEFTARG = euros, RIGHTARG = euros, FUNCTION = plus);
+CREATE AGGREGATE total(euros) (SFUNC = plus, STYPE = euros);
+CREATE FUNCTION next(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a + 1';
+CREATE AGGREGATE counted(*) (SFUNC = next, STYPE = int, INITCOND = '0');
+CREATE FUNCTION amount(a euros) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT (a).amount';
+CREATE CAST (euros AS int) WITH FUNCTION amount(euros);
+CREATE PROCEDURE done(a int) LANGUAGE sql AS 'SELECT 1';
+CREATE MATERIALIZED VIEW known AS SELECT * FROM prices;
+CREATE VIEW seen AS SELECT id FROM known;
+CREATE RULE nothing AS ON INSERT TO seen DO INSTEAD NOTHING;
+CREATE STATISTICS told ON id, name FROM prices;
+CREATE PUBLICATION own FOR TABLE prices;
+"""
+
+
+def whole(data: Data) -> list[str]:
+    """The database as its dump program tells it, read with the service's account."""
+    assert isinstance(data.server, PostgreSQL)
+    where = ["-h", "127.0.0.1", "-p", str(data.server.port), "-U", "svc_votes", data.name]
+    environment = {**os.environ, "PGPASSWORD": PASSWORD}
+    done = subprocess.run(["pg_dump", *where], env=environment, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if "restrict" not in line]
+
+
+def with_kinds(service: Service, server: PostgreSQL, sql: str) -> Data:
+    import psycopg
+
+    data = Data(service, server)
+    data.deploy("one", M1)
+    with psycopg.connect(
+        host="127.0.0.1", port=server.port, user="svc_votes", password=PASSWORD, dbname=data.name, autocommit=True
+    ) as link:
+        link.execute(sql.encode())
+    return data
+
+
+def test_objects_of_every_kind_are_restored_on_postgresql(service: Service, postgresql: PostgreSQL) -> None:
+    data = with_kinds(service, postgresql, KINDS)
+    made = data.snapshot("make")["made"]
+    before = whole(data)
+    data.query("DROP TABLE prices CASCADE")
+    data.query("DROP TEXT SEARCH CONFIGURATION german2")
+    data.snapshot("restore", made)
+    assert whole(data) == before
+    assert not (service.base / "maintenance").exists()
+
+
+def test_a_restore_that_postgresql_refuses_leaves_the_database_as_it_was_and_the_site_open(
+    service: Service, postgresql: PostgreSQL
+) -> None:
+    data = with_kinds(service, postgresql, "SELECT lo_from_bytea(0, 'a large object')")
+    # Another account's: it is in the dump, and not ours to drop. What comes before it in the dump is all of the data.
+    data.query("CREATE PUBLICATION theirs")
+    made = data.snapshot("make")["made"]
+    data.query("INSERT INTO votes VALUES (7, 'later')")
+    before = whole(data)
+    sentence = service.remote.refused("snapshot", **data.asked("restore", made), unverified=True)
+    assert "already exists" in sentence
+    assert "the database is as it was" in sentence
+    assert whole(data) == before
+    assert not (service.base / "maintenance").exists()
+    assert not (service.base / "restoring").exists()
