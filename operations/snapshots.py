@@ -75,13 +75,18 @@ def restore(
 ) -> dict[str, Any]:
     """Puts the database back to a snapshot, which is restored into a scratch database first unless ``unverified``. Where the site cannot be
     closed meanwhile nothing is changed, unless ``site_open``. Raises ``Problem``."""
-    more = {"probe": probe(entry, domain), "unverified": unverified, "site_open": site_open}
+    more = {"unverified": unverified, "site_open": site_open, **_closing(entry, domain)}
     return ask(root, stack, service, entry, "restore", name, more)
 
 
 def refuse_open(root: Path, stack: str, service: str, entry: Service, domain: str) -> None:
     """Closes the site for a moment and looks whether that holds. Raises ``Problem`` where it does not, as ``restore`` would."""
-    ask(root, stack, service, entry, "window", more={"probe": probe(entry, domain)})
+    ask(root, stack, service, entry, "window", more=_closing(entry, domain))
+
+
+def _closing(entry: Service, domain: str) -> dict[str, Any]:
+    """How it is seen that the site is closed."""
+    return {"probe": probe(entry, domain), "runtime": entry.runtime}
 
 
 def listed(root: Path, stack: str, service: str, entry: Service) -> list[Snapshot]:

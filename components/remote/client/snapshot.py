@@ -29,7 +29,7 @@ def retention(connection: Connection) -> dict[str, str]:
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``action``, ``name`` (of a snapshot), ``target``, ``schema`` (query); for ``verify`` and ``restore`` also ``server``,
     ``database``, ``user`` (where the test restore may be made) and ``unverified`` (bool: restore without one); for ``restore`` and
-    ``window`` (would the site be closed?) ``probe`` as of ``switch``, and ``site_open`` (bool: restore although it is not).
+    ``window`` (would the site be closed?) ``probe`` and ``runtime`` as of ``switch``, and ``site_open`` (bool: restore although it is not).
 
     Result: ``snapshots`` of ``list`` (``damaged`` where a manifest is not whole); ``made``: the snapshot that ``make`` made, or the fresh
     one before ``restore``; ``verified``: the rows of each table as the test restore counted them, or ``null``; ``notes``."""
@@ -44,7 +44,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "service": key, "action": action, "name": name, "target": relative(request.get("target") or "none", "target"),
         "schema": str((schema.get("query") if isinstance(schema, dict) else schema) or ""), "scratch": "", "token": token,
-        "site_open": "yes" if request.get("site_open") else "", **retention(connection),
+        "site_open": "yes" if request.get("site_open") else "",
+        "external": "yes" if request.get("runtime") == "external" else "", **retention(connection),
     }  # fmt: skip
     host = Host(connection)
     answer = looking(request["probe"], connection, token) if action in ("window", "restore") else None
