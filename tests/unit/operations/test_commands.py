@@ -353,6 +353,7 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
         "facts": {"free_bytes": 1000, "programs": {}, "services": {"api_stg": {"lacks": ["python3"], "maintenance": True}}},
         "permissions": {"wrong": [{"path": "x/index.html", "mode": "644"}], "count": 1, "skew": 90},
     }
+    told["permissions"]["own"] = [{"service": "api_stg", "what": "open", "count": 2, "paths": ["x/uploads/\x1ba", "x/uploads/b"]}]
     monkeypatch.setattr(remote, "run", lambda _root, _stack, step, _request, timeout=0: told[step])
     monkeypatch.setattr("operations.doctor.databases.look", lambda *_: [])
     refusing = httpx.MockTransport(lambda _request: httpx.Response(401))
@@ -363,6 +364,11 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
     assert "✗ program: the host lacks python3, which api_stg needs" in text
     assert "✗ api_stg: answers 503" in text
     assert "✗ permissions: on the host: x/index.html must be 644; bin/mo doctor --fix" in text
+    assert (
+        "· permissions: of the site's own files (persistent), 2 of api_stg can be written by others: x/uploads/ a, x/uploads/b;"
+        in text
+    )
+    assert _mo("doctor", "--stack", "staging", "--persistent")[0] == 2
     assert "✗ host's clock: 90 s ahead" in text
     assert "✗ GitHub: acme/site: the token is refused" in text
     assert "canary" not in text
