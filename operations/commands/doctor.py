@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from operations.exit_codes import FAILED
+from operations.exit_codes import FAILED, USAGE
 from operations.options import DEFAULT_STACK, AsJson, Stack
 
 if TYPE_CHECKING:
@@ -23,17 +23,26 @@ def doctor(
     as_json: AsJson = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask neither the host, nor the databases, nor GitHub.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend wrong permissions, here and on the host.")] = False,
+    persistent: Annotated[
+        bool,
+        typer.Option(
+            "--persistent", help="With `--fix`: also close what others can write in persistent paths, the site's own files."
+        ),
+    ] = False,
 ) -> None:
     """Checks this machine, the settings, SSH, the host's programs and space, the databases, GitHub, clocks and permissions.
 
     It goes on after a fault, so that all are seen at once, each with the way out. Nothing is changed, but permissions with `--fix`.
 
-    Examples: `bin/mo doctor`; `bin/mo doctor --stack production`; `bin/mo doctor --fix`; `bin/mo doctor --offline --json`.
+    Examples: `bin/mo doctor`; `bin/mo doctor --stack production`; `bin/mo doctor --fix --persistent`; `bin/mo doctor --offline --json`.
     Exit code 1 where something is missing or wrong.
     """
     from operations import display
+    from operations.problem import Problem
 
-    findings = _look(stack, offline, fix)
+    if persistent and not fix:
+        raise Problem("--persistent says what --fix mends; give both, or neither.", USAGE)
+    findings = _look(stack, offline, fix, persistent)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
@@ -47,7 +56,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
+def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Finding]:
     from components import backend
     from components.host import HostArgs, write_connection
     from operations import project
@@ -70,7 +79,7 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
         reached = guarded("host", lambda: host.look(root, stack, loaded, services))
         findings += reached
         if not any(finding.what == "host" and finding.good is False for finding in reached):
-            findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix))
+            findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix, persistent))
         findings += databases.look(root, loaded, services)
         findings += guarded("GitHub", lambda: github.look(loaded, services, backend.kind(os.environ, root)))
     return findings

@@ -105,16 +105,17 @@ def _live(told: Mapping[str, Any], services: Mapping[str, Service]) -> Finding:
     return Finding("live", None, f"{live} of {len(services)} services have a release")
 
 
-def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bool) -> list[Finding]:
-    """What has other modes than it must have on the host, mended where ``fix``; and the host's clock."""
+def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bool, own: bool = False) -> list[Finding]:
+    """What has other modes than it must have on the host, mended where ``fix`` (``own``: persistent paths too); and the host's clock."""
     request = {
         "services": [
             {"service": key, "target": entry.path, "persistent": list(entry.persistent)} for key, entry in services.items()
         ],
         "fix": fix,
+        "fix_own": fix and own,
     }
     told = remote.run(root, stack, "permissions", request, timeout=300)
-    left = remote.run(root, stack, "permissions", {**request, "fix": False}, timeout=300) if fix and told["count"] else told
+    left = remote.run(root, stack, "permissions", {**request, "fix": False, "fix_own": False}, timeout=300) if fix else told
     findings = []
     if fix and told["count"] > left["count"]:
         findings.append(Finding("permissions", True, f"on the host: {told['count'] - left['count']} mended"))
@@ -127,9 +128,27 @@ def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bo
         findings.append(Finding("permissions", False, f"on the host: {left['count'] - NAMED} more like these"))
     if not findings:
         findings.append(Finding("permissions", True, "on the host: files 644, folders 755, secrets, logs and snapshots 600"))
+    findings += [_own(one, fix and own) for one in left.get("own") or ()]
     if isinstance(told.get("skew"), (int, float)):
         findings.append(clock("host's clock", told["skew"]))
     return findings
+
+
+def _own(told: Mapping[str, Any], mended: bool) -> Finding:
+    """What is unusual in persistent paths: no fault, since it belongs to the site."""
+    names = ", ".join(on_one_line(path, LONGEST) for path in told["paths"][:NAMED]) + (", …" if told["count"] > NAMED else "")
+    if told["what"] == "open":
+        what = "can be written by others"
+        way = (
+            "their owner there is another account, which alone can close them"
+            if mended
+            else "bin/mo doctor --fix --persistent closes them"
+        )
+    else:
+        what, way = "cannot be read by the web server's account", "right for secrets; else give them 644 (folders 755) there"
+    return Finding(
+        "permissions", None, f"of the site's own files (persistent), {told['count']} of {told['service']} {what}: {names}; {way}"
+    )
 
 
 def _listed(keys: list[str]) -> str:

@@ -18,6 +18,9 @@ from .test_facts import test_tells_live_and_finished_releases_with_manifests_onl
 from .test_migrations import server
 from .test_migrations import test_a_failing_offline_migration_restores_inside_its_window as test_offline
 from .test_migrations import test_sql_migrations_are_applied_once_recorded_and_verified as test_sql
+from .test_permissions import (
+    test_unusual_modes_in_persistent_paths_are_told_and_closed_where_asked_alone_and_nothing_is_opened as test_own_permissions,
+)
 from .test_permissions import test_wrong_modes_are_named_and_mended_where_asked_alone as test_permissions
 from .test_stage import test_refuses_a_tree_that_differs_from_its_manifest as test_digests
 from .test_stage import test_stages_files_with_awkward_names_and_right_modes as test_stage
@@ -40,6 +43,7 @@ __all__ = [
     "test_facts",
     "test_kept",
     "test_offline",
+    "test_own_permissions",
     "test_permissions",
     "test_refusal",
     "test_sql",

@@ -83,6 +83,25 @@ def test_a_first_switch_over_found_content_killed_at_any_command_keeps_it(
         assert (service.path / "uploads/u").read_text() == "kept"
 
 
+@pytest.mark.parametrize("then", ["again", "another"])
+def test_a_first_switch_in_place_killed_at_any_command_leaves_nothing_that_counts_as_found(
+    remote: Remote, site: Site, killer: Killer, then: str
+) -> None:
+    releases: dict[str, str] = {}
+
+    def first(service: Service) -> tuple[str, dict[str, object]]:
+        service.extra |= {"persistent": ["uploads"], "strategy": "in-place"}
+        releases["again"] = service.stage({"index.html": "again", "only/here": "x"})
+        releases["another"] = service.stage({"index.html": "another"})
+        return "switch", service.request(releases["again"])
+
+    for service in _killed_everywhere(killer, remote, site, first):
+        service.switch(releases[then])
+        assert (service.path / "index.html").read_text() == then
+        assert not (service.base / "releases/adopted").exists()
+        assert leftovers(service) == []
+
+
 @pytest.mark.parametrize("strategy", ["symlink", "in-place"])
 def test_a_switch_killed_at_any_command_ends_well_and_serves_one_release_or_the_other(
     remote: Remote, site: Site, killer: Killer, strategy: str

@@ -47,6 +47,29 @@ def test_wrong_modes_are_named_and_mended_where_asked_alone(service: Service) ->
     assert (live / "in place/own.txt").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("strategy", ["symlink", "in-place"])
+def test_unusual_modes_in_persistent_paths_are_told_and_closed_where_asked_alone_and_nothing_is_opened(
+    service: Service, strategy: str
+) -> None:
+    service.extra |= {"strategy": strategy, "persistent": ["uploads", "in place"]}
+    service.deploy({"index.html": "one", "uploads/old": "x", "in place/settings.php": "secret"})
+    place = service.base / "shared" if strategy == "symlink" else service.path
+    (place / "uploads/old").chmod(0o664)
+    (place / "uploads").chmod(0o777)
+    (place / "in place/settings.php").chmod(0o600)
+    at = place.relative_to(service.remote.root)
+    opened = {"service": "votes", "what": "open", "count": 2, "paths": [f"{at}/uploads", f"{at}/uploads/old"]}
+    closed = {"service": "votes", "what": "closed", "count": 1, "paths": [f"{at}/in place/settings.php"]}
+    for fix in (False, True):
+        told = service.remote.run("permissions", **asked(service, fix))
+        own = [{**one, "paths": sorted(one["paths"])} for one in told["own"]]
+        assert (told["wrong"], own) == ([], [opened, closed])
+    service.remote.run("permissions", **asked(service, True), fix_own=True)
+    assert [one["what"] for one in service.remote.run("permissions", **asked(service, False))["own"]] == ["closed"]
+    modes = {name: (place / name).stat().st_mode & 0o777 for name in ("uploads/old", "uploads", "in place/settings.php")}
+    assert modes == {"uploads/old": 0o644, "uploads": 0o755, "in place/settings.php": 0o600}
+
+
 def test_an_empty_host_has_nothing_wrong_and_stays_empty(service: Service) -> None:
     assert service.remote.run("permissions", **asked(service, True))["wrong"] == []
     assert not (service.remote.root / ".deploy").exists()

@@ -222,6 +222,26 @@ def test_in_place_files_of_the_site_at_undeclared_paths_are_kept_and_told(
     assert service.deploy({"index.html": "four"}, persistent=[])["notes"] == []
 
 
+def test_in_place_a_first_release_that_fails_is_served_to_nobody_and_what_the_site_wrote_meanwhile_is_kept(
+    service: Service,
+) -> None:
+    service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
+    for page in ("!500", "!404"):
+        bad = service.stage({"index.html": page, "data/x": "x", "uploads/.keep": ""})
+        sentence = service.remote.refused("switch", **service.request(bad))
+        assert sentence.endswith("; nothing is live")
+        assert not service.path.exists()
+        assert {"live", "switching", "replaced"} & set(os.listdir(service.base)) == set()
+    asked = {"services": [{"service": "votes", "target": service.target, "release": None, "database": None, "migrate": None}]}
+    assert service.remote.run("facts", **asked)["services"]["votes"]["live"] is None
+    restart = {"command": ["sh", "-c", f"echo mine > '{service.path}/uploads/u'; exit 1"], "budget": 1}
+    sentence = service.remote.refused("switch", **service.request(bad, runtime="process", restart=restart))
+    assert "1 file(s) of no release are served no more and are kept in " in sentence
+    assert _kept(service) == {"uploads/u": "mine\n"}
+    good = service.deploy({"index.html": "one"})
+    assert (good["previous"], good["notes"]) == (None, [])
+
+
 def test_from_in_place_to_links_and_where_that_fails_back_the_uploads_stay(service: Service) -> None:
     service.extra |= {"strategy": "in-place", "persistent": ["uploads"]}
     one = service.deploy({"index.html": "one"})["live"]

@@ -383,6 +383,7 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
         },
         "permissions": {"wrong": [{"path": "x/index.html", "mode": "644"}], "count": 1, "skew": 90},
     }
+    told["permissions"]["own"] = [{"service": "api_stg", "what": "open", "count": 2, "paths": ["x/uploads/\x1ba", "x/uploads/b"]}]
     monkeypatch.setattr(remote, "run", lambda _root, _stack, step, _request, timeout=0: told[step])
     monkeypatch.setattr("operations.doctor.databases.look", lambda *_: [])
     refusing = httpx.MockTransport(lambda _request: httpx.Response(401))
@@ -394,6 +395,11 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
     assert "✗ api_stg: answers 503: a maintenance window was left open" in text
     assert "✗ admin_stg: answers 503: a person has opened its maintenance window" in text
     assert "✗ permissions: on the host: x/index.html must be 644; bin/mo doctor --fix" in text
+    assert (
+        "· permissions: of the site's own files (persistent), 2 of api_stg can be written by others: x/uploads/ a, x/uploads/b;"
+        in text
+    )
+    assert _mo("doctor", "--stack", "staging", "--persistent")[0] == 2
     assert "✗ host's clock: 90 s ahead" in text
     assert "✗ GitHub: acme/site: the token is refused" in text
     assert "canary" not in text
