@@ -30,7 +30,7 @@ def deploy(
 ) -> None:
     """Deploys the artefacts in `dist/`: window, lock, gates, preview, question, update, smoke tests of all services, end-to-end tests,
     visual comparison, Lighthouse, report. A failed smoke test, or too many failed end-to-end tests, takes everything back to the former
-    releases.
+    releases. `--yes` leaves out the question alone: what the preview shows is printed, and what it refuses stops before anything changes.
 
     Every phase is written to a journal: a run that was interrupted anywhere is seen by `bin/mo status` and goes on with `--resume`.
 

@@ -110,15 +110,17 @@ class _Deployment:
         self._plan()
         self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
         self._note()
-        if not self.wish.yes or not self.moves:
+        resumed = self.session.resumes is not None and self.session.resumes.changed
+        if not resumed or not self.moves:
+            # With --yes too: what it is to refuse, the stack's policies among them, is refused before anything changes.
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
-            if progress and is_nothing(progress[0]):
+            if progress and not self.moves and is_nothing(progress[0]):
                 left = astray.seen(here, _chosen(self.before, self.wish.only))
                 return self._left_behind(left) if left else self._nothing()
-            if progress and not self.wish.yes:
+            if progress:
                 display.plan(out, progress[0])
-                if not typer.confirm(f"Deploy this to {here.stack}?"):
+                if not self.wish.yes and not typer.confirm(f"Deploy this to {here.stack}?"):
                     self.session.finish(False, "the operator said no; nothing was changed")
                     out.print("Nothing was changed.")
                     return Ended(3, False)
