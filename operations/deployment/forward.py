@@ -25,12 +25,13 @@ from operations.validation.smoke import Answer
 
 @dataclass(frozen=True)
 class Wish:
-    """What the operator asked for. ``skip``: validating phases that are left out this once."""
+    """What the operator asked for. ``skip``: validating phases that are left out this once; ``verbose``: the preview names every file."""
 
     only: tuple[str, ...] = ()
     yes: bool = False
     message: str | None = None
     skip: tuple[str, ...] = ()
+    verbose: bool = False
 
     def plain(self) -> dict[str, Any]:
         """For the journal."""
@@ -58,11 +59,13 @@ class Ended:
     progress: Progress | None = None
 
 
-def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
+def plan(
+    here: Here, only: list[str] | None, *, verbose: bool = False
+) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
     """What a deployment would do, and changes nothing: service → old and new release, the preview, what to know of ``dist/``."""
     before = here.live().releases
     releases, words = release_set.deployable(here.root, here.services, only, before)
-    progress = Update(here, {"releases": releases}, before).preview()
+    progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
     told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
     if is_nothing(progress):
@@ -184,7 +187,7 @@ class _Deployment:
         self.session.planned(self.before, self.releases, self.message)
 
     def _preview(self, found: list[Progress]) -> Outcome:
-        progress = Update(self.here, {"releases": self.releases}, self.before).preview()
+        progress = Update(self.here, {"releases": self.releases}, self.before).preview(verbose=self.wish.verbose)
         found.append(progress)
         return Outcome("preview", True, "nothing to change" if is_nothing(progress) else _changes(progress))
 

@@ -46,8 +46,8 @@ class FakeEngine:
     def __init__(self, stack: str, root: Path = Path()) -> None:
         self.name, self.root = stack, project.ROOT
 
-    def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
-        self._run("preview", config, on_event)
+    def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None], *, verbose: bool = False) -> Outcome:
+        self._run("verbose preview" if verbose else "preview", config, on_event)
         return self.previewed
 
     def up(self, config: Path, message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
@@ -154,6 +154,8 @@ def test_a_plan_changes_nothing_and_a_no_stops(stack: type[FakeEngine], tmp_path
     ]
     code, text = _mo("deploy", "--stack", "staging", "--plan")
     assert (code, text) == (0, "api_stg: r1 → r2\nresources: 3 to update\n")
+    assert _mo("deploy", "--stack", "staging", "--plan", "--verbose") == (code, text)
+    assert stack.asked.pop()[0] == "verbose preview"
     code, text = _mo("deploy", "--stack", "staging", answer="n\n")
     assert (code, text.splitlines()[-1]) == (3, "Nothing was changed.")
     assert [what for what, _ in stack.asked] == ["preview", "preview"]
