@@ -13,6 +13,8 @@ from components.facts import Facts, ServiceFacts, needed_programs
 
 LISTED = 12
 """How many files are named one by one; the rest are counted."""
+VERBOSE = "MO_VERBOSE_PLAN"
+"""The environment's variable with which a preview names every file. No setting: it says how to look at a deploy, and nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class ServicePlan:
     """A migration that an earlier run left half done, and what follows from it, as a sentence."""
     staged: bool = False
     """Whether the host holds the release already."""
+    content: tuple[FileChange, ...] = ()
+    """All files of the release."""
 
     @property
     def upload_bytes(self) -> int:
@@ -88,6 +92,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         snapshot=snapshot(entry, known, free(facts)),
         half_applied=_half_applied(entry, known, manifest),
         staged=choice.release in known.releases,
+        content=_added(manifest),
     )
 
 
@@ -145,7 +150,7 @@ def room(plans: Iterable[ServicePlan], facts: Facts) -> str | None:
 
 def _files(known: ServiceFacts, manifest: Manifest) -> tuple[FileChange, ...] | None:
     if known.live is None and known.content in (None, "none"):
-        return tuple(FileChange("added", f.path, f.size) for f in manifest.files)
+        return _added(manifest)
     if known.manifest is None:
         return None
     old = {f.path: f for f in known.manifest.files}
@@ -156,6 +161,10 @@ def _files(known: ServiceFacts, manifest: Manifest) -> tuple[FileChange, ...] | 
     ]
     changes += [FileChange("removed", path, f.size) for path, f in old.items() if path not in new]
     return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _added(manifest: Manifest) -> tuple[FileChange, ...]:
+    return tuple(FileChange("added", f.path, f.size) for f in manifest.files)
 
 
 def pending(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[str, ...] | None:
@@ -188,21 +197,25 @@ def _lacks(entry: Service, facts: Facts, known: ServiceFacts) -> tuple[str, ...]
     return tuple(dict.fromkeys([*missing, *known.lacks]))
 
 
-def lines(plan: ServicePlan) -> Iterator[str]:
-    """The plan as a person reads it."""
+def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
+    """The plan as a person reads it; ``verbose``: with every file, else with some."""
     yield f"{plan.service}: {plan.old or 'nothing live'} → {plan.new}"
     if plan.files is None:
         yield f"  files: {plan.total_files}, {size(plan.total_bytes)}; what is live now will be adopted or named"
+        if verbose:
+            yield from map(_file, plan.content)
     else:
         counts = ", ".join(
             f"{n} {what}" for what in ("added", "changed", "removed") if (n := sum(f.what == what for f in plan.files))
         )
         to_upload = "nothing to upload, the host holds the release" if plan.staged else f"{size(plan.upload_bytes)} to upload"
         yield f"  files: {counts or 'none'} of {plan.total_files}; {to_upload}"
-        if plan.old is not None or len(plan.files) <= LISTED:
-            yield from (f"    {_SIGNS[f.what]} {f.path} ({size(f.size)})" for f in plan.files[:LISTED])
-            if len(plan.files) > LISTED:
-                yield f"    … and {len(plan.files) - LISTED} more"
+        few = len(plan.files) <= LISTED
+        if verbose or few or plan.old is not None:
+            yield from map(_file, plan.files if verbose or few else plan.files[:LISTED])
+        if not (verbose or few):
+            more = f"… and {len(plan.files) - LISTED} more" if plan.old is not None else "…"
+            yield f"    {more} (bin/mo deploy --plan --verbose names them)"
     if plan.migrates:
         pending = "unknown before they run" if plan.migrations is None else ", ".join(plan.migrations) or "none pending"
         yield f"  migrations ({plan.migrates}): {pending}"
@@ -220,6 +233,10 @@ def lines(plan: ServicePlan) -> Iterator[str]:
         yield f"  to be made: {', '.join(plan.accounts)}"
     if plan.lacks:
         yield f"  the host lacks: {', '.join(plan.lacks)}"
+
+
+def _file(change: FileChange) -> str:
+    return f"    {_SIGNS[change.what]} {change.path} ({size(change.size)})"
 
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}

@@ -101,7 +101,8 @@ class Platform(Component):
         subdomains = self._subdomains(args, services, choices, servers, secrets, gate)
         for key, found in plans.items():
             if pulumi.runtime.is_dry_run():
-                pulumi.log.info("\n".join(plan.lines(found)), subdomains[key])
+                told = plan.lines(found, verbose=plan.VERBOSE in args.environment)
+                pulumi.log.info("\n".join(told), subdomains[key])
         values = github_values(args, services, secrets, subdomains)
         github = GitHubEnvironment(
             "environment", GitHubEnvironmentArgs(settings.github, args.loaded.secrets, values), [gate], inside

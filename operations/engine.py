@@ -15,6 +15,7 @@ from typing import Any
 from pulumi import automation as auto
 from pulumi.automation import errors
 
+from components import plan
 from operations import locks
 from operations.problem import Problem
 from operations.project import ROOT
@@ -76,8 +77,10 @@ class Engine:
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
 
-    def preview(self, config_file: Path, on_event: OnEvent) -> Outcome:
-        """What an update would do; changes nothing."""
+    def preview(self, config_file: Path, on_event: OnEvent, *, verbose: bool = False) -> Outcome:
+        """What an update would do; changes nothing. ``verbose``: the plans name every file."""
+        if verbose:
+            self._stack.workspace.env_vars = {**self._stack.workspace.env_vars, plan.VERBOSE: "1"}
         try:
             self._stack.preview(config_file=str(config_file), on_event=_plain(on_event), color="never")
         except errors.CommandError as error:

@@ -15,6 +15,9 @@ def deploy(
     only: Only = None,
     yes: Yes = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would change and stop.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name every file that would change, not only the first 12 of a service.")
+    ] = False,
     as_json: AsJson = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that was interrupted, where it stopped, with the same releases.")
@@ -30,11 +33,12 @@ def deploy(
 ) -> None:
     """Deploys the artefacts in `dist/`: window, lock, gates, preview, question, update, smoke tests of all services, end-to-end tests,
     visual comparison, Lighthouse, report. A failed smoke test, or too many failed end-to-end tests, takes everything back to the former
-    releases.
+    releases. `--yes` leaves out the question alone: what the preview shows is printed, and what it refuses stops before anything changes.
 
     Every phase is written to a journal: a run that was interrupted anywhere is seen by `bin/mo status` and goes on with `--resume`.
 
-    Examples: `bin/mo deploy --plan`; `bin/mo deploy --stack production`; `bin/mo deploy --only votes --only api --yes`;
+    Examples: `bin/mo deploy --plan`; `bin/mo deploy --only crm --plan --verbose`; `bin/mo deploy --stack production`;
+    `bin/mo deploy --only votes --only api --yes`;
     `bin/mo deploy --resume`.
     """
     from operations import display, project
@@ -52,7 +56,7 @@ def deploy(
     project.chosen(project.services_of(stack, project.stack_file(stack)), only)
     here = opened(stack, display.console())
     if plan:
-        moves, progress, words = forward.plan(here, only)
+        moves, progress, words = forward.plan(here, only, verbose=verbose)
         if as_json:
             typer.echo(json.dumps(forward.plain(stack, moves, progress, words), indent=1))
             return
@@ -69,4 +73,4 @@ def deploy(
         if run.kind == "rollback":
             raise typer.Exit(back.rollback(here, back.wish_of(run), run))
         raise typer.Exit(forward.deploy(here, forward.wish_of(run, yes=yes or run.changed), run).code)
-    raise typer.Exit(forward.deploy(here, forward.Wish(tuple(only or ()), yes, message, tuple(skip or ()))).code)
+    raise typer.Exit(forward.deploy(here, forward.Wish(tuple(only or ()), yes, message, tuple(skip or ()), verbose)).code)

@@ -25,12 +25,13 @@ from operations.validation.smoke import Answer
 
 @dataclass(frozen=True)
 class Wish:
-    """What the operator asked for. ``skip``: validating phases that are left out this once."""
+    """What the operator asked for. ``skip``: validating phases that are left out this once; ``verbose``: the preview names every file."""
 
     only: tuple[str, ...] = ()
     yes: bool = False
     message: str | None = None
     skip: tuple[str, ...] = ()
+    verbose: bool = False
 
     def plain(self) -> dict[str, Any]:
         """For the journal."""
@@ -58,11 +59,13 @@ class Ended:
     progress: Progress | None = None
 
 
-def plan(here: Here, only: list[str] | None) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
+def plan(
+    here: Here, only: list[str] | None, *, verbose: bool = False
+) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
     """What a deployment would do, and changes nothing: service → old and new release, the preview, what to know of ``dist/``."""
     before = here.live().releases
     releases, words = release_set.deployable(here.root, here.services, only, before)
-    progress = Update(here, {"releases": releases}, before).preview()
+    progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
     told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
     if is_nothing(progress):
@@ -110,15 +113,17 @@ class _Deployment:
         self._plan()
         self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
         self._note()
-        if not self.wish.yes or not self.moves:
+        resumed = self.session.resumes is not None and self.session.resumes.changed
+        if not resumed or not self.moves:
+            # With --yes too: what it is to refuse, the stack's policies among them, is refused before anything changes.
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
-            if progress and is_nothing(progress[0]):
+            if progress and not self.moves and is_nothing(progress[0]):
                 left = astray.seen(here, _chosen(self.before, self.wish.only))
                 return self._left_behind(left) if left else self._nothing()
-            if progress and not self.wish.yes:
+            if progress:
                 display.plan(out, progress[0])
-                if not typer.confirm(f"Deploy this to {here.stack}?"):
+                if not self.wish.yes and not typer.confirm(f"Deploy this to {here.stack}?"):
                     self.session.finish(False, "the operator said no; nothing was changed")
                     out.print("Nothing was changed.")
                     return Ended(3, False)
@@ -182,7 +187,7 @@ class _Deployment:
         self.session.planned(self.before, self.releases, self.message)
 
     def _preview(self, found: list[Progress]) -> Outcome:
-        progress = Update(self.here, {"releases": self.releases}, self.before).preview()
+        progress = Update(self.here, {"releases": self.releases}, self.before).preview(verbose=self.wish.verbose)
         found.append(progress)
         return Outcome("preview", True, "nothing to change" if is_nothing(progress) else _changes(progress))
 

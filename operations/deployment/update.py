@@ -30,11 +30,11 @@ class Update:
     changes: Mapping[str, Any]
     before: Mapping[str, str] = field(default_factory=dict)
 
-    def preview(self) -> Progress:
-        """Shows what would change. Raises ``Problem`` where the program or the gates refuse."""
+    def preview(self, *, verbose: bool = False) -> Progress:
+        """Shows what would change; ``verbose``: every file. Raises ``Problem`` where the program or the gates refuse."""
         progress = Progress.of(self.here.services)
         with self._config() as config, self.here.out.status("Looking at the host and the gates …"):
-            outcome = self.here.engine.preview(config, progress)
+            outcome = self.here.engine.preview(config, progress, verbose=verbose)
         if not outcome.ok:
             raise Problem("\n".join(told_once(progress.errors)) or outcome.error or "The preview failed.")
         return progress

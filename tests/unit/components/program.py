@@ -191,6 +191,7 @@ def run(
     backend: str = "https://example.org",
     log: logging.Logger | None = None,
     services: frozenset[str] | None = None,
+    variables: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> Run:
     """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword.
@@ -220,7 +221,7 @@ def run(
             verify=verify or (lambda *_: None),
             judgement=judgement or Judgement({"commit": COMMIT, "required": [], "gates": []}),
             now=now,
-            environment={"PULUMI_BACKEND_URL": backend},
+            environment={"PULUMI_BACKEND_URL": backend, **(variables or {})},
         )
         Platform("platform", args).monitoring.export.apply(exported.update)
 

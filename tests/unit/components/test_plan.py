@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from catalog import reader
-from catalog.manifest import File, Manifest
+from catalog.manifest import File, Manifest, release_id
 from components import plan
 from components.artefacts import Choice
 from components.facts import Facts
@@ -34,6 +34,50 @@ def test_one_changed_file_is_the_whole_plan() -> None:
         "  files: 1 changed of 2; 11 B to upload",
         "    ~ index.html (11 B)",
     ]
+
+
+def _of_many(count: int) -> Manifest:
+    files = tuple(File(path=f"{n:03}.html", size=3, sha256="f" * 64, mode="644") for n in range(count))
+    return artefact("docs").model_copy(update={"release": release_id(files, (), {}), "files": files})
+
+
+@pytest.mark.parametrize(
+    ("known", "shown", "said"),
+    [
+        ("deployed", 12, "    … and 29 more (bin/mo deploy --plan --verbose names them)"),
+        ("never deployed", 0, "    … (bin/mo deploy --plan --verbose names them)"),
+        ("found", 0, None),
+    ],
+)
+def test_a_verbose_plan_names_every_file_and_a_short_one_says_how_to_have_them(known: str, shown: int, said: str | None) -> None:
+    old = artefact("docs").model_copy(update={"files": artefact("docs").files[:1]})
+    facts: dict[str, dict[str, object]] = {
+        "deployed": {"live": old.release, "manifest": old.model_dump()},
+        "never deployed": {},
+        "found": {"content": "directory"},
+    }
+    found = _plan("docs", _of_many(40), **facts[known])
+    assert found is not None
+    named = [line for line in plan.lines(found) if line.startswith(("    +", "    ~", "    -"))]
+    told = [line for line in plan.lines(found) if "--verbose" in line]
+    assert (len(named), told) == (shown, [said] if said else [])
+    verbose = list(plan.lines(found, verbose=True))
+    assert [line for line in verbose if line.startswith("    +")] == [f"    + {n:03}.html (3 B)" for n in range(40)]
+    assert not [line for line in verbose if "…" in line]
+
+
+def test_a_preview_names_every_file_where_it_is_asked_to_and_no_resource_knows_of_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, _of_many(40))
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.info", lambda text, *_: said.append(text))
+    short = run(tmp_path, preview=True, services=frozenset({"docs"}))
+    long = run(tmp_path, preview=True, services=frozenset({"docs"}), variables={plan.VERBOSE: "1"})
+    assert ["039.html" in text for text in said] == [False, True]
+    told = [{(r.type, r.name): r.inputs for r in made.resources if r.type != "pulumi:pulumi:Stack"} for made in (short, long)]
+    assert told[0] == told[1]
+    assert ("command:local:Command", "docs-stage") in told[0]
 
 
 def test_a_release_that_the_host_holds_is_not_uploaded_again() -> None:

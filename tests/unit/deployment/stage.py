@@ -132,7 +132,7 @@ class Stage:
             def __init__(self, stack: str) -> None:
                 self.name, self.root = stack, stage.root
 
-            def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Ended:
+            def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None], *, verbose: bool = False) -> Ended:
                 wanted = yaml.safe_load(config.read_text())["config"].get("mo:releases") or {}
                 moved = [key for key, release in wanted.items() if stage.live.get(key) != release]
                 on_event({"summary": {"update": len(moved), "same": 9}})

@@ -37,6 +37,7 @@ class FakeEngine:
     live: ClassVar[dict[str, str]]
     updates: ClassVar[list[Any]]
     outcome: ClassVar[Outcome] = Outcome(True)
+    previewed: ClassVar[Outcome] = Outcome(True)
     events: ClassVar[list[dict[str, Any]]]
     asked: ClassVar[list[tuple[str, dict[str, Any]]]]
     snapshot_requests: ClassVar[list[tuple[str, str, str | None]]]
@@ -45,8 +46,9 @@ class FakeEngine:
     def __init__(self, stack: str, root: Path = Path()) -> None:
         self.name, self.root = stack, project.ROOT
 
-    def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
-        return self._run("preview", config, on_event)
+    def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None], *, verbose: bool = False) -> Outcome:
+        self._run("verbose preview" if verbose else "preview", config, on_event)
+        return self.previewed
 
     def up(self, config: Path, message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
         return self._run(message, config, on_event)
@@ -133,7 +135,8 @@ def test_deploy_hands_the_release_set_to_the_engine_and_leaves_the_stacks_file(s
     before = (tmp_path / "Pulumi.staging.yaml").read_text()
     code, text = _mo("deploy", "--stack", "staging", "--yes")
     assert code == 0, text
-    ((message, config),) = stack.asked
+    (looked, _), (message, config) = stack.asked
+    assert looked == "preview"
     assert message.startswith("deploy api_stg (by ")
     assert config["mo:releases"] == {"api_stg": api.release, "admin_stg": "r" + "1" * 16}
     assert (tmp_path / "Pulumi.staging.yaml").read_text() == before
@@ -151,9 +154,14 @@ def test_a_plan_changes_nothing_and_a_no_stops(stack: type[FakeEngine], tmp_path
     ]
     code, text = _mo("deploy", "--stack", "staging", "--plan")
     assert (code, text) == (0, "api_stg: r1 → r2\nresources: 3 to update\n")
+    assert _mo("deploy", "--stack", "staging", "--plan", "--verbose") == (code, text)
+    assert stack.asked.pop()[0] == "verbose preview"
     code, text = _mo("deploy", "--stack", "staging", answer="n\n")
     assert (code, text.splitlines()[-1]) == (3, "Nothing was changed.")
     assert [what for what, _ in stack.asked] == ["preview", "preview"]
+    code, text = _mo("deploy", "--stack", "staging", "--yes")
+    assert (code, "api_stg: r1 → r2\nresources: 3 to update\n" in text) == (0, True), "it shows what it is about to do"
+    assert [what == "preview" for what, _ in stack.asked] == [True, True, True, False]
 
 
 def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine], tmp_path: Path) -> None:
@@ -161,8 +169,11 @@ def test_a_red_gate_ends_the_preview_with_its_own_words(stack: type[FakeEngine],
     stack.events = [
         {"diagnostic": {"urn": "", "severity": "error", "message": "error: coverage: 70, 80 needed", "ephemeral": False}}
     ]
-    stack.outcome = Outcome(False, "program exited with non-zero exit code: 1")
+    stack.previewed = Outcome(False, "program exited with non-zero exit code: 1")
     assert _mo("deploy", "--stack", "staging", "--plan") == (1, "mo: coverage: 70, 80 needed")
+    code, text = _mo("deploy", "--stack", "staging", "--yes")
+    assert (code, text.splitlines()[-1]) == (1, "mo: coverage: 70, 80 needed")
+    assert [what for what, _ in stack.asked] == ["preview", "preview"]
 
 
 def test_of_a_red_gate_the_program_tells_once_with_the_way_out() -> None:

@@ -47,7 +47,7 @@ def test_ctrl_c_shows_no_traceback_of_the_threads_that_read_the_engine(
 
 FAKE = """#!/bin/sh
 here=$(dirname "$0")
-echo "$*" >> "$here/asked"
+echo "$* ${MO_VERBOSE_PLAN-}" >> "$here/asked"
 case $* in
   version) echo v3.259.0 ;;
   *"stack export"*) cat "$here/state" ;;
@@ -72,8 +72,17 @@ def test_the_state_is_read_without_decrypting_a_secret_and_tells_what_was_cut(tm
     found = opened(tmp_path, json.dumps({"version": 3, "deployment": deployment})).state()
     assert (found.resources, found.cut) == ([{"urn": "u"}], ("docs-switch",))
     asked = (tmp_path / "bin/asked").read_text()
-    assert "stack export --stack staging\n" in asked
+    assert "stack export --stack staging \n" in asked
     assert "--show-secrets" not in asked
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_verbose_preview_has_its_program_name_every_file(verbose: bool, tmp_path: Path) -> None:
+    stack = opened(tmp_path, "")
+    with pytest.raises(RuntimeError, match="summary event"):  # this engine previews nothing
+        stack.preview(tmp_path / "config.yaml", lambda _: None, verbose=verbose)
+    (asked,) = [line for line in (tmp_path / "bin/asked").read_text().splitlines() if "preview" in line.split()]
+    assert asked.endswith(" 1") is verbose
 
 
 def test_a_cut_creation_of_what_is_there_by_now_is_not_told_for_ever(tmp_path: Path) -> None:
