@@ -70,5 +70,5 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix))
         findings += databases.look(root, loaded, services)
-        findings += guarded("GitHub", lambda: github.look(loaded, services))
+        findings += guarded("GitHub", lambda: github.look(root, loaded, services))
     return findings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -195,7 +196,7 @@ class GitHub(BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        GitHub.asked.append(self.headers.get("Authorization", ""))
+        GitHub.asked.append(self.path)
         alerts = json.loads(the_report("dependabot", "pass").read_bytes())
         here = f"http://{self.headers['Host']}"
         link = ""
@@ -230,7 +231,41 @@ def github() -> Iterator[str]:
 
 
 def _github(folder: Path, base: str, repository: str = "r") -> Context:
-    return a_context(folder, github={**BASE_SETTINGS["github"], "baseUrl": base, "repository": repository})
+    """``mo:github`` names another repository than that of the sources."""
+    gates = {"required": ["eslint"], "repository": f"o/{repository}"}
+    return a_context(folder, github={**BASE_SETTINGS["github"], "baseUrl": base}, gates=gates)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("git@github.com:o/monorepo.git", "o/monorepo"),
+        ("https://github.com/o/monorepo", "o/monorepo"),
+        ("/srv/git", "does not tell"),
+    ],
+)
+def test_alerts_of_another_repository_than_that_of_the_sources_are_not_judged(
+    tmp_path: Path, github: str, url: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODACY_API_TOKEN", "x")
+    context = replace(_github(tmp_path, github), settings=StackSettings.model_validate(BASE_SETTINGS))
+    subprocess.run(["git", "init", "-q"], cwd=context.source, check=True)
+    subprocess.run(["git", "remote", "add", "origin", url], cwd=context.source, check=True)
+    for asks in (services.dependabot, services.code_scanning, services.codacy):
+        with pytest.raises(StepError, match=named) as caught:
+            asks(context)
+        assert "no clone of o/r (mo:github)" in str(caught.value)
+        assert "mo:gates.repository" in str(caught.value)
+
+
+def test_where_the_sources_are_in_the_repository_of_mo_github_its_alerts_count(tmp_path: Path, github: str) -> None:
+    GitHub.asked.clear()
+    context = _github(tmp_path, github)
+    settings = context.settings and context.settings.model_copy(update={"gates": GateSettings(required=())})
+    subprocess.run(["git", "init", "-q"], cwd=context.source, check=True)
+    subprocess.run(["git", "remote", "add", "origin", "ssh://git@github.com/O/r.git"], cwd=context.source, check=True)
+    services.dependabot(replace(context, settings=settings))
+    assert GitHub.asked[0] == "/repos/o/r/dependabot/alerts?state=open&per_page=100"
 
 
 def test_all_pages_of_alerts_are_fetched_and_the_note_says_so(tmp_path: Path, github: str) -> None:
