@@ -33,6 +33,7 @@ class Theirs:
 THEIRS = (
     Theirs("PULUMI_CONFIG_PASSPHRASE", "the passphrase of the stack's secrets"),
     Theirs("MO_GITHUB_TOKEN", "a token that may administer the environment and its secrets"),
+    Theirs("CODACY_API_TOKEN", "a token that may read the repository's grade, for the gate codacy"),
     Theirs("MO_SIGNING_KEY", "the key that signs artefacts (mo:provenance.signers holds its public half)"),
 )
 

@@ -57,6 +57,7 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
     services = project.services_of(stack, file)
     findings = machine.programs()
     findings += [Finding("catalogue", True, f"{len(services)} services"), machine.monorepo(root, stack, file.settings)]
+    findings += machine.codacy(file.settings)
     findings += machine.permissions(root, file.settings, fix)
     told, loaded = stacks.look(root, stack, file)
     findings += told

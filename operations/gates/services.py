@@ -47,7 +47,10 @@ def _alerts(context: Context, name: str, path: str) -> None:
     settings = stack_settings(context)
     token = os.environ.get("GITHUB_TOKEN") or context.secrets.get("githubToken")
     if not token:
-        raise StepError("GitHub cannot be asked: set GITHUB_TOKEN to a token that may read the repository's alerts")
+        why = f" ({context.undecrypted})" if context.undecrypted else ""
+        raise StepError(
+            f"GitHub cannot be asked: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
+        )
     repository = sources(settings, context.source)
     base = (settings.github.base_url or "https://api.github.com/").rstrip("/")
     url: str | None = f"{base}/repos/{repository}/{path}?state=open&per_page=100"
@@ -83,7 +86,9 @@ def codacy(context: Context) -> None:
     context.forget(name)
     token = os.environ.get("CODACY_API_TOKEN")
     if not token:
-        raise StepError("Codacy cannot be asked: set CODACY_API_TOKEN")
+        raise StepError(
+            "Codacy cannot be asked: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
+        )
     owner, _, repository = sources(stack_settings(context), context.source).partition("/")
     url = f"{_CODACY}/analysis/organizations/gh/{owner}/repositories/{repository}"
     try:

@@ -204,7 +204,7 @@ def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(envi
 
 def test_every_secret_that_a_workflow_reads_is_one_of_the_list() -> None:
     listed = {secret.name for secret in secret_names.THEIRS} | {*secret_names.of_stack(reader.read().services)}
-    # Needed by some set-ups only: Pulumi Cloud as backend, a private monorepo, the gate codacy.
-    listed |= {"PULUMI_ACCESS_TOKEN", "MONOREPO_TOKEN", "CODACY_API_TOKEN"}
+    # Needed by some set-ups only: Pulumi Cloud as backend, a private monorepo.
+    listed |= {"PULUMI_ACCESS_TOKEN", "MONOREPO_TOKEN"}
     for workflow in WORKFLOWS:
         assert set(re.findall(r"secrets\.([A-Z0-9_]+)", workflow.read_text())) <= listed, workflow.name

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from catalog import reader
@@ -431,6 +432,47 @@ def test_the_policys_age_is_read_from_the_page(html: str, days: int) -> None:
 def test_a_policy_without_a_date_or_of_the_future_is_not_current(html: str) -> None:
     with pytest.raises(PolicyError):
         age(html, date(2026, 11, 23))
+
+
+def _with_secrets(folder: Path, told: str) -> None:
+    """A project whose stack has both secrets encrypted; ``bin/pulumi`` is a stand-in that runs ``told``."""
+    config = {f"mo:{key}": value for key, value in BASE_SETTINGS.items()}
+    config |= {f"mo:{key}": {"secure": "v1:x"} for key in ("githubToken", "sshPrivateKey")}
+    (folder / "Pulumi.live.yaml").write_text(yaml.safe_dump({"config": config}))
+    (folder / "Pulumi.sandbox.yaml").write_text(yaml.safe_dump({"config": {"mo:gates": {"required": []}}}))
+    (folder / "bin").mkdir()
+    (folder / "bin/pulumi").write_text(f"#!/bin/sh\n{told}\n")
+    (folder / "bin/pulumi").chmod(0o755)
+
+
+def test_the_tools_get_the_stacks_own_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.dumps({"mo:githubToken": {"value": "t0ken", "secret": True}, "mo:sshPrivateKey": {"value": "KEY", "secret": True}})
+    _with_secrets(tmp_path, f"echo '{told}'")
+    here = context_of("live", project=tmp_path, commit=COMMIT, decrypt=True)
+    assert here.secrets == {"githubToken": "t0ken", "sshPrivateKey": "KEY"}
+    assert context_of("live", project=tmp_path, commit=COMMIT).secrets == {}, "judging alone decrypts nothing"
+    assert "t0ken" not in repr(here)
+    rsync = tmp_path / "bin/rsync"
+    rsync.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/called\nkey=$(printf '%s' \"$4\" | sed 's/.* -i //')\n"
+        f'cp -p "$key" {tmp_path}/key; printf "%s" "$key" > {tmp_path}/place\n'
+    )
+    rsync.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    own_checks._fetch_logs(here, own_checks.stack_settings(here), tmp_path)
+    assert ((tmp_path / "key").read_text(), (tmp_path / "key").stat().st_mode & 0o777) == ("KEY\n", 0o600)
+    assert "KEY" not in (tmp_path / "called").read_text()
+    assert not Path((tmp_path / "place").read_text()).exists()
+
+
+def test_secrets_that_cannot_be_decrypted_are_the_reason_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    _with_secrets(tmp_path, "echo 'error: the passphrase is wrong' >&2; exit 255")
+    here = context_of("live", project=tmp_path, commit=COMMIT, decrypt=True)
+    for asks in (services.dependabot, own_checks.personal_data_in_logs):
+        with pytest.raises(StepError, match="the passphrase is wrong"):
+            asks(here)
 
 
 def mo(*arguments: str) -> tuple[int, str]:

@@ -293,3 +293,12 @@ def test_a_source_of_another_repository_is_told_unless_one_is_named(tmp_path: Pa
     assert fault.startswith("mo:gates.repository: ")
     assert "bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME" in fault
     assert look(repository="acme/monorepo") == []
+
+
+def test_a_codacy_token_that_a_required_gate_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CODACY_API_TOKEN", raising=False)
+    (fault,) = _faults(machine.codacy({"gates": {"required": ["eslint", "codacy"]}}))
+    assert "export CODACY_API_TOKEN" in fault
+    assert machine.codacy({"gates": {"required": ["eslint"]}}) == []
+    monkeypatch.setenv("CODACY_API_TOKEN", "x")
+    assert _faults(machine.codacy({"gates": {"required": ["codacy"]}})) == []
