@@ -123,7 +123,7 @@ def trivy(context: Context) -> None:
         context.forget(name)
     program = shutil.which("trivy")
     if program is None:
-        raise StepError("Trivy is not installed (https://trivy.dev); in CI its action writes trivy.json and trivy.sarif")
+        raise StepError("Trivy is not installed: put it on the PATH (https://trivy.dev)")
     version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], context.source).stdout)
     with context.scratch() as scratch:
         scan = [program, "fs", "--quiet", "--list-all-pkgs", "--scanners", "vuln,misconfig,secret"]
