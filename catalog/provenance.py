@@ -257,10 +257,8 @@ def _unattested(place: Path, statement: Statement) -> str:
         commit = manifests.load(place).commit or "unknown"
     except (OSError, ValueError):
         return f"the attestation of build {statement.build} does not name it"
-    return (
-        f"its artefact was built of commit {commit[:12]}, and no build has made or confirmed it for commit "
-        f"{(statement.commit or 'unknown')[:12]}, so the attestation of build {statement.build} does not name it"
-    )
+    wanted = (statement.commit or "unknown")[:12]
+    return f"its artefact is of commit {commit[:12]}, and no build has made or confirmed it for commit {wanted}"
 
 
 def _digest(place: Path) -> str | None:

@@ -47,7 +47,7 @@ BY_BACKEND = {
     "https": (Theirs("PULUMI_ACCESS_TOKEN", "Pulumi Cloud, which holds the state"),),
 }
 """The scheme of the backend's address → what its jobs need besides."""
-BY_GATE = {"codacy": Theirs("CODACY_API_TOKEN", "the gate codacy")}
+BY_GATE = {"codacy": Theirs("CODACY_API_TOKEN", "a token that may read the repository's grade, for the gate codacy")}
 """A gate → the secret without which it stays red."""
 
 

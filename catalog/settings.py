@@ -98,6 +98,9 @@ class GateSettings(Settings):
     reports: str = "quality-reports"
     max_age_hours: int = Field(default=24, ge=1)
     allow_uncommitted: bool = False
+    repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
+    """``owner/name`` on GitHub of the repository that holds the services' sources: whose alerts and Codacy grade are judged. ``None``: that
+    of ``github``, which must be the origin of the checkout then."""
 
 
 class ProvenanceSettings(Settings):

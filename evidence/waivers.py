@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,13 +44,46 @@ class Waiver(BaseModel):
 
 
 def load(path: Path) -> list[Waiver]:
-    """The waivers in ``path``; none where there is no such file. Raises ``WaiverError`` where it is broken or waives what must not be."""
+    """The waivers in ``path``; none where there is no such file. Raises ``WaiverError`` where it is broken, waives what must not be, or
+    holds one that is not committed: nobody has reviewed that."""
+    found = read(path)
+    if not found:
+        return []
+    committed = _committed(path)
+    for index, waiver in enumerate(found, 1):
+        if waiver not in committed:
+            named = f"the waiver of {waiver.gate} by {waiver.author} until {waiver.until:%Y-%m-%d %H:%M} UTC"
+            raise WaiverError(
+                f"{path.name}, entry {index}: {named} is in no commit of this checkout, so nobody has reviewed it; commit the file, or "
+                "take the entry out"
+            )
+    return found
+
+
+def read(path: Path) -> list[Waiver]:
+    """The waivers in ``path`` as it lies there, committed or not. Raises ``WaiverError`` where it is broken or waives what must not be."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise WaiverError(f"{path.name} cannot be read: {error.strerror}") from None
+    return _parsed(path, data)
+
+
+def _committed(path: Path) -> list[Waiver]:
+    """The waivers in the file of the commit that is checked out; none where it has no such file. Raises ``WaiverError``."""
+    # A repository's own configuration must not start programs of its choice here.
+    safe = ["-c", "core.fsmonitor=false", "-c", f"safe.directory={path.parent.resolve()}"]
+    command = ["git", "--no-optional-locks", *safe, "cat-file", "blob", f"HEAD:./{path.name}"]
+    try:
+        done = subprocess.run(command, cwd=path.parent, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise WaiverError(f"whether {path.name} is committed cannot be told: git {type(error).__name__}") from None
+    return _parsed(path, done.stdout) if done.returncode == 0 else []
+
+
+def _parsed(path: Path, data: bytes) -> list[Waiver]:
     if len(data) > _MAX_BYTES:
         raise WaiverError(f"{path.name} is larger than {_MAX_BYTES >> 10} KiB")
     try:

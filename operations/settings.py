@@ -15,6 +15,11 @@ from operations.project import PREFIX
 
 def load(root: Path, stack: str) -> Loaded:
     """The settings of ``stack``, decrypted by ``bin/pulumi``. Raises ``Problem`` and ``SettingsError``."""
+    return settings_file.load(decrypted(root, stack), root, stack)
+
+
+def decrypted(root: Path, stack: str) -> dict[str, str]:
+    """The texts below ``mo:`` of ``stack`` as they stand in its file, decrypted by ``bin/pulumi``. Raises ``Problem``."""
     done = subprocess.run(
         ["bin/pulumi", "config", "--json", "--show-secrets", "--stack", stack],
         cwd=root,
@@ -26,8 +31,7 @@ def load(root: Path, stack: str) -> Loaded:
     if done.returncode != 0:
         said = done.stderr.strip().removeprefix("error: ")
         raise Problem(f"The settings of the stack {stack} cannot be read: {said}{_hint(said, stack)}")
-    raw = {key.removeprefix(PREFIX): _text(entry) for key, entry in json.loads(done.stdout).items() if key.startswith(PREFIX)}
-    return settings_file.load(raw, root, stack)
+    return {key.removeprefix(PREFIX): _text(entry) for key, entry in json.loads(done.stdout).items() if key.startswith(PREFIX)}
 
 
 def _hint(said: str, stack: str) -> str:

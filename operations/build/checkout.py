@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+_REMOTE = re.compile(r"(?:[a-z+]+://[^/\s]+/|[\w.-]+@[\w.-]+:)([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,13 @@ def look(source: Path) -> Checkout:
     status = _git(source, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".") or b""
     paths = [os.fsdecode(record[3:]) for record in status.split(b"\0") if len(record) > 3]
     return Checkout(commit, tuple(sorted(path.removeprefix(prefix) for path in paths)))
+
+
+def origin(source: Path) -> str | None:
+    """``owner/name`` of the repository that ``source`` was cloned from; ``None`` where its remote ``origin`` does not tell."""
+    url = (_git(source, "remote", "get-url", "origin") or b"").decode("utf-8", "replace").strip()
+    found = _REMOTE.fullmatch(url)
+    return found[1] if found else None
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

@@ -68,6 +68,7 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
     services = project.services_of(stack, file)
     findings = machine.programs()
     findings += [Finding("catalogue", True, f"{len(services)} services"), machine.monorepo(root, stack, file.settings)]
+    findings += machine.codacy(file.settings)
     findings += machine.permissions(root, file.settings, fix)
     told, loaded = stacks.look(root, stack, file)
     findings += told
@@ -81,5 +82,5 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix, persistent))
         findings += databases.look(root, loaded, services)
-        findings += guarded("GitHub", lambda: github.look(loaded, services, backend.kind(os.environ, root)))
+        findings += guarded("GitHub", lambda: github.look(root, loaded, services, backend.kind(os.environ, root)))
     return findings

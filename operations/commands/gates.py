@@ -61,7 +61,7 @@ def gates(
         raise Problem("--only and --all exclude each other.", 2)
     if unknown := [name for name in only or () if name not in GATES]:
         raise Problem(f"There is no gate {unknown[0]}. The gates are {', '.join(GATES)}.", 2)
-    here = context(stack, reports, commit=commit, at=at or LOOKED_AT)
+    here = context(stack, reports, commit=commit, at=at or LOOKED_AT, decrypt=run)
     wanted = tuple(only or (GATES if every else here.gates.required))
     failed: list[steps.Done] = []
     if run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 from catalog import secret_names
@@ -20,16 +21,22 @@ EXPIRES_SOON = 14
 """Days before a token's end at which to make a new one."""
 NEW_TOKEN = "a new one: https://github.com/settings/personal-access-tokens, then bin/pulumi config set --secret mo:githubToken"
 
+ASKING = {"dependabot", "code-scanning", "codacy"}
+"""The gates that ask others about the repository of the sources."""
+
 Get = Callable[[str], Any]
 """An address below the repository's to GitHub's answer (``httpx.Response``)."""
 
 
-def look(loaded: Loaded, services: Mapping[str, Service], backend: str) -> list[Finding]:
+def look(root: Path, loaded: Loaded, services: Mapping[str, Service], backend: str) -> list[Finding]:
     """Asks GitHub. ``backend``: the scheme of the state's address. Raises ``Problem`` where it cannot be asked."""
     import httpx
 
-    github = loaded.settings.github
-    base = f"{(github.base_url or 'https://api.github.com/').rstrip('/')}/repos/{github.owner}/{github.repository}"
+    from operations.gates.context import StepError
+    from operations.gates.services import sources
+
+    github, gates = loaded.settings.github, loaded.settings.gates.required
+    base = f"{(github.base_url or 'https://api.github.com/').rstrip('/')}/repos/"
     headers = {
         "Authorization": f"Bearer {reveal(loaded.secrets.github_token)}",
         "Accept": "application/vnd.github+json",
@@ -38,19 +45,30 @@ def look(loaded: Loaded, services: Mapping[str, Service], backend: str) -> list[
 
     with httpx.Client(headers=headers, timeout=SECONDS) as client:
 
-        def get(path: str) -> Any:
-            try:
-                return client.get(base + path)
-            except httpx.HTTPError as error:
-                raise Problem(f"{base} cannot be reached ({type(error).__name__}); check the network and mo:github.") from None
+        def of(repository: str) -> Get:
+            def get(path: str) -> Any:
+                try:
+                    return client.get(base + repository + path)
+                except httpx.HTTPError as error:
+                    why = f"{base}{repository} cannot be reached ({type(error).__name__}); check the network and mo:github."
+                    raise Problem(why) from None
 
-        gates = loaded.settings.gates.required
-        more = secret_names.by_need(backend, gates)
-        return [*findings(get, github, gates), *secrets(get, github, services, more), *nightly(get, github, backend)]
+            return get
+
+        get, told = of(f"{github.owner}/{github.repository}"), []
+        alerts = get
+        try:
+            if ASKING & {*gates}:
+                alerts = of(sources(loaded.settings, (root / loaded.settings.source).resolve()))
+        except StepError as error:
+            told, gates = [Finding("mo:gates.repository", False, str(error))], tuple(gate for gate in gates if gate not in ASKING)
+        more = secret_names.by_need(backend, loaded.settings.gates.required)
+        return [*findings(get, github, gates, alerts), *told, *secrets(get, github, services, more), *nightly(get, github, backend)]
 
 
-def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterator[Finding]:
-    """What the answers tell. ``gates``: those that the stack requires; two of them ask GitHub."""
+def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...], alerts: Get | None = None) -> Iterator[Finding]:
+    """What the answers tell. ``gates``: those that the stack requires; two of them ask GitHub, for the repository of the sources
+    (``alerts``)."""
     name = f"{github.owner}/{github.repository}"
     answer = get("")
     if answer.status_code != 200:
@@ -64,19 +82,20 @@ def findings(get: Get, github: GitHubSettings, gates: tuple[str, ...]) -> Iterat
     scopes = answer.headers.get("x-oauth-scopes")
     yield Finding("GitHub", True, f"{name} is readable" + (f"; scopes {scopes}" if scopes else ""))
     yield from _moments(answer.headers)
-    rights: list[tuple[str, str, str]] = [
-        ("Environments: write", f"/environments/{github.environment}", "the deployment environment"),
-        ("Secrets: write", f"/environments/{github.environment}/secrets/public-key", "the environment's secrets"),
-        ("Issues: write", "/issues?per_page=1", "the deployment's issue"),
+    ask = alerts or get
+    rights: list[tuple[Get, str, str, str]] = [
+        (get, "Environments: write", f"/environments/{github.environment}", "the deployment environment"),
+        (get, "Secrets: write", f"/environments/{github.environment}/secrets/public-key", "the environment's secrets"),
+        (get, "Issues: write", "/issues?per_page=1", "the deployment's issue"),
     ]
     if "dependabot" in gates:
-        rights.append(("Dependabot alerts: read", "/dependabot/alerts?per_page=1", "the gate dependabot"))
+        rights.append((ask, "Dependabot alerts: read", "/dependabot/alerts?per_page=1", "the gate dependabot"))
     if "code-scanning" in gates:
-        rights.append(("Code scanning alerts: read", "/code-scanning/alerts?per_page=1", "the gate code-scanning"))
-    lacking = [_lacks(get(path), right, purpose) for right, path, purpose in rights]
+        rights.append((ask, "Code scanning alerts: read", "/code-scanning/alerts?per_page=1", "the gate code-scanning"))
+    lacking = [_lacks(asked(path), right, purpose) for asked, right, path, purpose in rights]
     yield from (finding for finding in lacking if finding is not None)
     if not any(finding is not None and finding.good is False for finding in lacking):
-        yield Finding("token", True, f"may reach {', '.join(purpose for _, _, purpose in rights)}")
+        yield Finding("token", True, f"may reach {', '.join(purpose for *_, purpose in rights)}")
 
 
 def _lacks(answer: Any, right: str, purpose: str) -> Finding | None:

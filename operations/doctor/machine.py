@@ -15,6 +15,7 @@ from catalog.settings_file import Loaded
 from operations.doctor.finding import Finding
 
 PROGRAMS = ("ssh", "rsync", "git")
+CODACY_TOKEN = "CODACY_API_TOKEN"
 NOT_SECRET = (".pub",)
 
 
@@ -107,6 +108,17 @@ def ssh_key(root: Path, stack: str, loaded: Loaded) -> Finding:
         why = "others may read it (chmod 600)" if "too open" in done.stderr else "it is no private key without a passphrase"
         return Finding("SSH key", False, f"{shown} cannot be used: {why}; {way}")
     return Finding("SSH key", True, f"{shown}, {' '.join(fingerprints([done.stdout.strip()]))}")
+
+
+def codacy(settings: Mapping[str, Any]) -> list[Finding]:
+    """Whether the gate codacy, where it is required, has its token: ``bin/mo gates --run`` takes it from the environment."""
+    gates = settings.get("gates")
+    required = gates.get("required") if isinstance(gates, Mapping) else None
+    if "codacy" not in (required or ()):
+        return []
+    known = bool(os.environ.get(CODACY_TOKEN))
+    way = f"export {CODACY_TOKEN}=… before bin/mo gates --run (Codacy, My account, Access management, Account API tokens)"
+    return [Finding("Codacy", known, f"{CODACY_TOKEN} is set" if known else f"the gate codacy needs a token: {way}")]
 
 
 def named_key(stack: str, settings: Mapping[str, Any]) -> list[Finding]:

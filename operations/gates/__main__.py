@@ -27,7 +27,7 @@ def gates(
 ) -> None:
     """Runs the real tools and judges what they say."""
     console = Console(stderr=True, highlight=False)
-    here = context(stack)
+    here = context(stack, decrypt=True)
     wanted = only or (list(GATES) if profile == "all" else list(here.gates.required))
     unknown = [name for name in wanted if name not in GATES]
     if unknown:

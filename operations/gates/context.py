@@ -25,9 +25,14 @@ from evidence.report import NOTE_SUFFIX
 from operations.build import cache, checkout
 from operations.problem import Problem
 from operations.project import ROOT, StackFile, stack_file
+from operations.settings import decrypted
 
 LOOKED_AT = "sandbox"
 """Where pages are looked at unless something else is said: it may be written to, and every service of a build can be brought there."""
+
+
+_USED = ("githubToken", "sshPrivateKey")
+"""The stack's secrets that tools need."""
 
 
 class StepError(Exception):
@@ -37,7 +42,8 @@ class StepError(Exception):
 @dataclass(frozen=True)
 class Context:
     """One run of the gates. ``settings``: the stack's, ``None`` where they are not complete (what needs the host is skipped then).
-    ``at``: the stack whose running site is looked at, with ``site``, its settings."""
+    ``at``: the stack whose running site is looked at, with ``site``, its settings. ``undecrypted``: why the secrets of the stack's
+    file are not in ``secrets``; empty where they are, or are not asked for."""
 
     stack: str
     project: Path
@@ -49,6 +55,7 @@ class Context:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     at: str = LOOKED_AT
     site: StackSettings | None = None
+    undecrypted: str = ""
 
     @staticmethod
     def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
@@ -131,12 +138,26 @@ class Context:
 
 
 def context(
-    stack: str, reports: Path | None = None, project: Path = ROOT, commit: str | None = None, at: str = LOOKED_AT
+    stack: str,
+    reports: Path | None = None,
+    project: Path = ROOT,
+    commit: str | None = None,
+    at: str = LOOKED_AT,
+    decrypt: bool = False,
 ) -> Context:
     """The context of a stack's gates. ``commit``: the one that reports must be of; else the source's, which must be there then. ``at``: the
-    stack whose running site is looked at. Raises ``Problem`` where the stack's file or its source cannot be used."""
+    stack whose running site is looked at. ``decrypt``: tools are run that need the stack's secrets. Raises ``Problem`` where the stack's
+    file or its source cannot be used."""
     file = stack_file(stack, project)
     values, secrets = _values(file, project)
+    undecrypted = ""
+    if decrypt and any(_is_secret(file.settings.get(key)) for key in _USED):
+        try:
+            told = decrypted(project, stack)
+            secrets = {key: told[key] for key in _USED if key in told} | secrets
+        except Problem as problem:
+            # Most tools need no secret; those that do say why they have none.
+            undecrypted = str(problem)
     try:
         gates = GateSettings.model_validate(values.get("gates") or {})
     except ValidationError as error:
@@ -155,6 +176,7 @@ def context(
         settings=_settings(values),
         secrets=secrets,
         at=at,
+        undecrypted=undecrypted,
         site=_settings(values if at == stack else _values(stack_file(at, project), project)[0]),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import ssl
 import tempfile
@@ -46,15 +47,25 @@ def _fetch_logs(context: Context, settings: StackSettings, folder: Path) -> None
     """rsync of ``<root>/logs`` from the host whose key is pinned."""
     host = settings.host
     place = f"[{host.address}]:{host.port}" if host.port != 22 else host.address
-    with tempfile.NamedTemporaryFile("w", prefix="mo-known-", suffix=".txt") as known:
+    with (
+        tempfile.NamedTemporaryFile("w", prefix="mo-known-", suffix=".txt") as known,
+        tempfile.NamedTemporaryFile("w", prefix="mo-key-") as key,
+    ):
         known.write("".join(f"{place} {key}\n" for key in host.host_keys))
         known.flush()
         remote = [
             "ssh", "-F", "none", "-p", str(host.port), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15",
             "-o", f"UserKnownHostsFile={known.name}", "-o", "GlobalKnownHostsFile=/dev/null",
         ]  # fmt: skip
-        if host.key_file:
+        if text := context.secrets.get("sshPrivateKey"):
+            # Of this user alone (600), as mkstemp makes it, and gone with the block.
+            key.write(text.rstrip("\n") + "\n")
+            key.flush()
+            remote += ["-o", "IdentitiesOnly=yes", "-i", key.name]
+        elif host.key_file:
             remote += ["-o", "IdentitiesOnly=yes", "-i", str(context.project / Path(host.key_file).expanduser())]
+        elif context.undecrypted and "SSH_AUTH_SOCK" not in os.environ:
+            raise StepError(f"there is no SSH key to fetch the logs with: {context.undecrypted}")
         context.run(
             [
                 "rsync",

@@ -123,7 +123,7 @@ def trivy(context: Context) -> None:
         context.forget(name)
     program = shutil.which("trivy")
     if program is None:
-        raise StepError("Trivy is not installed (https://trivy.dev); the workflow deploy installs it")
+        raise StepError("Trivy is not installed: put it on the PATH (https://trivy.dev); the workflow deploy installs it")
     version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], context.source).stdout)
     with context.scratch() as scratch:
         scan = [program, "fs", "--quiet", "--list-all-pkgs", "--scanners", "vuln,misconfig,secret"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from catalog.settings import StackSettings
+from operations.build import checkout
 from operations.gates.context import Context, StepError
+from operations.gates.own_checks import stack_settings
 
 GITHUB_API = "2022-11-28"
 _PAGES = 100
@@ -25,14 +29,31 @@ def code_scanning(context: Context) -> None:
     _alerts(context, "code-scanning.json", "code-scanning/alerts")
 
 
+def sources(settings: StackSettings, source: Path) -> str:
+    """``owner/name`` of the repository that holds the services' sources. Raises ``StepError`` where nobody says which it is."""
+    if settings.gates.repository is not None:
+        return settings.gates.repository
+    ours, theirs = f"{settings.github.owner}/{settings.github.repository}", checkout.origin(source)
+    if theirs is not None and theirs.lower() == ours.lower():
+        return ours
+    raise StepError(
+        f"{source} is no clone of {ours} (mo:github) but of {theirs or 'a repository that its remote origin does not tell'}: name the one "
+        "whose alerts count, bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME"
+    )
+
+
 def _alerts(context: Context, name: str, path: str) -> None:
     context.forget(name)
-    github = context.settings.github if context.settings else None
+    settings = stack_settings(context)
     token = os.environ.get("GITHUB_TOKEN") or context.secrets.get("githubToken")
-    if github is None or not token:
-        raise StepError("GitHub cannot be asked: set GITHUB_TOKEN to a token that may read the repository's alerts")
-    base = (github.base_url or "https://api.github.com/").rstrip("/")
-    url: str | None = f"{base}/repos/{github.owner}/{github.repository}/{path}?state=open&per_page=100"
+    if not token:
+        why = f" ({context.undecrypted})" if context.undecrypted else ""
+        raise StepError(
+            f"GitHub cannot be asked: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
+        )
+    repository = sources(settings, context.source)
+    base = (settings.github.base_url or "https://api.github.com/").rstrip("/")
+    url: str | None = f"{base}/repos/{repository}/{path}?state=open&per_page=100"
     alerts: list[Any] = []
     pages = 0
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": GITHUB_API}
@@ -42,7 +63,7 @@ def _alerts(context: Context, name: str, path: str) -> None:
                 answer = client.get(url)
                 if answer.status_code != 200:
                     raise StepError(
-                        f"GitHub answers {answer.status_code} to {path}: are the alerts enabled, and may the token read them?"
+                        f"GitHub answers {answer.status_code} to {path} of {repository}: are they enabled, and may the token read them?"
                     )
                 page = answer.json()
                 if not isinstance(page, list):
@@ -64,10 +85,12 @@ def codacy(context: Context) -> None:
     name = "codacy.json"
     context.forget(name)
     token = os.environ.get("CODACY_API_TOKEN")
-    github = context.settings.github if context.settings else None
-    if github is None or not token:
-        raise StepError("Codacy cannot be asked: set CODACY_API_TOKEN")
-    url = f"{_CODACY}/analysis/organizations/gh/{github.owner}/repositories/{github.repository}"
+    if not token:
+        raise StepError(
+            "Codacy cannot be asked: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
+        )
+    owner, _, repository = sources(stack_settings(context), context.source).partition("/")
+    url = f"{_CODACY}/analysis/organizations/gh/{owner}/repositories/{repository}"
     try:
         answer = httpx.get(url, headers={"api-token": token}, timeout=30)
         if answer.status_code != 200:

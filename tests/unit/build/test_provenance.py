@@ -246,10 +246,7 @@ def test_an_artefact_of_another_commit_that_this_build_did_not_confirm_is_not_at
         made.monorepo.write(f"{name}/index.html", "newer")
     made.build("b")
     words = made.refused("unattested")
-    assert (
-        f"a: its artefact was built of commit {old[:12]}, and no build has made or confirmed it for commit {made.commit[:12]}"
-        in words
-    )
+    assert f"a: its artefact is of commit {old[:12]}, and no build has made or confirmed it for commit {made.commit[:12]}" in words
     assert "bin/mo build a" in words
     provenance.verify(made.out, ["b"], made.expected)
     assert set(json.loads((made.out / "manifest.json").read_bytes())["services"]) == {"b"}
@@ -269,7 +266,7 @@ def test_after_a_failed_build_the_former_artefact_is_not_attested_for_the_new_co
     made.monorepo.write("b/index.html", "newer")
     made.monorepo.write("a/.env", "PASSWORD=x")  # stops the service's build
     made.build()
-    assert "a: its artefact was built of commit" in made.refused("unattested")
+    assert "a: its artefact is of commit" in made.refused("unattested")
     provenance.verify(made.out, ["b"], made.expected)
 
 

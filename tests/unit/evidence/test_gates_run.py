@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from catalog import reader
@@ -195,7 +197,7 @@ class GitHub(BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        GitHub.asked.append(self.headers.get("Authorization", ""))
+        GitHub.asked.append(self.path)
         alerts = json.loads(the_report("dependabot", "pass").read_bytes())
         here = f"http://{self.headers['Host']}"
         link = ""
@@ -230,7 +232,41 @@ def github() -> Iterator[str]:
 
 
 def _github(folder: Path, base: str, repository: str = "r") -> Context:
-    return a_context(folder, github={**BASE_SETTINGS["github"], "baseUrl": base, "repository": repository})
+    """``mo:github`` names another repository than that of the sources."""
+    gates = {"required": ["eslint"], "repository": f"o/{repository}"}
+    return a_context(folder, github={**BASE_SETTINGS["github"], "baseUrl": base}, gates=gates)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("git@github.com:o/monorepo.git", "o/monorepo"),
+        ("https://github.com/o/monorepo", "o/monorepo"),
+        ("/srv/git", "does not tell"),
+    ],
+)
+def test_alerts_of_another_repository_than_that_of_the_sources_are_not_judged(
+    tmp_path: Path, github: str, url: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODACY_API_TOKEN", "x")
+    context = replace(_github(tmp_path, github), settings=StackSettings.model_validate(BASE_SETTINGS))
+    subprocess.run(["git", "init", "-q"], cwd=context.source, check=True)
+    subprocess.run(["git", "remote", "add", "origin", url], cwd=context.source, check=True)
+    for asks in (services.dependabot, services.code_scanning, services.codacy):
+        with pytest.raises(StepError, match=named) as caught:
+            asks(context)
+        assert "no clone of o/r (mo:github)" in str(caught.value)
+        assert "mo:gates.repository" in str(caught.value)
+
+
+def test_where_the_sources_are_in_the_repository_of_mo_github_its_alerts_count(tmp_path: Path, github: str) -> None:
+    GitHub.asked.clear()
+    context = _github(tmp_path, github)
+    settings = context.settings and context.settings.model_copy(update={"gates": GateSettings(required=())})
+    subprocess.run(["git", "init", "-q"], cwd=context.source, check=True)
+    subprocess.run(["git", "remote", "add", "origin", "ssh://git@github.com/O/r.git"], cwd=context.source, check=True)
+    services.dependabot(replace(context, settings=settings))
+    assert GitHub.asked[0] == "/repos/o/r/dependabot/alerts?state=open&per_page=100"
 
 
 def test_all_pages_of_alerts_are_fetched_and_the_note_says_so(tmp_path: Path, github: str) -> None:
@@ -396,6 +432,47 @@ def test_the_policys_age_is_read_from_the_page(html: str, days: int) -> None:
 def test_a_policy_without_a_date_or_of_the_future_is_not_current(html: str) -> None:
     with pytest.raises(PolicyError):
         age(html, date(2026, 11, 23))
+
+
+def _with_secrets(folder: Path, told: str) -> None:
+    """A project whose stack has both secrets encrypted; ``bin/pulumi`` is a stand-in that runs ``told``."""
+    config = {f"mo:{key}": value for key, value in BASE_SETTINGS.items()}
+    config |= {f"mo:{key}": {"secure": "v1:x"} for key in ("githubToken", "sshPrivateKey")}
+    (folder / "Pulumi.live.yaml").write_text(yaml.safe_dump({"config": config}))
+    (folder / "Pulumi.sandbox.yaml").write_text(yaml.safe_dump({"config": {"mo:gates": {"required": []}}}))
+    (folder / "bin").mkdir()
+    (folder / "bin/pulumi").write_text(f"#!/bin/sh\n{told}\n")
+    (folder / "bin/pulumi").chmod(0o755)
+
+
+def test_the_tools_get_the_stacks_own_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.dumps({"mo:githubToken": {"value": "t0ken", "secret": True}, "mo:sshPrivateKey": {"value": "KEY", "secret": True}})
+    _with_secrets(tmp_path, f"echo '{told}'")
+    here = context_of("live", project=tmp_path, commit=COMMIT, decrypt=True)
+    assert here.secrets == {"githubToken": "t0ken", "sshPrivateKey": "KEY"}
+    assert context_of("live", project=tmp_path, commit=COMMIT).secrets == {}, "judging alone decrypts nothing"
+    assert "t0ken" not in repr(here)
+    rsync = tmp_path / "bin/rsync"
+    rsync.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/called\nkey=$(printf '%s' \"$4\" | sed 's/.* -i //')\n"
+        f'cp -p "$key" {tmp_path}/key; printf "%s" "$key" > {tmp_path}/place\n'
+    )
+    rsync.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    own_checks._fetch_logs(here, own_checks.stack_settings(here), tmp_path)
+    assert ((tmp_path / "key").read_text(), (tmp_path / "key").stat().st_mode & 0o777) == ("KEY\n", 0o600)
+    assert "KEY" not in (tmp_path / "called").read_text()
+    assert not Path((tmp_path / "place").read_text()).exists()
+
+
+def test_secrets_that_cannot_be_decrypted_are_the_reason_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    _with_secrets(tmp_path, "echo 'error: the passphrase is wrong' >&2; exit 255")
+    here = context_of("live", project=tmp_path, commit=COMMIT, decrypt=True)
+    for asks in (services.dependabot, own_checks.personal_data_in_logs):
+        with pytest.raises(StepError, match="the passphrase is wrong"):
+            asks(here)
 
 
 def mo(*arguments: str) -> tuple[int, str]:

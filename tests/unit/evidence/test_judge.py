@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from evidence.collect import UnknownGateError, collect
 from evidence.gates import GATES
 from evidence.judge import inputs, judge
 from evidence.model import Evidence, Provenance
-from evidence.waivers import Waiver, WaiverError, load
+from evidence.waivers import Waiver, WaiverError, load, read
 from tests.policies.programs import FIGURES
 from tests.unit.evidence.folder import COMMIT, NOW, evidence_of, put, the_report, verdicts_of
 
@@ -90,13 +91,13 @@ waivers:
 
 def test_a_waivers_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "waivers.yaml"
-    assert load(path) == []
+    assert read(path) == []
     path.write_text("")
-    assert load(path) == []
+    assert read(path) == []
     path.write_text("waivers: []\n")
-    assert load(path) == []
+    assert read(path) == []
     path.write_text(ENTRY)
-    (waiver,) = load(path)
+    (waiver,) = read(path)
     assert waiver.holds("eslint", COMMIT, NOW)
     assert waiver.until == datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -135,7 +136,7 @@ def test_a_broken_waivers_file_is_refused_in_one_sentence(tmp_path: Path, text: 
     path = tmp_path / "waivers.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(WaiverError) as caught:
-        load(path)
+        read(path)
     assert word in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -152,7 +153,7 @@ def test_no_waivers_file_crashes_its_reader_and_none_waives_without_reason_and_a
     path = tmp_path / "waivers.yaml"
     path.write_bytes(content)
     try:
-        found = load(path)
+        found = read(path)
     except WaiverError:
         return  # whatever else is raised fails the test
     for waiver in found:
@@ -160,10 +161,39 @@ def test_no_waivers_file_crashes_its_reader_and_none_waives_without_reason_and_a
         assert (len(waiver.commit), len(waiver.reason) >= 15, len(waiver.author) >= 3) == (40, True, True)
 
 
+def commit(folder: Path) -> None:
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x.at", "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_waiver_counts_only_once_it_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "waivers.yaml"
+    path.write_text(ENTRY)
+    refused = "the waiver of eslint by Ada Lovelace until 2026-11-25 12:00 UTC is in no commit of this checkout"
+    with pytest.raises(WaiverError, match=f"entry 1: {refused}"):
+        load(path)  # no repository at all
+    (tmp_path / "other").touch()
+    path.unlink()
+    commit(tmp_path)
+    path.write_text(ENTRY)
+    with pytest.raises(WaiverError, match=refused):
+        load(path)  # a file that is not tracked
+    commit(tmp_path)
+    assert len(load(path)) == 1
+    path.write_text(ENTRY + ENTRY.replace("waivers:", "").replace("eslint", "wcag").lstrip("\n"))
+    with pytest.raises(WaiverError, match="entry 2: the waiver of wcag"):
+        load(path)
+    path.write_text(ENTRY.replace("2026-11-25", "2026-11-29"))
+    with pytest.raises(WaiverError, match="until 2026-11-29"):
+        load(path)  # one that is committed, and was changed since
+    path.write_text("# nothing is waived any more\n")
+    assert load(path) == []
+
+
 def test_a_waivers_file_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
     (tmp_path / "waivers.yaml").mkdir()
     with pytest.raises(WaiverError, match="cannot be read"):
-        load(tmp_path / "waivers.yaml")
+        read(tmp_path / "waivers.yaml")
 
 
 def test_the_gates_inputs_do_not_change_with_the_clock(tmp_path: Path) -> None:

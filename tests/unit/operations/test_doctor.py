@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -312,3 +313,35 @@ def test_space_is_judged_by_the_tighter_of_quota_and_disk(told: dict[str, int], 
     (finding,) = host.space(told)
     assert finding.good is good
     assert words in finding.text
+
+
+def test_alerts_are_tried_in_the_repository_of_the_sources() -> None:
+    refused = {"/dependabot/alerts?per_page=1": Answer(403)}
+    found = list(github.findings(lambda path: Answer(200), GITHUB, ("dependabot",), lambda path: refused.get(path, Answer(200))))
+    (fault,) = _faults(found)
+    assert "lacks Dependabot alerts: read" in fault
+
+
+def test_a_source_of_another_repository_is_told_unless_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httpx.Client.get", lambda client, url: Answer(200))
+    monkeypatch.setattr(github, "secrets", lambda *_: iter(()))
+    made = loaded(tmp_path)
+
+    def look(**gates: Any) -> list[str]:
+        wanted = made.settings.gates.model_copy(update={"required": ("codacy",), "repository": None, **gates})
+        settings = made.settings.model_copy(update={"gates": wanted, "source": "."})
+        return _faults(github.look(tmp_path, replace(made, settings=settings), {}, "file"))
+
+    (fault,) = look()
+    assert fault.startswith("mo:gates.repository: ")
+    assert "bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME" in fault
+    assert look(repository="acme/monorepo") == []
+
+
+def test_a_codacy_token_that_a_required_gate_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CODACY_API_TOKEN", raising=False)
+    (fault,) = _faults(machine.codacy({"gates": {"required": ["eslint", "codacy"]}}))
+    assert "export CODACY_API_TOKEN" in fault
+    assert machine.codacy({"gates": {"required": ["eslint"]}}) == []
+    monkeypatch.setenv("CODACY_API_TOKEN", "x")
+    assert _faults(machine.codacy({"gates": {"required": ["codacy"]}})) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,8 @@ def project(folder: Path, *, waived: bool) -> Path:
             "expires": (now + timedelta(days=2)).isoformat(),
         }
         (folder / "waivers.yaml").write_text(yaml.safe_dump({"waivers": [entry]}))
+        for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x.at", "commit", "-q", "-m", "x"]):
+            subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
     return folder
 
 
