@@ -62,6 +62,13 @@ def connection(args: HostArgs, key_file: str | None) -> dict[str, Any]:
             "connect": edge.connect,
             "ca_file": _absolute(args.project, edge.ca_file),
         },
+        "github": {
+            "owner": args.settings.github.owner,
+            "repository": args.settings.github.repository,
+            "environment": args.settings.github.environment,
+            "base_url": args.settings.github.base_url,
+            "token": reveal(args.secrets.github_token),
+        },
         "servers": {
             name: {
                 "engine": server.engine,

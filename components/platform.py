@@ -20,6 +20,7 @@ from components.application_secrets import ApplicationSecrets, ApplicationSecret
 from components.artefacts import Choice
 from components.component import Component
 from components.database_servers import DatabaseServers, DatabaseServersArgs
+from components.found_secrets import FoundSecrets, FoundSecretsArgs
 from components.github_environment import GitHubEnvironment, GitHubEnvironmentArgs
 from components.host import Host, HostArgs
 from components.judgement import Judgement
@@ -46,8 +47,9 @@ class PlatformArgs:
 
 
 class Platform(Component):
-    """Children: ``QualityGate``, ``Host``, ``DatabaseServers``, ``ApplicationSecrets``, ``GitHubEnvironment``, ``Subdomain`` for each
-    service, ``Monitoring``. Everything but the gate waits for the gate. Raises ``pulumi.RunError`` where the deploy must not begin."""
+    """Children: ``QualityGate``, ``Host``, ``FoundSecrets``, ``DatabaseServers``, ``ApplicationSecrets``, ``GitHubEnvironment``,
+    ``Subdomain`` for each service, ``Monitoring``. Everything but the gate waits for the gate. Raises ``pulumi.RunError`` where the deploy
+    must not begin."""
 
     monitoring: Monitoring
 
@@ -83,6 +85,7 @@ class Platform(Component):
             raise GateClosed(foreign)
         args.verify(args.project, settings, wished, uploads, commit)
 
+        found = FoundSecrets("found-secrets", FoundSecretsArgs(args.stack, _generated(args, services)), [gate], inside).found
         used = {s.database.server for s in services.values() if s.database}
         servers = DatabaseServers(
             "servers",
@@ -95,10 +98,10 @@ class Platform(Component):
         secrets = ApplicationSecrets(
             "application-secrets",
             ApplicationSecretsArgs(settings.domain, settings.mail, args.loaded.secrets, frozenset(SHARED), settings.rotate),
-            [gate],
+            [gate, found],
             inside,
         )
-        subdomains = self._subdomains(args, services, choices, servers, secrets, gate)
+        subdomains = self._subdomains(args, services, choices, servers, secrets, gate, found)
         for key, found in plans.items():
             if pulumi.runtime.is_dry_run():
                 told = plan.lines(found, verbose=plan.VERBOSE in args.environment)
@@ -131,6 +134,7 @@ class Platform(Component):
         servers: DatabaseServers,
         secrets: ApplicationSecrets,
         gate: QualityGate,
+        found: pulumi.Resource,
     ) -> dict[str, Subdomain]:
         settings = args.loaded.settings
         made: dict[str, Subdomain] = {}
@@ -149,6 +153,7 @@ class Platform(Component):
                 ca=_authorities(args.project, server) if server and server.tls else None,
                 existing=args.loaded.secrets.existing,
                 secrets=secrets.values,
+                secrets_after=[found],
                 switch_after=[release.switch for release in earlier if release is not None],
             )
             made[key] = Subdomain(key, wanted, [gate], pulumi.ResourceOptions(parent=self))
@@ -234,6 +239,15 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         if settings.window.outside == "refuse":
             raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
         pulumi.log.warn(window.sentence(args.now))
+
+
+def _generated(args: PlatformArgs, services: Mapping[str, Service]) -> list[str]:
+    """The secrets that this stack generates, and of which there is no value yet."""
+    names = {*GENERATED}
+    for service in services.values():
+        if service.database is not None and args.loaded.settings.servers[service.database.server].administered:
+            names.add(database_secrets(service.database)[1])
+    return sorted(names - args.loaded.secrets.existing.keys())
 
 
 def _check_existing(args: PlatformArgs, services: Mapping[str, Service]) -> None:

@@ -26,8 +26,8 @@ class SubdomainArgs:
     """``choice``: ``None`` for a service that never had an artefact. ``server``, ``provider``, ``ca`` (PEM or ``SYSTEM``): of its
     database's server.
 
-    ``existing``: values that are there already, by name. ``secrets``: all application secrets; ``switch_after``: the switches of the
-    services that it is declared ``after``."""
+    ``existing``: values that are there already, by name. ``secrets``: all application secrets; ``secrets_after``: what a generated secret
+    waits for; ``switch_after``: the switches of the services that it is declared ``after``."""
 
     stack: str
     service: str
@@ -39,6 +39,7 @@ class SubdomainArgs:
     ca: str | None
     existing: Mapping[str, SecretStr]
     secrets: Mapping[str, pulumi.Output[str]] = field(repr=False)
+    secrets_after: Sequence[pulumi.Resource] = ()
     switch_after: Sequence[pulumi.Resource] = ()
 
 
@@ -97,7 +98,7 @@ class Subdomain(Component):
             user=reveal(args.existing.get(user)),
             password=reveal(args.existing.get(password)),
         )
-        return ServiceDatabase(f"{args.service}-data", wanted, after, inside)
+        return ServiceDatabase(f"{args.service}-data", wanted, [*after, *args.secrets_after], inside)
 
     def _release(
         self,

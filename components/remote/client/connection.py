@@ -45,8 +45,8 @@ class Connection:
     """The host as the ``Host`` component wrote it. ``folder``: the state folder ``.mo/<stack>``."""
 
     __slots__ = (
-        "address", "edge", "folder", "host_keys", "keep_snapshots", "key_file", "name", "port", "root", "servers", "snapshot_megabytes",
-        "socks_port", "user",
+        "address", "edge", "folder", "github", "host_keys", "keep_snapshots", "key_file", "name", "port", "root", "servers",
+        "snapshot_megabytes", "socks_port", "user",
     )  # fmt: skip
 
     def __init__(self, raw: dict[str, Any], folder: str) -> None:
@@ -61,6 +61,7 @@ class Connection:
         self.socks_port: int | None = raw.get("socks_port")
         self.edge = Edge(raw.get("edge") or {})
         self.servers: dict[str, dict[str, Any]] = raw.get("servers") or {}
+        self.github: dict[str, Any] = raw.get("github") or {}
         kept: dict[str, Any] = raw.get("snapshots") or {}
         self.keep_snapshots = max(1, int(kept.get("keep") or 10))
         self.snapshot_megabytes = max(1, int(kept.get("megabytes") or 2000))

@@ -84,6 +84,33 @@ def test_a_server_with_tls_is_verified_by_its_own_authority_or_by_those_that_the
     assert whole["n8n-env"].request["ca"] is None
 
 
+def test_a_value_that_is_there_already_is_used_until_a_rotation(tmp_path: Path) -> None:
+    existing = {"JWT_SECRET": "canary-jwt", "MO_HOOKS_DB_PASS": "canary-hooks"}
+    for rotate, values in (
+        ({}, ("canary-jwt", "canary-hooks")),
+        ({"JWT_SECRET": "r1", "hooks": "r2"}, ("canary-generated-secret-jwt-secret", "canary-generated-hooks-db-password")),
+    ):
+        done = run(tmp_path, existing=existing, rotate=rotate)
+        variables = done["hooks-env"].request["variables"]
+        assert (variables["JWT_SECRET"], variables["DB_PASS"]) == values
+        assert done["hooks-account"].request["password"] == values[1]
+        assert done["github-jwt-secret"].inputs["value"]["value"] == values[0]
+        clear = json.dumps([_without_secrets(r.inputs) for r in done.resources])
+        assert "canary-jwt" not in clear
+        assert "canary-hooks" not in clear
+
+
+def test_no_secret_is_generated_before_github_was_asked_whether_there_is_one(whole: Run, tmp_path: Path) -> None:
+    generated = whole.names("random:index/randomPassword:RandomPassword")
+    assert len(generated) == 4 + 15
+    assert [name for name in generated if "github-found" not in whole[name].after] == []
+    found = whole["github-found"]
+    assert len(found.request["names"]) == len(generated)
+    assert list(found.options.ignoreChanges) == ["stdin"]  # once: from then on they are ours
+    names = run(tmp_path, existing={"JWT_SECRET": "canary"})["github-found"].request["names"]
+    assert {*found.request["names"]} - {*names} == {"JWT_SECRET"}
+
+
 def test_a_rotation_makes_its_secret_anew_and_no_other_run_does(whole: Run, tmp_path: Path) -> None:
     rotated = run(tmp_path, rotate={"votes": "r1", "JWT_SECRET": "r2"}, revoke=["n8n"])
     assert rotated["votes-db-password"].inputs["keepers"] == {"rotation": "r1"}
@@ -99,7 +126,7 @@ def test_a_rotation_makes_its_secret_anew_and_no_other_run_does(whole: Run, tmp_
 def test_independent_services_do_not_wait_for_each_other(whole: Run) -> None:
     for name in ("docs-stage", "forum-stage", "crm-env", "games-account"):
         service = name.split("-", 1)[0]
-        assert all(n.startswith((service, "gate-seal", "server-")) for n in whole[name].after), name
+        assert all(n.startswith((service, "gate-seal", "server-", "github-found")) for n in whole[name].after), name
 
 
 def test_what_installs_dependencies_is_declared_before_all_but_what_it_waits_for(whole: Run) -> None:
