@@ -24,7 +24,8 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Ask neither the host, nor the databases, nor GitHub.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend wrong permissions, here and on the host.")] = False,
 ) -> None:
-    """Checks this machine, the settings, SSH, the host's programs and space, the databases, GitHub, clocks and permissions.
+    """Checks this machine, the settings, SSH, the host's programs and space, the databases, GitHub, clocks and permissions, and whether the
+    web server can close a site for an offline migration (by one request that it closes for itself alone).
 
     It goes on after a fault, so that all are seen at once, each with the way out. Nothing is changed, but permissions with `--fix`.
 
@@ -51,7 +52,7 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
     from components import backend
     from components.host import HostArgs, write_connection
     from operations import project
-    from operations.doctor import databases, github, host, machine
+    from operations.doctor import databases, github, host, machine, maintenance
     from operations.doctor import stack as stacks
     from operations.doctor.finding import Finding, guarded
 
@@ -71,6 +72,7 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
         findings += reached
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix))
+            findings += maintenance.look(root, stack, loaded.settings, services)
         findings += databases.look(root, loaded, services)
         findings += guarded("GitHub", lambda: github.look(loaded, services, backend.kind(os.environ, root)))
     return findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import ssl
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def consent(context: Context) -> None:
     own.write(context.reports / name, "consent", 1 if active else 0, 1, said, context.commit, datetime.now(UTC))
 
 
-def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.Response:
+def ask(settings: StackSettings, project: Path, host: str, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
     """A GET of a public URL, over the edge that the settings describe. Raises ``httpx.HTTPError``."""
     edge = settings.edge
     trust = ssl.create_default_context(cafile=str(project / edge.ca_file) if edge.ca_file else None)
@@ -92,7 +93,7 @@ def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.R
     url = f"{edge.scheme}://{address}:{port}{path}"
     shown = host if edge.port in (80, 443) else f"{host}:{edge.port}"
     with httpx.Client(verify=trust, timeout=20, follow_redirects=False, trust_env=False) as client:
-        return client.get(url, headers={"Host": shown}, extensions={"sni_hostname": host})
+        return client.get(url, headers={**(headers or {}), "Host": shown}, extensions={"sni_hostname": host})
 
 
 def privacy(context: Context) -> None:
