@@ -60,14 +60,17 @@ def _look(stack: str, offline: bool, fix: bool) -> list[Finding]:
     services = project.services_of(stack, file)
     findings = machine.programs()
     findings += [Finding("catalogue", True, f"{len(services)} services"), machine.monorepo(root, stack, file.settings)]
+    findings += machine.gates(root, file.settings)
     findings += machine.permissions(root, file.settings, fix)
     told, loaded = stacks.look(root, stack, file)
     findings += told
     if loaded is None:
-        return findings + machine.named_key(stack, file.settings)
+        return [*findings, *machine.named_key(stack, file.settings), *maintenance.named(services)]
     write_connection(HostArgs(stack, root, loaded.settings, loaded.secrets))
     findings += [machine.ssh_key(root, stack, loaded), machine.pinned(loaded.settings.host)]
-    if not offline:
+    if offline:
+        findings += maintenance.named(services)
+    else:
         reached = guarded("host", lambda: host.look(root, stack, loaded, services))
         findings += reached
         if not any(finding.what == "host" and finding.good is False for finding in reached):

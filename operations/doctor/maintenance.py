@@ -20,6 +20,12 @@ _CLEAR = 'rm -f "$0/shut-$1"; rmdir "$0" 2>/dev/null; :'
 """The folder goes too where nothing was ever deployed."""
 
 
+def named(services: Mapping[str, Service]) -> list[Finding]:
+    """The same services where nobody can be asked: the step is named, so that it is known with all the others."""
+    offline = [key for key, entry in services.items() if entry.steps.migrate and entry.steps.migrate.mode == "offline"]
+    return [Finding(key, None, f"migrates offline, for which the web server must have the 503 rule; {RULE}") for key in offline]
+
+
 def look(root: Path, stack: str, settings: StackSettings, services: Mapping[str, Service]) -> list[Finding]:
     """One finding for each service whose migrations are offline: without the rule its first one is refused."""
     findings: list[Finding] = []

@@ -99,6 +99,11 @@ def test_a_site_that_is_closed_already_or_silent_proves_nothing(web: Web, tmp_pa
     assert (good, "gives no answer" in text) == (None, True)
 
 
+def test_where_nobody_can_be_asked_the_rule_is_named() -> None:
+    ((good, text),) = [(one.good, f"{one.what}: {one.text}") for one in maintenance.named(CRM)]
+    assert (good, text.startswith("crm: migrates offline")) == (None, True)
+
+
 def test_a_host_that_refuses_is_one_fault(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> Any:
         raise Problem("the folder is not there")
