@@ -48,6 +48,8 @@ class Manifest(_Frozen):
     built_at: str | None = None
     build: str | None = None
     tools: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    """Steps of the specification's build that did not run for this artefact, each with the reason."""
 
     @property
     def size(self) -> int:

@@ -50,7 +50,9 @@ class Build(Strict):
     kind: Literal["copy", "php", "npm", "vite", "typescript", "python"] = "copy"
     output: RelativePath | None = None
     scripts: tuple[str, ...] = ()
-    """npm scripts to run, in order, e.g. ``build:games``."""
+    """npm scripts to run, in order, e.g. ``build:games``; for ``python`` those of them that the monorepo's package.json has."""
+    only: tuple[RelativePath, ...] = ()
+    """Paths of the source that are packed, each with all below it; empty: everything."""
     include: dict[RelativePath, RelativePath] = {}
     """Further folders of the monorepo that are packed too: folder -> where in the artefact."""
     python: str = Field(default="3.11", pattern=r"^3\.\d{1,2}$")

@@ -79,13 +79,15 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
             else:
                 state, (packed, left_out) = "built", _pack(project, strategy.make(project), included, incoming / "tree")
             told("packing")
-            manifest = _manifest(context, key, service, packed, incoming / "tree", dict(strategy.tools(project)))
+            said = tuple(strategy.notes(project))
+            manifest = _manifest(context, key, service, packed, incoming / "tree", dict(strategy.tools(project)), said)
             materials = sbom.of_service(project, manifest)
             write(incoming / "SBOM.json", materials)
             if (
                 before
                 and before.release == manifest.release
                 and before.migrations == manifest.migrations
+                and before.notes == manifest.notes
                 and context.store.whole(before)
             ):
                 context.store.renew(key, materials, made_from)
@@ -114,7 +116,7 @@ def _digest(service: Service, inputs: dict[str, Any], parts: Sequence[tuple[str,
         "source": service.source,
         "inputs": inputs,
         "content": tree.digest(parts),
-        "packing": 1,
+        "packing": 2,
     }
     return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
 
@@ -126,8 +128,8 @@ def _pack(
     parts = []
     for prefix, folder in folders:
         # Excludes and persistent paths count from the artefact's root, which is where an unprefixed folder goes.
-        persistent = service.persistent if not prefix else ()
-        parts.append((prefix, tree.listing(folder, project.key, excludes=service.excludes, persistent=persistent)))
+        persistent, only = (service.persistent, service.build.only) if not prefix else ((), ())
+        parts.append((prefix, tree.listing(folder, project.key, excludes=service.excludes, persistent=persistent, only=only)))
     packed = packing.pack([*parts, *included], target, project.key)
     if not packed.files:
         raise BuildError(f"{project.key}: its artefact would hold no file; an empty artefact would empty the site")
@@ -175,7 +177,9 @@ def _recorded(place: Path) -> tuple[Packed, tuple[str, ...]] | None:
         return None
 
 
-def _manifest(context: Context, key: str, service: Service, packed: Packed, place: Path, tools: dict[str, str]) -> Manifest:
+def _manifest(
+    context: Context, key: str, service: Service, packed: Packed, place: Path, tools: dict[str, str], notes: tuple[str, ...]
+) -> Manifest:
     # Only what the content cannot tell: a longer time limit or another tool's version makes no new release.
     build_inputs = {"kind": service.build.kind}
     return Manifest(
@@ -190,4 +194,5 @@ def _manifest(context: Context, key: str, service: Service, packed: Packed, plac
         built_at=context.built_at,
         build=context.build,
         tools=tools,
+        notes=notes,
     )

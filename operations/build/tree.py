@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from operations.build import rules
-from operations.build.errors import RefusedError
+from operations.build.errors import BuildError, RefusedError
 
 _BLOCK = 1 << 18
 
@@ -43,19 +43,33 @@ class Listing:
 
 
 def listing(
-    root: Path, service: str, *, excludes: Sequence[str] = (), persistent: Sequence[str] = (), check: bool = True
+    root: Path,
+    service: str,
+    *,
+    excludes: Sequence[str] = (),
+    persistent: Sequence[str] = (),
+    only: Sequence[str] = (),
+    check: bool = True,
 ) -> Listing:
-    """The entries below ``root``. ``excludes`` are rsync patterns, ``persistent`` paths that belong to the running site.
+    """The entries below ``root``. ``excludes`` are rsync patterns, ``persistent`` paths that belong to the running site; ``only``: paths
+    besides which nothing is listed.
 
     With ``check``, raises ``RefusedError`` with every name that no artefact may hold; without it (a source that is only built from) such
     files are listed as they are, but special files and links that lead out are refused still.
     """
     walk = _Walk(root, rules.Excludes(excludes), frozenset(p.strip("/") for p in persistent), check)
+    walk.only = tuple(path.strip("/") for path in only)
     walk.run()
     links = [link for link in walk.links if walk.keeps(link)]
     if walk.bad:
         raise RefusedError(service, sorted(walk.bad))
+    if empty := [path for path in walk.only if not any(_within(entry.path, path) for entry in (*walk.files, *links))]:
+        raise BuildError(f"{service}: {root} holds no {', '.join(empty)}, which its build packs (`only` in catalog/services.yaml)")
     return Listing(_sorted(walk.files), _sorted(links), tuple(sorted(walk.left_out)))
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
 
 
 def _sorted(entries: list[Entry]) -> tuple[Entry, ...]:
@@ -68,6 +82,7 @@ class _Walk:
         self.excludes = excludes
         self.persistent = persistent
         self.check = check
+        self.only: tuple[str, ...] = ()
         self.files: list[Entry] = []
         self.links: list[Entry] = []
         self.left_out: list[str] = []
@@ -82,7 +97,12 @@ class _Walk:
                 for item in found:
                     path = prefix + item.name
                     directory = item.is_dir(follow_symlinks=False)
-                    if rules.left_out(item.name) or self.excludes.match(path, directory) or path in self.persistent:
+                    if (
+                        rules.left_out(item.name)
+                        or self.excludes.match(path, directory)
+                        or path in self.persistent
+                        or not self._chosen(path)
+                    ):
                         self.left_out.append(shown(path))
                     elif directory:
                         unusable = rules.unusable_name(item.name)
@@ -92,6 +112,10 @@ class _Walk:
                             pending.append((path + "/", item.path))
                     else:
                         self._take(path, item)
+
+    def _chosen(self, path: str) -> bool:
+        """Whether ``path`` is one of ``only``, lies below one, or leads to one."""
+        return not self.only or any(_within(path, chosen) or _within(chosen, path) for chosen in self.only)
 
     def _take(self, path: str, item: os.DirEntry[str]) -> None:
         reason = rules.forbidden_name(path) if self.check else rules.unusable_name(item.name)

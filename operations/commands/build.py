@@ -113,6 +113,7 @@ def summary(built: Built) -> dict[str, Any]:
                 "error": outcome.error,
                 "log": outcome.log,
                 "leftOut": list(outcome.left_out),
+                "notes": list(outcome.manifest.notes) if outcome.manifest else [],
             }
             for outcome in built.outcomes.values()
         ],
@@ -165,5 +166,7 @@ def _print(console: Console, built: Built) -> None:
     commit = (built.commit or "no commit")[:12] + (" with uncommitted changes" if built.dirty else "")
     console.print(f"{counted(len(states), 'service')}: {counts}; {commit}; {built.seconds:.1f} s", markup=False)
     for outcome in built.outcomes.values():
+        for note in outcome.manifest.notes if outcome.manifest else ():
+            console.print(f"{outcome.service}: {note}", style="yellow", markup=False, soft_wrap=True)
         if outcome.error:
             console.print(outcome.error, style="red", markup=False, soft_wrap=True)

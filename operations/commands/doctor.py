@@ -30,7 +30,8 @@ def doctor(
         ),
     ] = False,
 ) -> None:
-    """Checks this machine, the settings, SSH, the host's programs and space, the databases, GitHub, clocks and permissions.
+    """Checks this machine, the settings, SSH, the host's programs and space, the databases, GitHub, clocks and permissions, and whether the
+    web server can close a site for an offline migration (by one request that it closes for itself alone).
 
     It goes on after a fault, so that all are seen at once, each with the way out. Nothing is changed, but permissions with `--fix`.
 
@@ -60,7 +61,7 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
     from components import backend
     from components.host import HostArgs, write_connection
     from operations import project
-    from operations.doctor import databases, github, host, machine
+    from operations.doctor import databases, github, host, machine, maintenance
     from operations.doctor import stack as stacks
     from operations.doctor.finding import Finding, guarded
 
@@ -68,19 +69,22 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
     services = project.services_of(stack, file)
     findings = machine.programs()
     findings += [Finding("catalogue", True, f"{len(services)} services"), machine.monorepo(root, stack, file.settings)]
-    findings += machine.codacy(file.settings)
+    findings += machine.gates(root, file.settings)
     findings += machine.permissions(root, file.settings, fix)
     told, loaded = stacks.look(root, stack, file)
     findings += told
     if loaded is None:
-        return findings + machine.named_key(stack, file.settings)
+        return [*findings, *machine.named_key(stack, file.settings), *maintenance.named(services)]
     write_connection(HostArgs(stack, root, loaded.settings, loaded.secrets))
     findings += [machine.ssh_key(root, stack, loaded), machine.pinned(loaded.settings.host)]
-    if not offline:
+    if offline:
+        findings += maintenance.named(services)
+    else:
         reached = guarded("host", lambda: host.look(root, stack, loaded, services))
         findings += reached
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix, persistent))
+            findings += maintenance.look(root, stack, loaded.settings, services)
         findings += databases.look(root, loaded, services)
         findings += guarded("GitHub", lambda: github.look(root, loaded, services, backend.kind(os.environ, root)))
     return findings

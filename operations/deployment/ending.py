@@ -74,8 +74,6 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
             phases.show(replace(closed, name=ISSUE))  # what has become of it
         elif outcome is not None and (not outcome.ok or (name == ISSUE and outcome.details.get("url"))):
             phases.show(outcome)
-    for name, said in left_out.of(here.settings, here.stack).items():
-        here.out.print(f"· {name}: {said}", style="dim", markup=False)
     written = phases.named("report")
     if written is not None:
         here.out.print(f"report: {written.summary}", style="dim" if written.ok else "red", markup=False)

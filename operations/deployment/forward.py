@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from operations import display, release_set, verdicts
+from operations import display, left_out, release_set, verdicts
 from operations.deployment import astray, back, checks, ending, engine_busy
 from operations.deployment import journal as journals
 from operations.deployment.here import Here
@@ -176,6 +176,8 @@ class _Deployment:
                 here.out.print(text, style="yellow", markup=False)
             self.message = self.wish.message or default_message(release_set.changes(live, self.releases))
         self.moves = release_set.changes(self.before, self.releases)
+        for name, said in left_out.of(here.settings, here.stack).items():
+            here.out.print(f"· {name}: {said}", style="dim", markup=False)
 
     def _note(self) -> None:
         """Puts build, operator and waived gates into the message: the history, wherever it is kept, keeps the message."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from catalog import secret_names
 from catalog.settings import HostSettings, StackSettings
 from catalog.settings_file import Loaded
 from operations.doctor.finding import Finding
 
 PROGRAMS = ("ssh", "rsync", "git")
-CODACY_TOKEN = "CODACY_API_TOKEN"
 NOT_SECRET = (".pub",)
 
 
@@ -42,6 +42,30 @@ def monorepo(root: Path, stack: str, settings: Mapping[str, Any]) -> Finding:
         return Finding("monorepo", True, str(source))
     way = f"clone it there, or: bin/pulumi config set --stack {stack} mo:source FOLDER"
     return Finding("monorepo", None, f"{source} is missing; build and gates need it: {way}")
+
+
+NEEDED = {
+    "trivy": ("trivy", "install Trivy (https://trivy.dev)"),
+    "phpstan": ("phpstan", "composer require --dev phpstan/phpstan in the monorepo"),
+}
+"""A gate → the program that ``bin/mo gates --run`` takes from this machine, and how it comes here."""
+PHPSTAN = "vendor/bin/phpstan"
+
+
+def gates(root: Path, settings: Mapping[str, Any]) -> list[Finding]:
+    """What the required gates' tools lack here. The workflow brings its own, so that it is no fault of a deploy from there."""
+    required = (settings.get("gates") or {}).get("required") or ()
+    source = root / str(settings.get("source") or StackSettings.model_fields["source"].default)
+    lacking = []
+    for gate, (program, way) in NEEDED.items():
+        there = shutil.which(program) or (gate == "phpstan" and any((*source.glob(PHPSTAN), *source.glob(f"*/{PHPSTAN}"))))
+        if gate in required and not there:
+            lacking.append(f"{gate}: {way}")
+    for gate, secret in secret_names.BY_GATE.items():
+        if gate in required and not os.environ.get(secret.name):
+            lacking.append(f"{gate}: export {secret.name}=… (of the service's account page)")
+    told = [f"gate {text}; without it `bin/mo gates --run` leaves it red on this machine" for text in lacking]
+    return [Finding("gates", None, text) for text in told]
 
 
 def permissions(root: Path, settings: Mapping[str, Any], fix: bool) -> list[Finding]:
@@ -108,17 +132,6 @@ def ssh_key(root: Path, stack: str, loaded: Loaded) -> Finding:
         why = "others may read it (chmod 600)" if "too open" in done.stderr else "it is no private key without a passphrase"
         return Finding("SSH key", False, f"{shown} cannot be used: {why}; {way}")
     return Finding("SSH key", True, f"{shown}, {' '.join(fingerprints([done.stdout.strip()]))}")
-
-
-def codacy(settings: Mapping[str, Any]) -> list[Finding]:
-    """Whether the gate codacy, where it is required, has its token: ``bin/mo gates --run`` takes it from the environment."""
-    gates = settings.get("gates")
-    required = gates.get("required") if isinstance(gates, Mapping) else None
-    if "codacy" not in (required or ()):
-        return []
-    known = bool(os.environ.get(CODACY_TOKEN))
-    way = f"export {CODACY_TOKEN}=… before bin/mo gates --run (Codacy, My account, Access management, Account API tokens)"
-    return [Finding("Codacy", known, f"{CODACY_TOKEN} is set" if known else f"the gate codacy needs a token: {way}")]
 
 
 def named_key(stack: str, settings: Mapping[str, Any]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def site(context: Context, services: Iterable[str]) -> Site:
     return found
 
 
-def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.Response:
+def ask(settings: StackSettings, project: Path, host: str, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
     """A GET of a public URL, over the edge that the settings describe. Raises ``httpx.HTTPError``."""
     edge = settings.edge
     trust = ssl.create_default_context(cafile=str(project / edge.ca_file) if edge.ca_file else None)
@@ -54,7 +54,7 @@ def ask(settings: StackSettings, project: Path, host: str, path: str) -> httpx.R
     url = f"{edge.scheme}://{address}:{port}{path}"
     shown = host if edge.port in (80, 443) else f"{host}:{edge.port}"
     with httpx.Client(verify=trust, timeout=20, follow_redirects=False, trust_env=False) as client:
-        return client.get(url, headers={"Host": shown}, extensions={"sni_hostname": host})
+        return client.get(url, headers={**(headers or {}), "Host": shown}, extensions={"sni_hostname": host})
 
 
 def host(site: Site, service: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,6 +53,9 @@ class Strategy(Protocol):
 
     def tools(self, project: Project) -> Mapping[str, str]:
         """Names and versions of the programs used, for the manifest."""
+
+    def notes(self, project: Project) -> Sequence[str]:
+        """Steps of the specification's build that do not run for this source, each with the reason. Asked of cached artefacts too."""
 
     def make(self, project: Project) -> list[tuple[str, Path]]:
         """Builds, and returns the folders to pack, each with its prefix in the artefact (empty for the root)."""

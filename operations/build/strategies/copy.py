@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ class Copy:
 
     def tools(self, project: Project) -> Mapping[str, str]:
         return {}
+
+    def notes(self, project: Project) -> Sequence[str]:
+        return ()
 
     def make(self, project: Project) -> list[tuple[str, Path]]:
         return [("", project.source)]

@@ -1,4 +1,4 @@
-"""npm: packages by ``npm ci`` from the lock file, then the catalogue's scripts, in a copy of the workspace."""
+"""npm: packages by ``npm ci`` from the lock file, Prisma's client, then the catalogue's scripts, in a copy of the workspace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ _ROOT_FILES = (
     "*.config.cjs",
     "*.config.ts",
 )
+_SCHEMA = "prisma/schema.prisma"
 _LONGEST_SEARCHED = 64 << 20
 
 
@@ -48,14 +49,21 @@ class Npm:
     def tools(self, project: Project) -> Mapping[str, str]:
         return {tool: version_of(project.steps, tool) for tool in ("node", "npm")}
 
+    def notes(self, project: Project) -> Sequence[str]:
+        if not (project.source / _SCHEMA).is_file() or _locked(_root(project), "prisma"):
+            return ()
+        return (f"prisma generate did not run: {project.service.source}/{_SCHEMA} is there, but no package.json declares prisma",)
+
     def make(self, project: Project) -> list[tuple[str, Path]]:
         root = _root(project)
-        work = project.work / "workspace"
-        _skeleton(root, work)
-        own = work / project.source.relative_to(root)
-        project.copy_source(own)
-        _packages(project, root, work)
-        if (own / "prisma/schema.prisma").is_file() and (work / "node_modules/prisma").is_dir():
+        schema = (project.source / _SCHEMA).is_file()
+        if schema and not _locked(root, "prisma") and _declares(project, root, "prisma"):
+            raise BuildError(
+                f"{project.key}: its package.json declares prisma, but {root}/package-lock.json does not bring it, so that "
+                "`prisma generate` cannot run; run `npm install` there and commit it"
+            )
+        own, work = workspace(project)
+        if schema and _locked(root, "prisma"):
             project.steps.run("prisma generate", ["npx", "--no-install", "prisma", "generate"], own)
         for script in project.service.build.scripts:
             project.steps.run(script, ["npm", "run", "--silent", script], work)
@@ -79,6 +87,45 @@ class Npm:
         return [("", made), (folder, project.source / folder)]
 
 
+def workspace(project: Project) -> tuple[Path, Path]:
+    """A copy of the source in a copy of its workspace with all packages: the source's folder, and the workspace's."""
+    root = _root(project)
+    work = project.work / "workspace"
+    _skeleton(root, work)
+    own = work / project.source.relative_to(root)
+    project.copy_source(own)
+    _packages(project, root, work)
+    return own, work
+
+
+def scripts_of(folder: Path) -> frozenset[str]:
+    """The scripts of a folder's package.json; none where there is no such file. Raises ``BuildError`` where it cannot be read."""
+    return frozenset(_package(folder).get("scripts") or {})
+
+
+def _package(folder: Path) -> dict[str, Any]:
+    place = folder / "package.json"
+    if not place.is_file():
+        return {}
+    try:
+        found = json.loads(place.read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BuildError(f"{place} is no package.json; mend it")
+    return found
+
+
+def _declares(project: Project, root: Path, name: str) -> bool:
+    groups = ("dependencies", "devDependencies", "optionalDependencies")
+    return any(name in (_package(folder).get(group) or {}) for folder in (project.source, root) for group in groups)
+
+
+def _locked(root: Path, name: str) -> bool:
+    """Whether the lock file brings the package ``name``, for the root or for a workspace."""
+    return any(place == f"node_modules/{name}" or place.endswith(f"/node_modules/{name}") for place in _lock(root))
+
+
 def _root(project: Project) -> Path:
     """The folder of the lock file: the source itself, or the monorepo."""
     for folder in (project.source, project.checkout):
@@ -95,9 +142,13 @@ def _root_files(root: Path) -> list[Path]:
 
 
 def _workspaces(root: Path) -> list[str]:
+    return sorted(name for name in _lock(root) if name and "node_modules" not in name.split("/"))
+
+
+def _lock(root: Path) -> list[str]:
+    """The places of the packages that a lock file brings."""
     try:
-        packages = json.loads((root / "package-lock.json").read_bytes())["packages"]
-        return sorted(name for name in packages if name and "node_modules" not in name.split("/"))
+        return list(json.loads((root / "package-lock.json").read_bytes())["packages"])
     except (ValueError, KeyError, TypeError):
         raise BuildError(
             f"{root}/package-lock.json is no lock file of npm 7 or newer; run `npm install` there and commit it"

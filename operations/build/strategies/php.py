@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ class Php:
     def tools(self, project: Project) -> Mapping[str, str]:
         php = {"php": version_of(project.steps, "php")}
         return {**php, "composer": version_of(project.steps, "composer")} if _composer(project) else php
+
+    def notes(self, project: Project) -> Sequence[str]:
+        return ()
 
     def make(self, project: Project) -> list[tuple[str, Path]]:
         files = [entry.place for entry in project.listing.files if entry.path.endswith((".php", ".inc", ".module", ".install"))]

@@ -6,14 +6,16 @@ import hashlib
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from operations.build import cache
 from operations.build.errors import BuildError
+from operations.build.strategies import npm
 from operations.build.strategies.base import Project
+from operations.build.strategies.npm import Npm
 
 PIP = "26.3"
 """The pip that is shipped: a host without one runs ``python3 wheels/pip-*.whl/pip install --no-index --find-links wheels -r …``."""
@@ -23,7 +25,8 @@ _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
 class Python:
-    """Packs the source and ``wheels/``; every requirement must be pinned, those that others bring too."""
+    """Packs the source and ``wheels/``; every requirement must be pinned, those that others bring too. The catalogue's npm scripts
+    (``build:api``) run before, in a copy, where the monorepo's package.json has them."""
 
     version = 1
 
@@ -31,10 +34,16 @@ class Python:
         return True
 
     def inputs(self, project: Project) -> Mapping[str, Any]:
-        return {"python": project.service.build.python, "machine": platform.machine(), "pip": PIP}
+        more = {"npm": Npm().inputs(project)} if _scripts(project) else {}
+        return {"python": project.service.build.python, "machine": platform.machine(), "pip": PIP, **more}
 
     def tools(self, project: Project) -> Mapping[str, str]:
-        return {"python": platform.python_version(), "pip": version("pip")}
+        more = Npm().tools(project) if _scripts(project) else {}
+        return {"python": platform.python_version(), "pip": version("pip"), **more}
+
+    def notes(self, project: Project) -> Sequence[str]:
+        absent = sorted({*project.service.build.scripts} - {*_scripts(project)})
+        return [f"{script} did not run: the monorepo's package.json has no such script" for script in absent]
 
     def make(self, project: Project) -> list[tuple[str, Path]]:
         for entry in project.listing.files:
@@ -43,7 +52,18 @@ class Python:
                     compile(Path(entry.place).read_bytes(), entry.path, "exec", dont_inherit=True)
                 except (SyntaxError, ValueError) as error:
                     raise BuildError(f"{project.key}: {entry.path} is no valid Python: {error}") from None
-        return [("", project.source), ("wheels", _wheels(project))]
+        source = project.source
+        if scripts := _scripts(project):
+            source, work = npm.workspace(project)
+            for script in scripts:
+                project.steps.run(script, ["npm", "run", "--silent", script], work)
+        return [("", source), ("wheels", _wheels(project))]
+
+
+def _scripts(project: Project) -> list[str]:
+    """The catalogue's scripts that the monorepo's package.json has."""
+    there = npm.scripts_of(project.checkout)
+    return [script for script in project.service.build.scripts if script in there]
 
 
 def pins(text: str) -> dict[str, str]:

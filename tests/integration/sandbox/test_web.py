@@ -85,6 +85,15 @@ def test_maintenance_answers_503_but_to_the_deployment_s_own_probe(host: Sandbox
     assert host.get("votes").status == 200
 
 
+def test_a_site_is_closed_for_one_request_alone_that_tries_the_rule(host: Sandbox) -> None:
+    mark = "fedcba9876543210" * 2
+    host.ssh(f"touch {host.root}/.deploy/votes/shut-{mark}")
+    closed = host.get("votes", headers={"X-Mo-Probe": mark})
+    assert (closed.status, closed.headers["retry-after"]) == (503, "30")
+    assert host.get("votes", headers={"X-Mo-Probe": "f" * 32}).status == 200
+    assert host.get("votes").status == 200
+
+
 def test_php_reports_its_errors_in_the_host_s_log_not_on_the_page(host: Sandbox) -> None:
     host.ssh(f"echo '<?php throw new Exception(\"canary of the log\");' > {host.root}/.deploy/votes/releases/r1/broken.php")
     answer = host.get("votes", "/broken.php")

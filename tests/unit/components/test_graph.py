@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import string
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for service in reader.read().services:
         put(project, artefact(service))
     return run(project)
+
+
+def test_the_architecture_names_the_platform_s_children(whole: Run) -> None:
+    (platform,) = (r.options.parent for r in whole.resources if r.type == "mo:deploy:QualityGate")
+    made = {r.type.removeprefix("mo:deploy:") for r in whole.resources if not r.custom and r.options.parent == platform}
+    text = (Path(__file__).parents[3] / "docs/architecture.md").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("`Platform` →"))
+    assert set(re.findall(r"`(\w+)`", line)) - {"Platform"} == made
 
 
 def test_everything_waits_for_the_gate(whole: Run) -> None:

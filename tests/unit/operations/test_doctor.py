@@ -238,6 +238,22 @@ def test_what_the_settings_leave_out_is_told(tmp_path: Path, monkeypatch: pytest
         assert told[name].good is None
 
 
+def test_what_the_required_gates_need_of_this_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CODACY_API_TOKEN", raising=False)
+    settings = {"gates": {"required": ["trivy", "phpstan", "codacy", "eslint"]}, "source": "monorepo"}
+    told = machine.gates(tmp_path, settings)
+    assert [one.text.partition(":")[0] for one in told] == ["gate trivy", "gate phpstan", "gate codacy"]
+    assert "CODACY_API_TOKEN" in told[2].text
+    monkeypatch.setenv("CODACY_API_TOKEN", "canary")
+    for name in ("trivy", "monorepo/crm/vendor/bin/phpstan"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert machine.gates(tmp_path, settings) == []
+    assert machine.gates(tmp_path, {}) == []
+
+
 def test_a_secret_in_clear_in_the_stack_s_file_is_told_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operations.settings.load", lambda root, _stack: loaded(root))
     findings, settings = stack.look(tmp_path, "production", _file(tmp_path, githubToken="canary"))
@@ -336,12 +352,3 @@ def test_a_source_of_another_repository_is_told_unless_one_is_named(tmp_path: Pa
     assert fault.startswith("mo:gates.repository: ")
     assert "bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME" in fault
     assert look(repository="acme/monorepo") == []
-
-
-def test_a_codacy_token_that_a_required_gate_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CODACY_API_TOKEN", raising=False)
-    (fault,) = _faults(machine.codacy({"gates": {"required": ["eslint", "codacy"]}}))
-    assert "export CODACY_API_TOKEN" in fault
-    assert machine.codacy({"gates": {"required": ["eslint"]}}) == []
-    monkeypatch.setenv("CODACY_API_TOKEN", "x")
-    assert _faults(machine.codacy({"gates": {"required": ["codacy"]}})) == []
