@@ -36,7 +36,8 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
         style = "bold red" if row.bad else None
         http = "" if row.status is None and not row.asked else str(row.status or "none")
         shown = (http + (" (files only)" if row.files_only else ""), str(row.milliseconds or ""))
-        table.add_row(row.service, row.release or "never deployed", row.since, row.author, *shown, style=style)
+        release = (row.release or "never deployed") + (f" (version {row.version})" if row.version else "")
+        table.add_row(row.service, release, row.since, row.author, *shown, style=style)
     out.print(table)
     for row in found.rows:
         for problem in row.problems:

@@ -75,6 +75,16 @@ def test_files_only_are_named_and_are_no_answering_service(tmp_path: Path, monke
     assert [a["files_only"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == [False, True, False]
 
 
+def test_a_version_is_kept_and_one_that_is_not_told_is_said_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {**GOOD, "version": None, "note": "/openapi.json tells no version"}
+    asked = host(monkeypatch, {"api": {**GOOD, "version": "1.4.0", "note": None}, "api_stg": unknown, "docs": GOOD})
+    found = smoke.run(validation(tmp_path, ("api", "api_stg", "docs")))
+    assert [question["probe"].get("version", {}).get("path") for question in asked] == ["/openapi.json", "/openapi.json", None]
+    assert (found.ok, found.rollback) == (True, None)
+    assert found.summary == "3 of 3 services answer as they must; api_stg: /openapi.json tells no version"
+    assert [a["version"] for a in found.details["answers"]] == ["1.4.0", None, None]
+
+
 def test_no_service_is_no_pass() -> None:
     assert (smoke.outcome({}).ok, smoke.outcome({}).rollback) == (False, None)
     assert smoke.outcome({"docs": Answer("docs", 200, 1, None)}).ok
