@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations import remote
+from operations import remote, statuspage
 from operations.gates import browser
 from operations.gates.context import StepError
 from operations.problem import Problem
@@ -72,6 +72,8 @@ def test_files_only_are_named_and_are_no_answering_service(tmp_path: Path, monke
     found = smoke.run(validation(tmp_path, ("docs", "idp", "n8n")))
     assert (found.ok, found.rollback) == (True, None)
     assert found.summary == "2 of 3 services answer as they must, 1 files only (idp)"
+    told = {a["service"]: Answer(**a) for a in found.details["answers"]}
+    assert statuspage.states(told) == {"docs": "up", "idp": "files only", "n8n": "up"}
     assert [a["files_only"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == [False, True, False]
 
 
