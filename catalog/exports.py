@@ -61,6 +61,8 @@ class ServiceExport(_Export):
     """When the live release became live, UTC, ISO 8601; ``None`` where unknown."""
     path: str
     health: HealthExport
+    version: str | None = None
+    """As the site told it after its release went live; ``None`` where it tells none."""
     files_only: bool | None = None
     """Of an external service: whether its domain led to the files alone, and to no daemon, when its release was last asked."""
     database: DatabaseExport | None = None

@@ -119,6 +119,14 @@ class Daemon(Strict):
     contains: str | None = None
 
 
+class ToldVersion(Strict):
+    """Where a site tells its version: an OpenAPI document, ``info.version``."""
+
+    path: str = Field(default="/openapi.json", pattern=r"^/[^\s\"'\\]*$")
+    expect: str | None = Field(default=None, min_length=1, max_length=100)
+    """The version that it must be; without it any is told, and that there is none is told too, and neither is a failure."""
+
+
 class Health(Strict):
     """What the public URL must answer."""
 
@@ -127,6 +135,8 @@ class Health(Strict):
     contains: str | None = None
     release_path: str | None = Field(default="/release.json", pattern=r"^/[^\s\"'\\]*$")
     """Where the site tells its release as JSON (``release``); ``null`` where it does not."""
+    version: ToldVersion | None = None
+    """Read after the switch, beside the smoke test."""
     daemon: Daemon | None = None
     """Of an ``external`` service: where its daemon answers. Where that does not, the page and ``release_path`` must, and it is "files
     only"."""

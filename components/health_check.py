@@ -10,7 +10,7 @@ import pulumi
 from catalog.models import Service
 from components.artefacts import Choice
 from components.component import PROTOCOL, Component, host_step, result
-from components.release import probe
+from components.release import health_probe
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,16 @@ class HealthCheckArgs:
 class HealthCheck(Component):
     """Child: ``<service>-health``, asked again only where release or expectation change. ``status``: of the last answer.
 
-    ``files_only``: whether an external service's domain led to its files and to no daemon."""
+    ``files_only``: whether an external service's domain led to its files and to no daemon. ``version``: as the site told it."""
 
     status: pulumi.Output[int | None]
     files_only: pulumi.Output[bool | None]
+    version: pulumi.Output[str | None]
 
     def __init__(
         self, name: str, args: HealthCheckArgs, after: Sequence[pulumi.Resource] = (), opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        question = probe(args.entry, args.domain)
+        question = health_probe(args.entry, args.domain)
         super().__init__(name, {"service": args.service, "probe": question}, after, opts)
         request = {
             "protocol": PROTOCOL,
@@ -50,4 +51,5 @@ class HealthCheck(Component):
         check = host_step(f"{args.service}-health", "health", request, self.child(**kept))
         self.status = result(check, "status")
         self.files_only = result(check, "files_only")
+        self.version = result(check, "version")
         self.register_outputs({"status": self.status})

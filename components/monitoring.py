@@ -50,7 +50,10 @@ class Monitoring(Component):
         super().__init__(name, {"services": sorted(args.services)}, after, opts)
         live = {
             key: pulumi.Output.all(
-                at=release.switched_at, schema=result(release.switch, "schema_version"), files_only=check.files_only
+                at=release.switched_at,
+                schema=result(release.switch, "schema_version"),
+                files_only=check.files_only,
+                version=check.version,
             )
             for key, (release, check) in args.releases.items()
         }
@@ -62,7 +65,7 @@ class Monitoring(Component):
 
 def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The export as JSON. ``live``: for each deployed service when it was switched (``at``), its schema's version
-    (``schema``), and whether it is ``files_only``."""
+    (``schema``), whether it is ``files_only``, and the ``version`` that the site told."""
     settings = args.settings
     return MonitoringExport(
         stack=args.stack,
@@ -98,6 +101,7 @@ def _service(args: MonitoringArgs, key: str, live: Mapping[str, Any]) -> Service
         deployed_at=live.get("at"),
         path=entry.path,
         health=HealthExport(**entry.health.model_dump(include={"path", "status", "contains", "timeout", "daemon"})),
+        version=live.get("version"),
         files_only=live.get("files_only") if entry.runtime == "external" else None,
         database=DatabaseExport(
             engine=database.engine, server=database.server, name=database.name, schema_version=live.get("schema")

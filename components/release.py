@@ -112,7 +112,7 @@ def public_host(entry: Service, domain: str) -> str:
 
 
 def probe(entry: Service, domain: str) -> dict[str, Any]:
-    """What the public URL must answer, as ``switch`` and ``health`` ask it."""
+    """What the public URL must answer, as ``switch`` asks it."""
     health = entry.health
     return {
         "domain": public_host(entry, domain),
@@ -125,3 +125,9 @@ def probe(entry: Service, domain: str) -> dict[str, Any]:
         # Where there is none, nothing: a key more is another request, and would run the step again.
         **({"daemon": health.daemon.model_dump()} if health.daemon else {}),
     }
+
+
+def health_probe(entry: Service, domain: str) -> dict[str, Any]:
+    """The same as ``health`` asks it: with the version that the site tells."""
+    version = entry.health.version
+    return {**probe(entry, domain), **({"version": version.model_dump()} if version else {})}

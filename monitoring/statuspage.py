@@ -113,7 +113,8 @@ def _since(service: ServiceExport) -> str | None:
 
 def _row(service: ServiceExport, state: State) -> str:
     commit = f"Commit {service.commit[:12]}" if service.commit else None
-    details = [f"Release {service.release}", commit, _since(service)] if service.release else []
+    version = f"Version {service.version}" if service.version else None
+    details = [version, f"Release {service.release}", commit, _since(service)] if service.release else []
     css = state.replace(" ", "-")
     return (
         f'<li><a href="{escape(service.url)}">{escape(service.title)}</a> <span class="state {css}">{escape(_WORDS[state])}</span>'

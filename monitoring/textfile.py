@@ -55,7 +55,17 @@ def textfile(exports: MonitoringExport, metrics: DeploymentMetrics) -> dict[str,
         "mo_service_info",
         "Live release of each service; always 1.",
         [
-            ({**stack, "service": s.key, "release": s.release or "", "commit": s.commit or "", "runtime": s.runtime}, 1)
+            (
+                {
+                    **stack,
+                    "service": s.key,
+                    "release": s.release or "",
+                    "commit": s.commit or "",
+                    "version": s.version or "",
+                    "runtime": s.runtime,
+                },
+                1,
+            )
             for s in deployed
         ],
     )

@@ -49,7 +49,7 @@ class GateLine:
 class ServiceLine:
     """One service. ``old``, ``new``: releases; ``files``, ``bytes``: of the new one, 0 where the host had it; ``seconds``: of its steps in
     this update; ``status``: what its URL answered afterwards; ``files_only``: an external service's files
-    are there and its daemon is not."""
+    are there and its daemon is not; ``version``: as the site tells it."""
 
     service: str
     old: str | None
@@ -64,6 +64,7 @@ class ServiceLine:
     milliseconds: int | None
     problems: tuple[str, ...]
     files_only: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def service_lines(
             milliseconds=answer.milliseconds if answer else None,
             problems=tuple(dict.fromkeys(said)),
             files_only=answer is not None and answer.files_only,
+            version=answer.version if answer else None,
         )
 
     return tuple(line(service) for service in progress.services)

@@ -68,6 +68,8 @@ def _service(line: ServiceLine) -> tuple[str, ...]:
     release = line.new or "none"
     if line.changed and line.old != line.new:
         release = f"{line.old or 'none'} → {release}"
+    if line.version:
+        release += f" (version {line.version})"
     return (
         line.service,
         release,

@@ -13,7 +13,8 @@ STACK = "sandbox"
 def demo() -> None:
     """Builds the sandbox's monorepo, makes the gates' reports, deploys every service to the sandbox host, and asks each one.
 
-    Exit code 0 only where every service answers HTTP 200. Example: `bin/mo demo`.
+    An external service without its daemon answers with its files, and is named so. Exit code 0 only where every service answers HTTP 200.
+    Example: `bin/mo demo`.
     """
     from operations import build, display, project
     from operations.commands import build as building

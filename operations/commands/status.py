@@ -10,8 +10,9 @@ from operations.options import DEFAULT_STACK, AsJson, Only, Stack
 
 
 def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = False) -> None:
-    """Shows the release of each service, since when and by whom it is live, what its public URL answers now, and where the host differs
-    from the stack; then who works on the stack just now, and any run that was interrupted.
+    """Shows the release of each service and the version that it tells, since when and by whom it is live, what its public URL answers now
+    (of an external service "files only" where no daemon does), and where the host differs from the stack; then who works on the stack just
+    now, and any run that was interrupted.
 
     Examples: `bin/mo status`; `bin/mo status --only api --json`. Exit code 1 where a service does not answer as it must, or a run was
     interrupted.
@@ -36,7 +37,8 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
         style = "bold red" if row.bad else None
         http = "" if row.status is None and not row.asked else str(row.status or "none")
         shown = (http + (" (files only)" if row.files_only else ""), str(row.milliseconds or ""))
-        table.add_row(row.service, row.release or "never deployed", row.since, row.author, *shown, style=style)
+        release = (row.release or "never deployed") + (f" (version {row.version})" if row.version else "")
+        table.add_row(row.service, release, row.since, row.author, *shown, style=style)
     out.print(table)
     for row in found.rows:
         for problem in row.problems:

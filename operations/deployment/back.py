@@ -16,11 +16,13 @@ from operations import display, records, release_set
 from operations.deployment import astray, checks, ending, engine_busy, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
+from operations.deployment import trigger as triggers
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
 from operations.deployment.restoring import Restore
 from operations.deployment.session import RESTORE, Session
+from operations.deployment.trigger import Trigger
 from operations.deployment.update import Applied, Update, progress_of
 from operations.problem import Problem
 from operations.records import Record
@@ -33,7 +35,7 @@ Moves = Mapping[str, tuple[str | None, str]]
 @dataclass(frozen=True)
 class Wish:
     """What the operator asked for. ``to``: an update's number, a build, a time; ``databases``: services, or ``all``; ``site_open``: restore
-    them also where a site cannot be closed."""
+    them also where a site cannot be closed; ``trigger``: what was reported, where nobody asks."""
 
     reason: str
     to: str | None = None
@@ -41,6 +43,7 @@ class Wish:
     databases: tuple[str, ...] = ()
     yes: bool = False
     site_open: bool = False
+    trigger: Trigger | None = None
 
     def plain(self) -> dict[str, Any]:
         """For the journal."""
@@ -54,7 +57,8 @@ def wish_of(run: Run) -> Wish:
     texts = {key: tuple(map(str, told[key])) if isinstance(told.get(key), list) else () for key in ("only", "databases")}
     to = told.get("to")
     to, site_open = to if isinstance(to, str) else None, told.get("site_open") is True
-    return Wish(str(told.get("reason") or "interrupted"), to, **texts, yes=run.changed, site_open=site_open)
+    reason = str(told.get("reason") or "interrupted")
+    return Wish(reason, to, texts["only"], texts["databases"], yes=run.changed, site_open=site_open)
 
 
 def rollback(here: Here, wish: Wish, resumes: Run | None = None) -> int:
@@ -73,6 +77,8 @@ class _Rollback:
         here, out, old = self.here, self.here.out, self.session.resumes
         self.session.lock(f"rollback: {self.wish.reason}")
         live, history = self._known()
+        if self.wish.trigger is not None:
+            triggers.check(self.wish.trigger, history)
         undone = self._interrupted(live)
         target = records.of_set(history, undone.before) if undone else None
         if undone and target:

@@ -26,7 +26,7 @@ PATIENCE = 10
 @dataclass(frozen=True)
 class Row:
     """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift;
-    ``files_only``: an external service's files are there and its daemon is not."""
+    ``files_only``: an external service's files are there and its daemon is not; ``version``: as the site tells it."""
 
     service: str
     release: str | None
@@ -38,6 +38,7 @@ class Row:
     bad: bool = False
     problems: tuple[str, ...] = ()
     files_only: bool = False
+    version: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -49,6 +50,7 @@ class Row:
             "status": self.status,
             "ms": self.milliseconds,
             "filesOnly": self.files_only,
+            "version": self.version,
             "problem": "; ".join(self.problems) or None,
         }
 
@@ -161,6 +163,7 @@ def _row(
         another or (answer is not None and not answer.ok),
         tuple(problems),
         answer is not None and answer.files_only,
+        answer.version if answer else None,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.models import Service
-from components.release import probe
+from components.release import health_probe
 from operations import remote
 from operations.deployment.outcome import Outcome, Validation
 from operations.problem import Problem
@@ -22,13 +22,16 @@ AT_ONCE = 8
 @dataclass(frozen=True)
 class Answer:
     """``status``: the HTTP status, ``None`` where there was no answer; ``problem``: the sentence of a failed check;
-    ``files_only``: an external service's files are there, and its daemon is not."""
+    ``files_only``: an external service's files are there, and its daemon is not; ``version``: as the site tells it;
+    ``note``: what is no failure and to be known."""
 
     service: str
     status: int | None
     milliseconds: int | None
     problem: str | None
     files_only: bool = False
+    version: str | None = None
+    note: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -49,7 +52,7 @@ def ask(
 
     questions = []
     for service, entry in services.items():
-        question = {**probe(entry, domain), "successes": 1}
+        question = {**health_probe(entry, domain), "successes": 1}
         if patience is not None:
             question["timeout"] = min(entry.health.timeout, patience)
         if releases.get(service) is None:
@@ -75,7 +78,8 @@ def _read(service: str, entry: Service, told: Any) -> Answer:
         return Answer(service, None, None, str(problem).removeprefix(f"{service}: "))
     if told.get("status") != entry.health.status:
         return Answer(service, told.get("status"), None, f"It answers {told.get('status')}.")
-    return Answer(service, told["status"], told.get("ms"), None, told.get("files_only") is True)
+    version, note = (str(told[name]) if told.get(name) is not None else None for name in ("version", "note"))
+    return Answer(service, told["status"], told.get("ms"), None, told.get("files_only") is True, version, note)
 
 
 def run(validation: Validation) -> Outcome:
@@ -98,4 +102,6 @@ def outcome(answers: Mapping[str, Answer]) -> Outcome:
     said += f", {len(files)} files only ({', '.join(files)})" if files else ""
     details = {"answers": [asdict(answer) for answer in answers.values()]}
     why = f"the smoke test of {', '.join(bad)} failed" if bad else None
-    return Outcome(NAME, not bad, "; ".join([said, *(f"{service}: {problem}" for service, problem in bad.items())]), details, why)
+    notes = [f"{service}: {answer.note}" for service, answer in answers.items() if answer.note]
+    told = [said, *(f"{service}: {problem}" for service, problem in bad.items()), *notes]
+    return Outcome(NAME, not bad, "; ".join(told), details, why)

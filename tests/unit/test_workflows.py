@@ -18,6 +18,7 @@ from catalog.provenance import Expectation
 from components.remote.client import artefact
 from operations.app import app, register
 from operations.build import build, signing
+from operations.deployment.trigger import Kind
 from tests.unit.build.monorepo import Monorepo, service
 from tests.unit.build.test_provenance import commit
 
@@ -179,6 +180,48 @@ def test_the_gates_look_at_this_build_on_a_sandbox_before_the_stack_is_deployed(
     assert (tmp_path / ".mo/signing.pub").read_text().strip() == signer
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_label_s_rollback_says_what_was_reported_and_when(kind: Kind, tmp_path: Path) -> None:
+    (step,) = [step for step in steps(PROJECT / ".github/workflows/rollback.yml") if step.get("name") == "Roll back"]
+    told = {"TRIGGER": kind.value, "REPORTED": "2026-11-21T11:00:00Z", "REASON": f"{kind.value}, issue #12"}
+    ((_, *call),) = performed(step, tmp_path, STACK="production", **told)
+    parsed = _parsed(call)
+    assert (parsed["stack"], parsed["trigger"], parsed["reported"]) == ("production", kind, "2026-11-21T11:00:00Z")
+
+
+def test_a_rollback_starts_by_hand_or_by_the_two_labels_alone_and_waits_for_its_environment() -> None:
+    document = yaml.safe_load((PROJECT / ".github/workflows/rollback.yml").read_text())
+    assert document[True].keys() == {"workflow_dispatch", "issues"}
+    assert document[True]["issues"] == {"types": ["labeled"]}
+    asked, rollback = document["jobs"]["asked"], document["jobs"]["rollback"]
+    named = "github.event_name == 'workflow_dispatch' || " + " || ".join(f"github.event.label.name == '{k.value}'" for k in Kind)
+    assert " ".join(asked["if"].split()) == named
+    # Another label's run has a group of its own: one that waits in a group is taken the place of.
+    assert " ".join(document["concurrency"]["group"].split()) == (
+        f"deploy-${{{{ ({named}) && (inputs.stack || 'production') || github.run_id }}}}"
+    )
+    assert "environment" not in asked
+    assert "secrets." not in json.dumps(asked)
+    assert (rollback["needs"], rollback["environment"]) == ("asked", "${{ inputs.stack || 'production' }}")
+    assert "if" not in rollback, "it would run although whoever labelled the issue may not write"
+
+
+@pytest.mark.parametrize(
+    ("permission", "code"), [("admin", 0), ("write", 0), ("read", 1), ("none", 1), ("", 1), (None, 1), ("write\nadmin", 1)]
+)
+def test_the_label_of_somebody_who_may_not_write_starts_no_rollback(permission: str | None, code: int, tmp_path: Path) -> None:
+    document = yaml.safe_load((PROJECT / ".github/workflows/rollback.yml").read_text())
+    (step,) = document["jobs"]["asked"]["steps"]
+    assert step["if"] == "github.event_name == 'issues'"
+    answer = "exit 1" if permission is None else f"printf %s '{permission}'"
+    (tmp_path / "gh").write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\n{answer}\n')
+    (tmp_path / "gh").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "REPOSITORY": "acme/site", "SENDER": "mallory"}
+    done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], env=environment, capture_output=True, check=False)
+    assert done.returncode == code
+    assert (tmp_path / "asked").read_text() == "api repos/acme/site/collaborators/mallory/permission --jq .permission\n"
+
+
 def test_the_plan_s_comment_is_edited_in_place(tmp_path: Path) -> None:
     (step,) = [step for step in steps(PROJECT / ".github/workflows/preview.yml") if "comment.md" in step.get("run", "")]
     (tmp_path / "plan.txt").write_text("22 to create\n")
@@ -295,7 +338,9 @@ def test_records_come_from_the_last_run_and_go_to_the_next_whatever_becomes_of_t
     work = next(n for n, text in enumerate(texts) if f"bin/mo {name}" in text)
     assert restored < work < collected
     upload = job["steps"][collected + 1]
-    assert upload["with"] == {"name": "records-${{ inputs.stack }}", "path": "${{ runner.temp }}/records", "retention-days": 90}
+    stack = job["environment"]
+    assert upload["with"] == {"name": f"records-{stack}", "path": "${{ runner.temp }}/records", "retention-days": 90}
+    assert all(job["steps"][n]["env"]["STACK"] == stack for n in (restored, collected))
     for step in (job["steps"][collected], upload):
         assert step["if"] == "always() && steps.records.outcome == 'success'", "half of them would hide the rest from the next run"
     assert job["permissions"]["actions"] == "read"

@@ -27,8 +27,8 @@ class _Question:
         self.probe = Probe(raw["probe"], edge, self.wanted)
 
     def answer(self) -> dict[str, Any]:
-        """``release``, ``status``, ``ms`` (of the last round), ``url``, ``files_only``. Raises ``Failure`` where it is
-        not the expected one."""
+        """``release``, ``status``, ``ms`` (of the last round), ``url``, ``files_only``, ``version``, ``note``. Raises
+        ``Failure`` where it is not the expected one."""
         probe = self.probe
         wrong = probe.live() or probe.served_secrets()
         if wrong:
@@ -41,8 +41,12 @@ class _Question:
         if again:
             raise Failure(f"{self.service}: {probe.url()} {again}, right after it had answered well.")
         milliseconds = round((time.monotonic() - began) * 1000)
+        version, unknown = probe.version()
+        if unknown and probe.version_expected is not None:
+            raise Failure(f"{self.service}: {unknown}; look at health.version in the catalogue.")
         return {
             "release": self.wanted, "status": probe.answered, "ms": milliseconds, "url": probe.url(), "files_only": probe.files_only,
+            "version": version, "note": unknown,
         }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import time
 
 from . import jsontext
 from .connection import Edge
-from .failure import Failure
+from .failure import Failure, printable
 from .request import number, text
 from .web import Answer, Site, Unanswered
 
@@ -45,8 +45,12 @@ class Probe:
         self.daemon_path: str | None = text(daemon, "path") if daemon else None
         self.daemon_contains: str | None = daemon.get("contains")
         self.files_only = False
+        version: dict[str, Any] = raw.get("version") or {}
+        self.version_path: str | None = text(version, "path") if version else None
+        self.version_expected: str | None = version.get("expect")
         if not self.path.startswith("/") or any(
-            c <= " " for c in self.path + (self.release_path or "/") + (self.daemon_path or "/") + self.domain
+            c <= " "
+            for c in self.path + (self.release_path or "/") + (self.daemon_path or "/") + (self.version_path or "/") + self.domain
         ):
             raise Failure(f"The probe of {self.domain!r} needs a path that begins with '/' and holds no space.")
         self.site = Site(edge, self.domain)
@@ -100,6 +104,27 @@ class Probe:
             return f"answers without the expected text {self.daemon_contains[:60]!r}"
         self.answered = answer.status
         return None
+
+    def version(self) -> tuple[str | None, str | None]:
+        """The version that the site's OpenAPI document tells, and what is wrong: there is none, or another than is expected."""
+        if self.version_path is None:
+            return None, None
+        try:
+            found = self._follow(self.version_path, time.monotonic() + self.timeout, {})
+        except Unanswered as error:
+            return None, f"{self.version_path} gives no answer: {error}"
+        if isinstance(found, str):
+            return None, f"{self.version_path} {found}"
+        try:
+            told = jsontext.loads(found.body)["info"]["version"] if found.status == 200 else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            told = None
+        if not isinstance(told, str) or not told.strip():
+            return None, f"{self.version_path} tells no version (status {found.status}); expected JSON with info.version"
+        told = printable(told.strip())[:100]
+        if self.version_expected not in (None, told):
+            return told, f"{self.version_path} tells version {told} instead of {self.version_expected}"
+        return told, None
 
     def _page(self, deadline: float, prefix: str, headers: dict[str, str]) -> str | None:
         try:

@@ -120,10 +120,12 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     talk = _Switch(host, request)
     reply = host.call("switch", talk.fields, f"{talk.service}: switching to {talk.release}", answer=talk.answer)
     schema, previous, at, snapshot, gap = next(iter(reply.all("result")), ["none", "-", "-", "-", "0"])
+    versions = [values[0] for values in (*reply.all("schema"), *reply.all("verified")) if values and values[0]]
     live_before = next(iter(reply.all("state")), ["none", "-"])[1]
     return {
         "release": talk.release, "live": talk.release, "previous": None if previous == "-" else previous,
         "changed": live_before != talk.release, "schema": "migrated" if schema == "pending" else schema,
+        "schema_version": printable(versions[-1])[:100] if versions else None,
         "migrations": [values[0] for values in reply.all("migrated")], "snapshot": None if snapshot == "-" else snapshot,
         "gap_ms": int(gap), "at": at, "status": talk.probe.answered, "notes": [values[0] for values in reply.all("note")],
         "files_only": talk.probe.files_only,

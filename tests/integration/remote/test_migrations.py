@@ -94,6 +94,7 @@ def test_sql_migrations_are_applied_once_recorded_and_verified(service: Service,
     assert (first["schema"], first["migrations"], first["snapshot"]) == ("migrated", ["0001_init"], None)
     second = data.deploy("two", M2)
     assert (second["schema"], second["migrations"]) == ("migrated", ["0002_more"])
+    assert (first["schema_version"], second["schema_version"]) == ("0001_init", "0002_more")
     assert data.query("SELECT id, what, extra FROM votes") == [(1, "semi;colon -- no comment", 7)]
     assert data.query("SELECT version, length(checksum) FROM schema_version ORDER BY version") == [
         ("0001_init", 64),
@@ -109,9 +110,9 @@ def test_sql_migrations_are_applied_once_recorded_and_verified(service: Service,
         assert oct(path.stat().st_mode & 0o7777) == "0o600"
     back = service.switch(first["live"], **data.fields(sorted(M1)))
     assert back["schema"] == "ahead"
-    assert back["migrations"] == []
+    assert (back["migrations"], back["schema_version"]) == ([], "0002_more")
     same = service.switch(first["live"], **data.fields(sorted(M1)))
-    assert same["changed"] is False
+    assert (same["changed"], same["schema_version"]) == (False, "0002_more")
     forward = service.switch(second["live"], **data.fields(sorted(M2)))
     assert forward["schema"] == "same"
     assert data.schema

@@ -149,7 +149,9 @@ class Engine(Mocks):
         if args.typ == "random:index/randomPassword:RandomPassword":
             outputs["result"] = f"canary-generated-{args.name}"
         if args.typ == "command:local:Command":
-            outputs["stdout"] = json.dumps({"ok": True, "at": "2026-01-03T00:00:00Z", "status": 200})
+            outputs["stdout"] = json.dumps(
+                {"ok": True, "at": "2026-01-03T00:00:00Z", "status": 200, "version": "1.4.0", "files_only": True}
+            )
             outputs["stderr"] = ""
         return f"{args.name}-id", outputs
 

@@ -255,7 +255,15 @@ def test_the_export_is_whole_and_holds_no_secret(whole: Run) -> None:
     assert len(exported.services) == 22
     api = next(s for s in exported.services if s.key == "api")
     assert (api.url, api.health.path) == ("https://api.example.org/", "/health")
-    assert api.deployed_at == "2026-01-03T00:00:00Z"
+    assert (api.deployed_at, api.version) == ("2026-01-03T00:00:00Z", "1.4.0")
+    idp = next(s for s in exported.services if s.key == "idp")
+    assert (idp.files_only, api.files_only) == (True, None)
+    assert idp.health.daemon is not None
+    assert whole["idp-switch"].request["probe"]["daemon"] == idp.health.daemon.model_dump()
+    assert "daemon" not in whole["api-switch"].request["probe"]
+    assert whole["api-health"].request["probe"]["version"] == {"path": "/openapi.json", "expect": None}
+    assert "version" not in whole["api-switch"].request["probe"]
+    assert "version" not in whole["votes-health"].request["probe"]
     assert not any(canary in json.dumps(whole.export) for canary in (*CANARIES, "canary-generated"))
 
 

@@ -280,6 +280,12 @@ def test_the_status_page_says_release_commit_and_since_when() -> None:
     assert "Alle 1 Dienste antworten" in page
 
 
+def test_a_version_that_a_site_told_is_on_the_status_page_and_among_the_metrics() -> None:
+    of = exports(service("api").model_copy(update={"version": "1.4.0"}))
+    assert "Version 1.4.0, Release r0123456789abcdef" in statuspage(of, {"api": "up"}, None)["status/index.html"]
+    assert 'version="1.4.0"' in textfile(of, DeploymentMetrics())["prometheus/textfile/mo_sandbox.prom"]
+
+
 def test_the_status_page_counts_files_only_as_no_answer() -> None:
     page = statuspage(exports(), {"votes": "up", "forum": "up", "idp": "files only"}, None)["status/index.html"]
     assert "2 von 3 Diensten antworten, von 1 sind nur die Dateien da" in page

@@ -223,6 +223,20 @@ def test_a_rollback_says_where_it_goes_why_and_by_whom(stack: type[FakeEngine], 
     assert config["mo:rollback"] == {"update": 1, "reason": "the login is broken", "author": f"anna@{socket.gethostname()}"}
 
 
+def test_a_report_takes_the_last_deployment_back_once(stack: type[FakeEngine]) -> None:
+    old, new = {"api_stg": "ra", "admin_stg": "ra"}, {"api_stg": "rb", "admin_stg": "rb"}
+    stack.updates = [summary_of(1, old), summary_of(2, new)]
+    stack.live = new
+    told = ("rollback", "--stack", "staging", "--yes", "--trigger", "critical-bug", "--reason", "critical-bug, issue #12")
+    ended = "2026-11-21T09:02:00Z"  # of the second
+    code, text = _mo(*told, "--reported", "2020-01-01T00:00:00Z")
+    assert (code, stack.asked) == (1, [])
+    assert "was reported before the last deployment ended" in text
+    code, text = _mo(*told, "--reported", ended)
+    assert code == 0, text
+    assert [message for message, _ in stack.asked] == ["rollback to update 1: critical-bug, issue #12"]
+
+
 def test_a_rollback_without_a_reason_is_refused(stack: type[FakeEngine]) -> None:
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "oops")
     assert code == 2

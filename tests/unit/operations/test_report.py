@@ -27,7 +27,10 @@ def _report(**changes: object) -> Report:
         "stage": {"files": 3, "bytes": 1500},
         "switch": {"migrations": ["0001", "0002"], "snapshot": "s1"},
     }
-    answers = {"docs": Answer("docs", 200, 7, None), "votes": Answer("votes", 500, None, "It answers 500.")}
+    answers = {
+        "docs": Answer("docs", 200, 7, None, files_only=True, version="1.4.0"),
+        "votes": Answer("votes", 500, None, "It answers 500."),
+    }
     lines = report.service_lines(progress, {"votes": "r1", "docs": "r1"}, {"votes": "r1", "docs": "r2"}, answers)
     plain = {
         "version": 1,
@@ -48,7 +51,7 @@ def _report(**changes: object) -> Report:
 def test_it_names_every_service_gate_and_problem() -> None:
     text = report.markdown(_report())
     assert text.startswith("# Deployment of sandbox, 2026-11-21T09:00:00Z: FAILED\n")
-    assert "| docs | r1 → r2 | 3 | 1500 B | 0001, 0002 | s1 | 0.0 | 200 | 7 |" in text
+    assert "| docs | r1 → r2 (version 1.4.0) | 3 | 1500 B | 0001, 0002 | s1 | 0.0 | 200 (files only) | 7 |" in text
     assert "| votes | r1 |" in text
     assert "- **votes**: no space | left\non the host" in text
     assert "- **votes**: It answers 500." in text

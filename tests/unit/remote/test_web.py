@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from components.remote.client.connection import Edge
+from components.remote.client.failure import Failure
+from components.remote.client.health import _Question
 from components.remote.client.probe import Probe
 from components.remote.client.web import Site, Unanswered
 
@@ -114,6 +116,46 @@ def test_a_probe_wants_status_text_and_release(server: Server) -> None:
     assert "evil.example" in (probe(server).once(deadline) or "")
     server.answer = b"HTTP/1.0 302 X\r\nLocation: /again\r\n\r\n"
     assert "more than 5 times" in (probe(server).once(deadline) or "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "version", "said"),
+    [
+        (b'200 OK\r\n\r\n{"openapi": "3.1.0", "info": {"title": "API", "version": " 1.4.0"}}', "1.4.0", None),
+        (b'200 OK\r\n\r\n{"info": {}}', None, "/openapi.json tells no version (status 200); expected JSON with info.version"),
+        (b'200 OK\r\n\r\n{"info": {"version": 2}}', None, "tells no version"),
+        (b"200 OK\r\n\r\n<html>", None, "tells no version"),
+        (b'404 X\r\n\r\n{"info": {"version": "1"}}', None, "tells no version (status 404)"),
+        (b"302 X\r\nLocation: //evil.example/\r\n\r\n", None, "/openapi.json redirects (302)"),
+    ],
+)
+def test_a_site_s_version_is_that_of_its_openapi_document(
+    server: Server, answer: bytes, version: str | None, said: str | None
+) -> None:
+    server.answer = b"HTTP/1.0 " + answer
+    found, wrong = probe(server, version={"path": "/openapi.json", "expect": None}).version()
+    assert found == version
+    assert (said or "") in (wrong or "")
+    assert bool(said) is bool(wrong)
+    assert probe(server).version() == (None, None), "a site whose catalogue entry names no version is not asked"
+
+
+def test_a_version_is_a_failure_only_where_the_catalogue_expects_another(server: Server) -> None:
+    server.answer = b'HTTP/1.0 200 OK\r\n\r\n{"info": {"version": "1.4.0"}}'
+
+    def asked(expect: str | None) -> dict[str, object]:
+        told = {"domain": "votes.example", "timeout": 1, "successes": 1, "version": {"path": "/openapi.json", "expect": expect}}
+        return _Question({"service": "votes", "probe": told}, server.edge).answer()
+
+    assert (asked(None)["version"], asked("1.4.0")["version"]) == ("1.4.0", "1.4.0")
+    with pytest.raises(Failure, match=r"tells version 1\.4\.0 instead of 1\.5\.0"):
+        asked("1.5.0")
+    server.answer = b"HTTP/1.0 200 OK\r\n\r\nhello"
+    unknown = asked(None)
+    assert unknown["version"] is None
+    assert "tells no version" in str(unknown["note"])
+    with pytest.raises(Failure, match="tells no version"):
+        asked("1.4.0")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from operations import remote
+from operations import remote, statuspage
 from operations.gates import browser
 from operations.gates.context import StepError
 from operations.problem import Problem
@@ -72,7 +72,19 @@ def test_files_only_are_named_and_are_no_answering_service(tmp_path: Path, monke
     found = smoke.run(validation(tmp_path, ("docs", "idp", "n8n")))
     assert (found.ok, found.rollback) == (True, None)
     assert found.summary == "2 of 3 services answer as they must, 1 files only (idp)"
+    told = {a["service"]: Answer(**a) for a in found.details["answers"]}
+    assert statuspage.states(told) == {"docs": "up", "idp": "files only", "n8n": "up"}
     assert [a["files_only"] for a in json.loads((tmp_path / "run" / "smoke.json").read_text())] == [False, True, False]
+
+
+def test_a_version_is_kept_and_one_that_is_not_told_is_said_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {**GOOD, "version": None, "note": "/openapi.json tells no version"}
+    asked = host(monkeypatch, {"api": {**GOOD, "version": "1.4.0", "note": None}, "api_stg": unknown, "docs": GOOD})
+    found = smoke.run(validation(tmp_path, ("api", "api_stg", "docs")))
+    assert [question["probe"].get("version", {}).get("path") for question in asked] == ["/openapi.json", "/openapi.json", None]
+    assert (found.ok, found.rollback) == (True, None)
+    assert found.summary == "3 of 3 services answer as they must; api_stg: /openapi.json tells no version"
+    assert [a["version"] for a in found.details["answers"]] == ["1.4.0", None, None]
 
 
 def test_no_service_is_no_pass() -> None:
