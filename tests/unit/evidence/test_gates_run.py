@@ -100,6 +100,23 @@ def test_a_suite_that_the_monorepo_does_not_have_is_neither_run_nor_missed(tmp_p
     assert steps.run(context, [pytest_step], lambda done: None) == []
 
 
+def test_phpunit_is_run_and_missed_where_the_monorepo_has_settings_for_it(tmp_path: Path) -> None:
+    context = a_context(tmp_path)
+    assert not scanners.has_phpunit(context)
+    (context.source / "phpunit.xml.dist").touch()
+    assert steps.wanted(context)["unit-tests"] == {"unit-phpunit.xml": "PHPUnit"}
+    with pytest.raises(StepError, match="composer install"):
+        scanners.phpunit(context)
+    program = context.source / "vendor/bin/phpunit"
+    program.parent.mkdir(parents=True)
+    report = the_report("phpunit", "fail")
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "PHPUnit 11.5.3 by x" && exit\ncp {report} "$4"; exit 1\n')
+    program.chmod(0o755)
+    scanners.phpunit(context)
+    note = json.loads((tmp_path / "r/unit-phpunit.xml.provenance.json").read_text())
+    assert (note["tool"], note["toolVersion"], note["exitCode"]) == ("PHPUnit", "11.5.3", 1)
+
+
 def test_one_of_a_scanners_two_reports_is_not_enough(tmp_path: Path) -> None:
     steps.run(a_context(tmp_path), [], lambda done: None)
     put(tmp_path / "r", the_report("trivy-sarif", "pass"))
