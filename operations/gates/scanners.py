@@ -11,6 +11,7 @@ from operations.gates.context import Context, StepError
 GITLEAKS = "8.30.1"
 _GITLEAKS_MODULE = "github.com/zricethezav/gitleaks/v8"
 PHPSTAN_LEVEL = 6
+_CRM = "crm.menschlichkeit-oesterreich.at"
 
 
 def gitleaks(context: Context) -> None:
@@ -83,11 +84,40 @@ def php_tests(context: Context) -> None:
         context.keep(scratch / name, name, "PHP", version.group(1) if version else "", exit_code=done.returncode)
 
 
+def has_phpunit(context: Context) -> bool:
+    """Whether the monorepo has tests for PHPUnit."""
+    return _phpunit(context) is not None
+
+
+def phpunit(context: Context) -> None:
+    """Leaves ``unit-phpunit.xml`` (JUnit); needs PHPUnit on the PATH or in the ``vendor`` beside its settings."""
+    name = "unit-phpunit.xml"
+    context.forget(name)
+    settings = _phpunit(context)
+    if settings is None:
+        raise StepError("there is no phpunit.xml in the monorepo")
+    own = settings.parent / "vendor/bin/phpunit"
+    program = str(own) if own.is_file() else shutil.which("phpunit")
+    if program is None:
+        raise StepError(f"PHPUnit is not installed: `composer install` in {settings.parent}, or put it on the PATH")
+    version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], settings.parent).stdout)
+    with context.scratch() as scratch:
+        command = [program, "--configuration", str(settings), "--log-junit", str(scratch / name)]
+        done = context.run(command, settings.parent, accept=(0, 1, 2), timeout=900)
+        context.keep(scratch / name, name, "PHPUnit", version.group(1) if version else "", exit_code=done.returncode)
+
+
+def _phpunit(context: Context) -> Path | None:
+    folders = (context.source, context.source / _CRM)
+    found = (folder / name for folder in folders for name in ("phpunit.xml", "phpunit.xml.dist"))
+    return next((path for path in found if path.is_file()), None)
+
+
 def phpstan(context: Context) -> None:
     """Leaves ``phpstan.json`` with its level in the note; needs PHPStan on the PATH or in the monorepo's ``vendor``."""
     name = "phpstan.json"
     context.forget(name)
-    own = [context.source / "vendor/bin/phpstan", context.source / "crm.menschlichkeit-oesterreich.at/vendor/bin/phpstan"]
+    own = [context.source / "vendor/bin/phpstan", context.source / _CRM / "vendor/bin/phpstan"]
     program = next((str(path) for path in own if path.is_file()), shutil.which("phpstan"))
     if program is None:
         raise StepError("PHPStan is not installed: `composer require --dev phpstan/phpstan` in the monorepo, or put it on the PATH")

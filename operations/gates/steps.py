@@ -57,6 +57,7 @@ STEPS: tuple[Step, ...] = (
         "vitest with coverage", {"unit-tests": ("unit-web.xml",), "coverage": ("coverage-web.info",)}, node.vitest, node.has_tests
     ),
     Step("PHP tests", {"unit-tests": ("unit-php.xml",)}, scanners.php_tests, scanners.has_php_tests),
+    Step("PHPUnit", {"unit-tests": ("unit-phpunit.xml",)}, scanners.phpunit, scanners.has_phpunit),
     Step("integration tests", {"integration-tests": ("integration.xml",)}, python_tests.integration),
     Step("end-to-end tests", {"e2e-tests": ("e2e.xml",)}, python_tests.end_to_end),
     Step("ESLint", {"eslint": ("eslint.json",)}, node.eslint),
