@@ -6,6 +6,7 @@ last. Each step finds out by itself what an earlier, cut run has done.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 
 from . import connection as connections
@@ -63,7 +64,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "service": key, "target": relative(request["target"], "target") if request.get("target") else "",
         "keep": _folder(request, "keep"),
-        "folder": _folder(request, "folder"), "name": "", "scratch": "",
+        "folder": _folder(request, "folder"), "scratch": "",
     }  # fmt: skip
     found = look(host, fields, request.get("database"))
     answer: dict[str, Any] = (
@@ -173,30 +174,33 @@ class _Removal:
         }  # fmt: skip
 
     def _dump(self) -> tuple[dict[str, Any] | None, Reply | None]:
+        """The final dump's manifest, and what its test said. The site is closed from then on; where anything fails it is open again."""
         assert self.found.data is not None
+        engine, _, _, database, user = self.found.data
+        connection, server = self.host.connection, self.found.server
         try:
-            made = self.host.call("remove", {**self.fields, "action": "dump"}, f"{self.key}: final dump")
+            with ExitStack() as held:
+                test = nullcontext("") if self.unverified else scratch(connection, server, database, _owner(engine, user))
+                fields = {**self.fields, "action": "dump", "scratch": held.enter_context(test)}
+
+                def answer(line: str, _values: list[str], _reply: Reply) -> str | None:
+                    if line != "proved":
+                        return None
+                    held.close()
+                    return "ok"
+
+                made = self.host.call("remove", fields, f"{self.key}: final dump", answer=answer)
         except Failure as failure:
             # Deleted in the panel after a run that was cut: the dump of then is the final one.
             if self.found.database is None and self.found.kept and "cannot be dumped" in str(failure):
                 return None, None
-            raise
-        name, _, manifest = next(iter(made.all("made")))
-        if self.unverified:
-            return jsontext.loads(manifest), None
-        engine, _, _, database, user = self.found.data
-        asked = {**self.fields, "action": "verify", "name": name}
-        try:
-            with scratch(self.host.connection, self.found.server, database, _owner(engine, user)) as scratch_name:
-                tested = self.host.call("remove", {**asked, "scratch": scratch_name}, f"{self.key}: testing the final dump")
-        except Failure as failure:
-            if "cannot be used by" in str(failure) and not may_administer(self.host.connection, self.found.server):
+            if "cannot be used by" in str(failure) and not may_administer(connection, server):
                 raise Failure(
                     f"{failure}; make the database {database}_verify in the hoster's panel, with all rights for {user}, so that the final "
                     "dump can be tested there, or go on without the test (--unverified)"
                 ) from None
             raise
-        return jsontext.loads(manifest), tested
+        return jsontext.loads(next(iter(made.all("made")))[2]), made
 
     def _drop_database(self, data: tuple[str, ...]) -> None:
         engine, _, _, name, user = data

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,43 @@ def test_in_place_what_is_in_a_folder_is_kept_also_where_the_folder_is_the_hoste
     assert (Path(done["keep"]) / "site/uploads/u").read_text() == "kept"
     assert list(service.path.iterdir()) == []
     assert not service.base.exists()
+
+
+def test_a_removal_whose_scratch_database_cannot_be_made_leaves_the_site_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    mariadb.query("CREATE OR REPLACE USER padm@'127.0.0.1' IDENTIFIED BY 'hhhhhhhh'")
+    mariadb.query("GRANT SELECT, INSERT, UPDATE, DELETE, DROP ON *.* TO padm@'127.0.0.1'")
+    service.remote.servers = {"server": {**mariadb.server, "admin_user": "padm", "admin_password": "hhhhhhhh"}}
+    service.remote.write()
+    assert "server refused: Access denied" in service.remote.refused("remove", **asked("drop"))
+    assert exists(data)
+    assert service.live
+    assert not (service.base / "maintenance").exists()
+
+
+def test_a_removal_whose_client_ends_before_it_removes_anything_opens_the_site_again(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    link = mariadb.connect(database=data.name)
+    with link.cursor() as cursor:
+        # The dump waits for it.
+        cursor.execute("LOCK TABLES votes WRITE")
+        child = service.remote.popen("remove", **asked("drop"), unverified=True)
+        _until((service.base / "maintenance").exists)
+        child.kill()
+        child.communicate()
+        cursor.execute("UNLOCK TABLES")
+    link.close()
+    _until(lambda: not (service.base / "maintenance").exists())
+    assert exists(data)
+    assert service.live
+    # The next one goes on in the same folder.
+    done = service.remote.run("remove", **asked("drop"))
+    assert [path.name for path in (service.remote.root / ".deploy/.removed").iterdir()] == [Path(done["keep"]).name]
+    assert not service.base.exists()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
