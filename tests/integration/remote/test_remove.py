@@ -177,6 +177,31 @@ def test_a_removal_whose_client_ends_before_it_removes_anything_opens_the_site_a
     assert not service.base.exists()
 
 
+def test_no_final_dump_is_made_while_the_site_stays_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    # A web server that does not know the window; what it writes would be in no dump.
+    del service.site.services[service.domain]
+    sentence = service.remote.refused("remove", **asked("drop"))
+    assert f"{service.domain}/ answers 200 instead of 503 while the file maintenance is there" in sentence
+    assert "nothing was removed" in sentence
+    assert exists(data)
+    assert service.live
+    assert not (service.base / "maintenance").exists()
+    assert list(service.base.glob("probe-*")) == []
+    done = service.remote.run("remove", **asked("drop"), site_open=True)
+    assert [note.partition(" (")[0] for note in done["notes"]] == ["the site was not seen closed"]
+    assert done["verified"] == {"schema_version": 2, "votes": 1}
+    assert not service.base.exists()
+
+
+def test_a_site_whose_address_nobody_knows_counts_as_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    (service.base / "target").write_text(f"{service.target}\n")
+    assert "its address is known neither" in service.remote.refused("remove", **asked("drop"))
+    assert exists(data)
+    assert service.remote.run("remove", **asked("drop"), probe=service.request("adopted")["probe"])["notes"] == []
+
+
 def _until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not condition():
