@@ -17,6 +17,7 @@ from catalog import reader
 from catalog.models import Service
 from catalog.settings_file import Loaded
 from components.plan import size
+from components.release import probe
 from operations import remote
 from operations.problem import Problem
 
@@ -118,9 +119,18 @@ def secret_names(found: Mapping[str, Any], entry: Service | None) -> tuple[str, 
     return (f"{name.upper()}_DB_USER", f"{name.upper()}_DB_PASS") if name else ()
 
 
-def drop(root: Path, removal: Removal, entry: Service | None, keep: str | None, unverified: bool, loaded: Loaded) -> dict[str, Any]:
-    """Removes all of it; gives ``kept``, ``dump``, ``verified``, ``removed``, ``by_hand``. Raises ``Problem``."""
-    request = {**_request(removal.service, entry, keep, "drop"), "unverified": unverified, "folder": removal.found.get("keep")}
+def drop(
+    root: Path, removal: Removal, entry: Service | None, keep: str | None, loaded: Loaded, *, unverified: bool, site_open: bool
+) -> dict[str, Any]:
+    """Removes all of it, also where the site cannot be closed for the final dump if ``site_open``; gives ``kept``, ``dump``, ``verified``,
+    ``removed``, ``by_hand``, ``notes``. Raises ``Problem``."""
+    request = {
+        **_request(removal.service, entry, keep, "drop"),
+        "unverified": unverified,
+        "site_open": site_open,
+        "probe": probe(entry, loaded.settings.domain) if entry else None,
+        "folder": removal.found.get("keep"),
+    }
     done = remote.run(root, removal.stack, "remove", request, timeout=TIMEOUT)
     removed = [*done["removed"]]
     for name in removal.secrets:
@@ -135,6 +145,7 @@ def drop(root: Path, removal: Removal, entry: Service | None, keep: str | None, 
         "verified": done["verified"],
         "removed": removed,
         "by_hand": by_hand,
+        "notes": done["notes"],
     }
 
 

@@ -24,15 +24,20 @@ def remove(
         typer.Option("--although-declared", help="Also where the catalogue still has it; the next deploy makes it anew, empty."),
     ] = False,
     unverified: Annotated[bool, typer.Option("--unverified", help="Without the test restore of the final dump.")] = False,
+    site_open: Annotated[
+        bool,
+        typer.Option("--site-open", help="Also where the site cannot be closed; what is written after the final dump is lost."),
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Removes a service for good: database, accounts, releases, files on the host, GitHub secrets. Taking it out of the catalogue and
     deploying removes nothing of that, but the database where the stack says `mo:onRemove: purge` (the sandbox).
 
-    A question names exactly what goes. First a final dump is made outside the service's folder, with checksum and the way to restore it,
-    and restored into a scratch database; uploads (`shared/`) move beside it. Databases that others use are refused. Where the panel
-    provides the database, what is left to do there is named. Interrupted, the same command goes on.
+    A question names exactly what goes. First the site is closed, and a final dump is made outside the service's folder, with checksum and
+    the way to restore it, and restored into a scratch database; where the site cannot be closed, nothing is removed. Uploads (`shared/`)
+    move beside the dump. Databases that others use are refused. Where the panel provides the database, what is left to do there is named.
+    Interrupted, the same command goes on.
 
     Examples: `bin/mo remove forum --stack production`; `bin/mo remove forum --keep /www/htdocs/w01234567/backup --yes`.
     """
@@ -57,9 +62,18 @@ def remove(
             typer.echo("Nothing was changed.", err=as_json)
             raise typer.Exit(3)
         with lock.HostLock(lock.asker(root, stack), f"remove {service}"):
-            done = removal.drop(root, found, entry, keep, unverified, loaded)
+            done = removal.drop(root, found, entry, keep, loaded, unverified=unverified, site_open=site_open)
     else:
-        done = {"service": service, "stack": stack, "kept": None, "dump": None, "verified": None, "removed": [], "by_hand": []}
+        done = {
+            "service": service,
+            "stack": stack,
+            "kept": None,
+            "dump": None,
+            "verified": None,
+            "removed": [],
+            "by_hand": [],
+            "notes": [],
+        }
     if entry is not None:
         removal.forget_in_state(root, stack, service, removal.secret_names(found.found, entry))
     if as_json:
@@ -75,5 +89,7 @@ def remove(
         typer.echo(f"kept: {done['kept']}/{done['dump']['name']}.dump ({tested}; RESTORE.txt beside it says how to restore it)")
     elif done["kept"]:
         typer.echo(f"kept: {done['kept']}")
+    for what in done["notes"]:
+        typer.echo(f"note: {what}")
     for what in done["by_hand"]:
         typer.echo(f"by hand: {what}")

@@ -10,8 +10,12 @@ from .ssh import Master
 
 HOST_FOLDER = os.path.realpath(__file__).rsplit("/", 2)[0] + "/host"
 
-BOOT = 'test -f "$0/done" || { echo @missing >&2; exit 78; }; MO_TOOL=$0; export MO_TOOL; p=$1; shift; exec sh "$0/$p" "$@"'
-"""What the account's shell runs: the program of this version, or a word that it is missing."""
+BOOT = (
+    'test -f "$0/done" || { echo @missing >&2; exit 78; }; true 2>/dev/null >"$0/done"; '
+    'MO_TOOL=$0; export MO_TOOL; p=$1; shift; exec sh "$0/$p" "$@"'
+)
+"""What the account's shell runs: this version's program, or a word that it is missing. Emptied, ``done`` has the time of this use: that
+takes no process of its own."""
 
 
 def quote(text: str) -> str:
@@ -75,11 +79,14 @@ def _send(master: Master, tool: str) -> None:
         script.append(f"cat > {quote(name)} <<'MO_END_OF_PROGRAM'")
         script.append(text.decode().rstrip("\n"))
         script.append("MO_END_OF_PROGRAM")
-    # Folders of versions that nobody started for thirty days go; the rename keeps a half-sent version from ever being run.
+    # Folders of versions that nobody started for thirty days go (of the folder the time is that of its making, of ``done`` that of its last
+    # use). The rename keeps a half-sent version from ever being run.
     script += [
         'echo done > done && cd .. && { mv "$new" "$tool" 2>/dev/null || test -f "$tool/done"; } && echo @done',
         'rm -rf "$new" "$tool"/.new.*',
-        'find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" -exec rm -rf {} + 2>/dev/null',
+        'find "$parent" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$tool" 2>/dev/null | while IFS= read -r old; do',
+        '  { test -f "$old/done" && test -z "$(find "$old/done" -mtime +30)"; } || rm -rf "$old"',
+        "done",
         "exit 0",
     ]
     import subprocess  # once for each version of the programs

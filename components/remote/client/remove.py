@@ -6,12 +6,15 @@ last. Each step finds out by itself what an earlier, cut run has done.
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 
 from . import connection as connections
 from . import jsontext
 from .channel import Host
-from .failure import Failure
+from .failure import Failure, printable
+from .probe import Probe
 from .request import one_of, relative, service
 from .servers import Server, checked, may_administer, scratch
 from .snapshot import rows
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
 @dataclass
 class Found:
     """What there is of a service. ``persistent``: bytes of the running site in ``shared/``; ``site``: bytes of its folder where it is
-    deployed in place; ``data``: engine, host, port, name and user of its database as its ``secrets.env`` has them; ``server``:
-    the stack's name for that server; ``database``: whether it is there, ``None`` where we are no administrator and cannot know."""
+    deployed in place; ``page``: domain and path that its last switch asked; ``data``: engine, host, port, name and user of its database as
+    its ``secrets.env`` has them; ``server``: the stack's name for that server; ``database``: whether it is there, ``None`` where we are no
+    administrator and cannot know."""
 
     keep: str
     there: bool
@@ -37,6 +41,7 @@ class Found:
     snapshots: int
     bytes: int
     target: str | None
+    page: str | None
     process: bool
     persistent: int
     site: int
@@ -52,10 +57,11 @@ class Found:
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``action`` (``look``, ``drop``), ``target`` (path or null: as the host knows it), ``keep`` (folder on the host or null),
     ``database`` (``server``, ``name``, ``user``, or null: as the host knows it), ``unverified`` (bool: without a test of the dump),
-    ``folder`` (what an earlier ``look`` told as ``keep``, or null).
+    ``folder`` (what an earlier ``look`` told as ``keep``, or null), ``probe`` (as of ``switch``, or null: the page that the last switch
+    asked), ``site_open`` (bool: also where the site cannot be closed).
 
     Result: what was found (``Found``); ``drop`` adds ``dump`` (its manifest, or null where there was no database any more), ``verified``,
-    ``removed`` and ``by_hand`` (sentences)."""
+    ``removed``, ``by_hand`` (sentences) and ``notes``."""
     key = service(request)
     action = one_of(request.get("action", "look"), "action", ("look", "drop"))
     connection = connections.load(str(request["stack"]))
@@ -63,7 +69,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "service": key, "target": relative(request["target"], "target") if request.get("target") else "",
         "keep": _folder(request, "keep"),
-        "folder": _folder(request, "folder"), "name": "", "scratch": "",
+        "folder": _folder(request, "folder"), "scratch": "", "token": os.urandom(16).hex(),
+        "site_open": "yes" if request.get("site_open") else "",
     }  # fmt: skip
     found = look(host, fields, request.get("database"))
     answer: dict[str, Any] = (
@@ -72,7 +79,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if action == "look":
         return answer
     _refuse_shared(key, found)
-    return {**answer, **_Removal(host, fields, found, bool(request.get("unverified"))).run()}
+    return {**answer, **_Removal(host, fields, found, bool(request.get("unverified")), request.get("probe")).run()}
 
 
 def _folder(request: dict[str, Any], key: str) -> str:
@@ -96,7 +103,7 @@ def look(host: Host, fields: dict[str, str], declared: dict[str, Any] | None) ->
     found = Found(
         keep=reply.first("keep"), there=bool(there), begun=bool(reply.all("begun")), releases=numbers[0] if there else 0,
         snapshots=numbers[1] if there else 0, bytes=numbers[2] * 1024 if there else 0, target=reply.first("target") or None,
-        process=bool(reply.all("process")), persistent=int(reply.first("shared", "0") or 0) * 1024,
+        page=reply.first("page") or None, process=bool(reply.all("process")), persistent=int(reply.first("shared", "0") or 0) * 1024,
         site=int(reply.first("site", "0") or 0) * 1024, data=data,
         shares=sorted({f"service {values[0]} (its secrets.env)" for values in reply.all("shares")}),
         kept=[values[0].removesuffix(".json") for values in reply.all("kept")],
@@ -147,9 +154,11 @@ def _refuse_shared(key: str, found: Found) -> None:
 
 
 class _Removal:
-    def __init__(self, host: Host, fields: dict[str, str], found: Found, unverified: bool) -> None:
+    def __init__(self, host: Host, fields: dict[str, str], found: Found, unverified: bool, probe: dict[str, Any] | None) -> None:
         self.host, self.fields, self.found, self.unverified = host, {**fields, "folder": found.keep}, found, unverified
         self.key = fields["service"]
+        domain, _, path = (found.page or "").partition(" ")
+        self.probe = probe or ({"domain": domain, "path": path} if domain else None)
         self.removed: list[str] = []
         self.by_hand: list[str] = []
 
@@ -169,34 +178,46 @@ class _Removal:
         self.by_hand += [values[0] for values in reply.all("note")]
         return {
             "dump": dump, "verified": rows(tested), "removed": self.removed, "by_hand": self.by_hand,
-            "kept_in": reply.first("kept-in") or None,
+            "kept_in": reply.first("kept-in") or None, "notes": [values[0] for values in tested.all("note")] if tested else [],
         }  # fmt: skip
 
     def _dump(self) -> tuple[dict[str, Any] | None, Reply | None]:
+        """The final dump's manifest, and what its test said. The site is closed from then on; where anything fails it is open again."""
         assert self.found.data is not None
+        engine, _, _, database, user = self.found.data
+        connection, server = self.host.connection, self.found.server
         try:
-            made = self.host.call("remove", {**self.fields, "action": "dump"}, f"{self.key}: final dump")
+            with ExitStack() as held:
+                test = nullcontext("") if self.unverified else scratch(connection, server, database, _owner(engine, user))
+                fields = {**self.fields, "action": "dump", "scratch": held.enter_context(test)}
+
+                def answer(line: str, _values: list[str], _reply: Reply) -> str | None:
+                    if line == "probe":
+                        return self._look()
+                    if line != "proved":
+                        return None
+                    held.close()
+                    return "ok"
+
+                made = self.host.call("remove", fields, f"{self.key}: final dump", answer=answer)
         except Failure as failure:
             # Deleted in the panel after a run that was cut: the dump of then is the final one.
             if self.found.database is None and self.found.kept and "cannot be dumped" in str(failure):
                 return None, None
-            raise
-        name, _, manifest = next(iter(made.all("made")))
-        if self.unverified:
-            return jsontext.loads(manifest), None
-        engine, _, _, database, user = self.found.data
-        asked = {**self.fields, "action": "verify", "name": name}
-        try:
-            with scratch(self.host.connection, self.found.server, database, _owner(engine, user)) as scratch_name:
-                tested = self.host.call("remove", {**asked, "scratch": scratch_name}, f"{self.key}: testing the final dump")
-        except Failure as failure:
-            if "cannot be used by" in str(failure) and not may_administer(self.host.connection, self.found.server):
+            if "cannot be used by" in str(failure) and not may_administer(connection, server):
                 raise Failure(
                     f"{failure}; make the database {database}_verify in the hoster's panel, with all rights for {user}, so that the final "
                     "dump can be tested there, or go on without the test (--unverified)"
                 ) from None
             raise
-        return jsontext.loads(manifest), tested
+        return jsontext.loads(next(iter(made.all("made")))[2]), made
+
+    def _look(self) -> str:
+        """What is said to the host's question whether the site is closed."""
+        if self.probe is None:
+            return "fail its address is known neither from the catalogue nor from its last switch"
+        wrong = Probe(self.probe, self.host.connection.edge, None).closed({"X-Mo-Probe": self.fields["token"]})
+        return "ok" if wrong is None else f"fail {printable(wrong)}"
 
     def _drop_database(self, data: tuple[str, ...]) -> None:
         engine, _, _, name, user = data

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,68 @@ def test_in_place_what_is_in_a_folder_is_kept_also_where_the_folder_is_the_hoste
     assert [file.read_text() for file in Path(done["keep"]).glob("replaced/*/invoice.pdf")] == ["invoice"]
     assert list(service.path.iterdir()) == []
     assert not service.base.exists()
+
+
+def test_a_removal_whose_scratch_database_cannot_be_made_leaves_the_site_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    mariadb.query("CREATE OR REPLACE USER padm@'127.0.0.1' IDENTIFIED BY 'hhhhhhhh'")
+    mariadb.query("GRANT SELECT, INSERT, UPDATE, DELETE, DROP ON *.* TO padm@'127.0.0.1'")
+    service.remote.servers = {"server": {**mariadb.server, "admin_user": "padm", "admin_password": "hhhhhhhh"}}
+    service.remote.write()
+    assert "server refused: Access denied" in service.remote.refused("remove", **asked("drop"))
+    assert exists(data)
+    assert service.live
+    assert not (service.base / "maintenance").exists()
+
+
+def test_a_removal_whose_client_ends_before_it_removes_anything_opens_the_site_again(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    link = mariadb.connect(database=data.name)
+    with link.cursor() as cursor:
+        # The dump waits for it.
+        cursor.execute("LOCK TABLES votes WRITE")
+        child = service.remote.popen("remove", **asked("drop"), unverified=True)
+        _until((service.base / "maintenance").exists)
+        child.kill()
+        child.communicate()
+        cursor.execute("UNLOCK TABLES")
+    link.close()
+    _until(lambda: not (service.base / "maintenance").exists())
+    assert exists(data)
+    assert service.live
+    # The next one goes on in the same folder.
+    done = service.remote.run("remove", **asked("drop"))
+    assert [path.name for path in (service.remote.root / ".deploy/.removed").iterdir()] == [Path(done["keep"]).name]
+    assert not service.base.exists()
+
+
+def test_no_final_dump_is_made_while_the_site_stays_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    # A web server that does not know the window; what it writes would be in no dump.
+    del service.site.services[service.domain]
+    sentence = service.remote.refused("remove", **asked("drop"))
+    assert f"{service.domain}/ answers 200 instead of 503 while the file maintenance is there" in sentence
+    assert "nothing was removed" in sentence
+    assert exists(data)
+    assert service.live
+    assert not (service.base / "maintenance").exists()
+    assert list(service.base.glob("probe-*")) == []
+    done = service.remote.run("remove", **asked("drop"), site_open=True)
+    assert [note.partition(" (")[0] for note in done["notes"]] == ["the site was not seen closed"]
+    assert done["verified"] == {"schema_version": 2, "votes": 1}
+    assert not service.base.exists()
+
+
+def test_a_site_whose_address_nobody_knows_counts_as_open(service: Service, mariadb: MariaDB) -> None:
+    data = deployed(service, mariadb)
+    (service.base / "target").write_text(f"{service.target}\n")
+    assert "its address is known neither" in service.remote.refused("remove", **asked("drop"))
+    assert exists(data)
+    assert service.remote.run("remove", **asked("drop"), probe=service.request("adopted")["probe"])["notes"] == []
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
