@@ -5,47 +5,37 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from operations.exit_codes import USAGE
-from operations.options import DEFAULT_STACK, AsJson, ServiceName, Stack
+from operations.options import DEFAULT_STACK, AsJson, Stack, complete_service
 
 PAUSE = 2.0
 """Seconds between two looks with ``--follow``."""
+DEPLOYMENTS, ERRORS = "deployment log", "host error log"
+"""Titles."""
 
 _NUMBER = re.compile(r"\d+")
-_DEPLOYMENT = 'f=$(ls -t ../../log 2>/dev/null | head -n 1); [ -n "$f" ] && { echo "$f"; tail -n "$0" "../../log/$f"; }; true'
-_RECORDS = r"""
-function named(text, at, from, front, back) {
-  for (from = 1; (at = index(substr(text, from), domain)) > 0; from = at + 1) {
-    at += from - 1;
-    front = substr(text, 1, at - 1); back = substr(text, at + length(domain), 2);
-    if ((front !~ /[A-Za-z0-9.-]$/ || front ~ /(^|[^A-Za-z0-9.-])www\.$/) && back !~ /^([A-Za-z0-9-]|\.[A-Za-z0-9])/) return 1;
-  };
-  return index(text, folder) > 0;
-};
-function tell() { if (record != "" && named(record)) print record; record = "" };
-/^([0-9][0-9][0-9][0-9][-\/]|\[)/ { tell(); record = $0; next };
-{ record = (record == "" ? $0 : record "\n" $0) };
-END { tell() }
-""".replace("\n", " ").strip()
-"""Of an error log the entries that name a domain as a whole, or the service's folder: with all their lines, the error's text is in the
-first and the domain in the last one. Both ``2026/11/21 …`` (nginx) and ``[Sat Nov 21 …`` (Apache, PHP) begin one."""
-_ERRORS = 'tail -c 50000000 ../../../../logs/error.log 2>/dev/null | awk -v domain="$1" -v folder="/.deploy/$2/" "$3" | tail -n "$0"; true'
 
 
 def logs(
-    service: ServiceName,
+    service: Annotated[
+        str | None, typer.Argument(help="The service; with `--deployment` none means all.", autocompletion=complete_service)
+    ] = None,
     stack: Stack = DEFAULT_STACK,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines of each log.", min=1, max=2000)] = 40,
+    deployment: Annotated[
+        bool, typer.Option("--deployment", help="Only the deployment log: what went live or was put back, and when.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what is added, until stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the last log of the service's deployment, and the entries of the host's error log that name its domain or its folder.
+    """Shows the host's deployment log, the last log of a tool that the service's deployment ran, and the entries of the host's error log
+    that name its domain or its folders.
 
-    Examples: `bin/mo logs api`; `bin/mo logs crm --stack production -n 200 --follow`; `bin/mo logs votes --json`.
+    Examples: `bin/mo logs api`; `bin/mo logs crm -n 200 --follow`; `bin/mo logs --deployment`; `bin/mo logs votes --json`.
     """
     from components.release import public_host
     from operations import project, remote
@@ -53,24 +43,26 @@ def logs(
 
     if follow and as_json:
         raise Problem("--follow never ends and --json prints one document; leave one of them out.", USAGE)
+    if service is None and not deployment:
+        raise Problem("Whose logs? Name a service, or ask for the deployment log of all: bin/mo logs --deployment.", USAGE)
     file = project.stack_file(stack)
-    ((key, entry),) = project.chosen(project.services_of(stack, file), [service]).items()
+    request: dict[str, Any] = {"lines": lines}
+    if service is not None:
+        ((key, entry),) = project.chosen(project.services_of(stack, file), [service]).items()
+        request |= {"service": key, "target": entry.path, "domain": public_host(entry, str(file.settings.get("domain")))}
     remote.connect(project.ROOT, stack)
-    domain = public_host(entry, str(file.settings.get("domain")))
-
-    def ask(*command: str) -> list[str]:
-        request = {"host": None, "service": key, "target": entry.path, "command": ["sh", "-c", *command]}
-        return [printable(line) for line in remote.run(project.ROOT, stack, "exec", request)["output"].splitlines()]
 
     shown: dict[str, list[str]] = {}
     while True:
-        name, *deployment = ask(_DEPLOYMENT, str(lines)) or [""]
-        found = {f"deployment log {name}": deployment, "host error log": ask(_ERRORS, str(lines), domain, key, _RECORDS)}
+        told = remote.run(project.ROOT, stack, "logs", request)
+        deployments, tool, errors = ([printable(line) for line in told[name]] for name in ("deployments", "lines", "errors"))
+        found = {DEPLOYMENTS: deployments}
+        if not deployment:
+            found |= {f"log of a tool {told['log'] or ''}": tool, ERRORS: errors}
         if as_json:
+            answer = {"service": service, "deployments": deployments}
             typer.echo(
-                json.dumps(
-                    {"service": key, "log": name or None, "deployment": deployment, "errors": found["host error log"]}, indent=1
-                )
+                json.dumps(answer if deployment else {**answer, "log": told["log"], "deployment": tool, "errors": errors}, indent=1)
             )
             return
         for title, now in found.items():
@@ -79,7 +71,7 @@ def logs(
                 typer.echo(f"== {title}")
             elif not shown:
                 typer.echo(f"== {title.strip()}: nothing")
-            for line in new if follow or title != "host error log" else told_once(new):
+            for line in told_once(new) if title == ERRORS and not follow else new:
                 typer.echo(line)
         if not follow:
             return

@@ -15,6 +15,9 @@ import pytest
 from .conftest import Remote, Service, Sshd
 from .test_env import test_values_come_back_exactly_and_the_file_is_private as test_env
 from .test_facts import test_tells_live_and_finished_releases_with_manifests_only_where_they_differ as test_facts
+from .test_logs import test_both_logs_are_found_after_a_failed_first_deploy_and_in_place as test_logs
+from .test_logs import test_of_the_error_log_whole_entries_of_the_service_are_shown as test_error_log
+from .test_logs import test_the_deployment_log_has_a_line_for_each_release_that_went_live_or_was_put_back as test_deployment_log
 from .test_migrations import server
 from .test_migrations import test_a_failing_offline_migration_restores_inside_its_window as test_offline
 from .test_migrations import test_sql_migrations_are_applied_once_recorded_and_verified as test_sql
@@ -38,10 +41,13 @@ __all__ = [
     "server",
     "test_adoption",
     "test_bad",
+    "test_deployment_log",
     "test_digests",
     "test_env",
+    "test_error_log",
     "test_facts",
     "test_kept",
+    "test_logs",
     "test_offline",
     "test_own_permissions",
     "test_permissions",

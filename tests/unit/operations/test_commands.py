@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import socket
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -579,54 +578,40 @@ def test_a_deploy_does_not_take_back_what_another_has_deployed_since_it_was_plan
     assert [message for message, _ in stack.asked] == ["preview"]
 
 
-def test_logs_show_both_logs_and_let_no_visitor_drive_the_terminal(
+def test_logs_show_each_log_and_let_no_visitor_drive_the_terminal(
     stack: type[FakeEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _host(monkeypatch, tmp_path, Facts())
+    asked: list[Mapping[str, Any]] = []
+    told: dict[str, Any] = {
+        "deployments": ["2026-11-21T09:00:00Z api_stg - -> r1 live"],
+        "log": "x-migrate.log",
+        "lines": ["--", "first"],
+    }
+    told["errors"] = ["GET 1 /\x1b[2J", "GET 2 /\x1b[2J"]
 
     def answer(_root: Path, _stack: str, _step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
-        errors = "error.log" in request["command"][2]
-        return {"output": "GET /\x1b[2J" if errors else "20261121-switch.log\n--\nfirst\n--"}
+        asked.append(request)
+        return told
 
     monkeypatch.setattr(remote, "run", answer)
+    deployments = ["== deployment log", *told["deployments"]]
     text = _mo("logs", "api_stg", "--stack", "staging")[1]
-    assert text.splitlines() == ["== deployment log 20261121-switch.log", "--", "first", "--", "== host error log", "GET /�[2J"]
-    told = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
-    assert (told["log"], told["deployment"], told["errors"]) == ("20261121-switch.log", ["--", "first", "--"], ["GET /�[2J"])
+    assert text.splitlines() == [
+        *deployments, "== log of a tool x-migrate.log", "--", "first", "== host error log", "GET 2 /�[2J  (2 times)",
+    ]  # fmt: skip
+    found = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
+    assert (found["log"], found["deployment"], found["errors"][0]) == ("x-migrate.log", ["--", "first"], "GET 1 /�[2J")
+    assert found["deployments"] == told["deployments"]
+    assert _mo("logs", "--deployment", "--stack", "staging", "-n", "7")[1].splitlines() == deployments
+    assert asked[-1] == {"lines": 7}
+    found = json.loads(_mo("logs", "api_stg", "--deployment", "--stack", "staging", "--json")[1])
+    assert found == {"service": "api_stg", "deployments": told["deployments"]}
+    assert _mo("logs", "--stack", "staging")[0] == 2
     assert _mo("logs", "api_stg", "--stack", "staging", "--json", "--follow")[0] == 2
-    monkeypatch.setattr(remote, "run", lambda *_, **__: {"output": ""})
-    assert _mo("logs", "api_stg", "--stack", "staging")[1] == "== deployment log: nothing\n== host error log: nothing\n"
-
-
-def test_of_the_error_log_whole_entries_of_the_service_are_shown(tmp_path: Path) -> None:
-    apex, votes = "mo.localhost", "votes.mo.localhost"
-    entries = [
-        f'2026/11/25 20:05:33 [error] 1#1: *{n} FastCGI sent in stderr: "PHP Fatal error:  canary\nStack trace:\n#0 {{main}}\n'
-        f'  thrown in x" while reading, server: {votes}, host: "{votes}:28443"\n'
-        for n in (7, 8)
-    ]
-    others = [
-        f"2026/11/25 20:06:00 [error] 1#1: *9 is forbidden, client: 127.0.0.1, server: {apex}, request\n",
-        "[Sat Nov 21 09:00:00 2026] PHP Warning in /w/.deploy/votes/releases/r1/index.php\n",
-        f"2026/11/25 20:06:01 [error] server: {apex}.example.org\n2026/11/25 20:06:02 [error] server: www.{apex}\n",
-    ]
-    log = tmp_path / "www" / "logs" / "error.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("".join([*entries, *others]))
-    here = tmp_path / "www" / ".deploy" / "s" / "releases" / "r"
-    here.mkdir(parents=True)
-
-    def found(domain: str, key: str) -> list[str]:
-        command = ["sh", "-c", logs._ERRORS, "40", domain, key, logs._RECORDS]
-        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout.splitlines()
-
-    assert [line.rpartition(" ")[2] for line in found(apex, "main")] == ["request", f"www.{apex}"]
-    mine = found(votes, "votes")
-    assert (len(mine), "canary" in mine[0], mine[-1].endswith("/.deploy/votes/releases/r1/index.php")) == (9, True, True)
-    assert "\n" not in logs._RECORDS, "the host takes no line break in a command"
-    once = logs.told_once(mine)
-    assert [line.endswith("  (2 times)") for line in once] == [True] * 4 + [False]
-    assert "canary" in once[0]
+    told |= {"deployments": [], "log": None, "lines": [], "errors": []}
+    nothing = [f"== {title}: nothing" for title in ("deployment log", "log of a tool", "host error log")]
+    assert _mo("logs", "api_stg", "--stack", "staging")[1].splitlines() == nothing
 
 
 @pytest.mark.parametrize(
