@@ -127,6 +127,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
     drifted: dict[str, list[str]] = {}
     holder = None
     elsewhere: set[str] = set()
+    cut: set[str] = set()
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
         known = RunFacts(engine.root)(asked)
@@ -135,6 +136,8 @@ def of(stack: str, only: list[str] | None) -> Standing:
             drifted.setdefault(drift.service, []).append(drift.what)
         elsewhere = {drift.service for drift in drifts.elsewhere(differences, known)}
         holder = locks.holder(locks.asker(engine.root, stack))
+        if holder is None or holder.expired:  # else it may be that one's work
+            cut = {drift.service for drift in differences if drift.kind == "cut"}
     except (FactsError, Problem) as error:
         unknown.append(f"The host could not be asked: {error}")
     # Another release is told already; whether it answers is another question.
@@ -142,14 +145,14 @@ def of(stack: str, only: list[str] | None) -> Standing:
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
-    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere) for key in services]
+    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere | cut) for key in services]
     return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
 
 
 def _row(
-    key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str], another: bool
+    key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str], astray: bool
 ) -> Row:
-    """``another``: whether the host runs another release."""
+    """``astray``: whether the host runs another release, or was cut on the way to one."""
     release = live.releases.get(key)
     problems = [*([answer.problem] if answer and answer.problem else []), *drifted]
     return Row(
@@ -160,7 +163,7 @@ def _row(
         answer is not None,
         answer.status if answer else None,
         answer.milliseconds if answer else None,
-        another or (answer is not None and not answer.ok),
+        astray or (answer is not None and not answer.ok),
         tuple(problems),
         answer is not None and answer.files_only,
         answer.version if answer else None,

@@ -94,6 +94,14 @@ def test_a_deploy_without_a_change_ends_what_was_cut_and_asks_every_service(depl
     assert (code, "Nothing to change" in text) == (0, True)
 
 
+def test_status_ends_with_1_where_a_cut_switch_waits_for_somebody(deployed: Stage) -> None:
+    _host(deployed, **CUT)
+    code, text = deployed.mo("status")
+    assert (code, "was cut in the middle" in " ".join(text.split())) == (1, True)
+    _host(deployed, **BY_A_PERSON)
+    assert deployed.mo("status")[0] == 0
+
+
 def test_a_deploy_without_a_change_leaves_others_and_a_person_s_window_alone(deployed: Stage) -> None:
     _host(deployed, **CUT)
     code, text = deployed.mo("deploy", "--only", "admin_stg", "--yes")
