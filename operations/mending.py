@@ -49,11 +49,16 @@ def mend(
 def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> None:
     request = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
     remote.run(root, stack, "mend", request, timeout=TIMEOUT)
-    if entry.steps.restart is not None and entry.runtime == "process":
-        command = {"service": key, "target": entry.path, "command": list(entry.steps.restart.command), "secrets": False}
-        done = remote.run(root, stack, "exec", command, timeout=TIMEOUT)
-        if done.get("exit") != 0:
-            raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
+    if entry.steps.restart is None or entry.runtime != "process":
+        return
+    programs = remote.run(root, stack, "facts", {"services": [], "programs": [c[0] for c in entry.steps.restart.commands]})[
+        "programs"
+    ]
+    found = next((c for c in entry.steps.restart.commands if programs.get(c[0])), entry.steps.restart.command)
+    command = {"service": key, "target": entry.path, "command": list(found), "secrets": False}
+    done = remote.run(root, stack, "exec", command, timeout=TIMEOUT)
+    if done.get("exit") != 0:
+        raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
 
 
 def switch_request(resources: Sequence[Mapping[str, Any]], service: str) -> dict[str, Any]:
