@@ -32,7 +32,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
     return {key.removeprefix("mo:"): value for key, value in config.items()}
 
 
-@pytest.mark.parametrize(("stack", "count"), [("production", 17), ("staging", 10)])
+@pytest.mark.parametrize(("stack", "count"), [("production", 17), ("staging", 11)])
 def test_a_fresh_stack_names_everything_that_its_owner_must_give(stack: str, count: int, tmp_path: Path) -> None:
     said = _problems(_stack_file(stack), tmp_path, stack).splitlines()
     assert said[0] == f"The stack {stack} lacks {count} settings that only its owner has:"
@@ -72,6 +72,14 @@ def test_the_panel_s_databases_need_their_passwords_alone_or_an_administrator(tm
     said = _problems({**values, "servers": administered}, tmp_path, "production").splitlines()
     assert any("--secret mo:pleskAdminPassword" in line for line in said)
     assert not any("existing." in line for line in said)
+
+
+def test_a_server_that_no_service_of_the_stack_uses_needs_no_administrator(tmp_path: Path) -> None:
+    said = _problems(_stack_file("staging"), tmp_path, "staging")
+    assert [line.split(": ", 1)[0].strip() for line in said.splitlines() if "ostgresql" in line] == [
+        "servers.external-postgresql.host"
+    ]
+    assert "externalMariadbAdminPassword" in said
 
 
 def test_no_stack_file_holds_a_secret_or_an_invented_address() -> None:
