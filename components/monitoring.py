@@ -59,6 +59,7 @@ class Monitoring(Component):
 def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The export as JSON. ``live``: for each deployed service when it was switched (``at``) and its schema's version (``schema``)."""
     settings = args.settings
+    used = {service.database.server for service in args.services.values() if service.database}
     return MonitoringExport(
         stack=args.stack,
         domain=settings.domain,
@@ -69,6 +70,7 @@ def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[
         servers=tuple(
             ServerExport(name=name, **server.model_dump(include={"engine", "host", "port", "reach", "tls"}))
             for name, server in settings.servers.items()
+            if name in used
         ),
         thresholds=ThresholdsExport(services_deployed=len(args.services)),
     ).model_dump(mode="json", by_alias=True)

@@ -203,6 +203,7 @@ def test_github_gets_the_addresses_of_all_servers_also_where_no_service_of_the_s
     }
     assert values == {"mysql-host": "192.0.2.2", "mysql-port": "3306", "pg-host": "192.0.2.3", "pg-port": "5432"}
     assert [r.name for r in staging.resources if r.name.startswith("server-")] == ["server-external-mariadb"]
+    assert [server["name"] for server in staging.export["servers"]] == ["external-mariadb"]  # the others are not looked at
 
 
 def test_generated_secrets_have_the_entropy_that_the_specification_asks_for(whole: Run) -> None:
