@@ -27,6 +27,9 @@ MigrationKind = Literal["sql", "alembic", "prisma", "drush", "command"]
 Engine = Literal["mariadb", "postgresql"]
 
 
+Command = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Strict(BaseModel):
     """A frozen model that refuses unknown keys."""
 
@@ -98,8 +101,15 @@ class Migration(Strict):
 class Restart(Strict):
     """How a long-running process takes the new release; ``budget`` is the declared unavailability in seconds."""
 
-    command: tuple[str, ...] = Field(min_length=1)
+    command: Command
+    otherwise: tuple[Command, ...] = ()
+    """What to run instead, in this order, where the host has not the program of the one before: what is there differs from host to host."""
     budget: int = Field(default=10, ge=1, le=300)
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """All of them; the first one whose program the host has is run."""
+        return (self.command, *self.otherwise)
 
 
 class HostSteps(Strict):

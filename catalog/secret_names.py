@@ -71,19 +71,18 @@ def panel_password(stack: str, service: str, database: Database) -> str:
     )
 
 
-def ours(services: Mapping[str, Service], servers: Collection[str]) -> list[str]:
-    """What this program generates or knows, and writes where it changed, for these services and database servers. The SSH key is among
-    them where the program has its text."""
+def ours(services: Mapping[str, Service]) -> list[str]:
+    """What this program generates or knows, and writes where it changed, for these services. The SSH key is among them where the program
+    has its text. Where the database servers are is told in every environment, whether or not one of these services uses them."""
     names = [*HOST, SSH_KEY, *SHARED]
-    names += [name for server, both in SERVERS.items() if server in servers for name in both]
+    names += [name for both in SERVERS.values() for name in both]
     names += [name for s in services.values() if s.database for name in database_secrets(s.database)]
     return sorted(names)
 
 
 def of_stack(services: Mapping[str, Service]) -> list[str]:
-    """All that a job in the stack's environment must see: ``ours`` for the servers that the services use, and ``THEIRS``."""
-    used = {service.database.server for service in services.values() if service.database}
-    return sorted([*ours(services, used), *(secret.name for secret in THEIRS)])
+    """All that a job in the stack's environment must see: ``ours`` and ``THEIRS``."""
+    return sorted([*ours(services), *(secret.name for secret in THEIRS)])
 
 
 def command(secret: Theirs, repository: str, environment: str) -> str:

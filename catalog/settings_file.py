@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from catalog import mistakes, reader, yaml_source
+from catalog.models import Database
 from catalog.secret_names import ENVIRONMENTS, database_secrets
 from catalog.settings import OwnerSecrets, StackSettings
 
@@ -140,33 +141,19 @@ def panel_servers(settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _given_by_the_panel(values: dict[str, Any], servers: list[str], stack: str) -> Iterator[str]:
-    """The passwords that the services on these servers need."""
+def _databases(values: dict[str, Any], stack: str) -> list[Database]:
+    """The databases of the stack's services."""
     added = values.get("services")
     try:
         services = reader.read().of_stack(stack, tuple(added) if isinstance(added, list) else ())
     except reader.CatalogError as error:
         raise SettingsError(error.problems) from None
-    for service in services.values():
-        if service.database is not None and service.database.server in servers:
-            yield database_secrets(service.database)[1]
+    return [service.database for service in services.values() if service.database is not None]
 
 
 def _needed(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) -> Iterator[str]:
     """The owner's keys that these settings ask for. Works on the raw values too, so that all is named at once."""
-    servers = values.get("servers")
-    panels = panel_servers(values)
-    if secrets is not None:
-        panels = [name for name in panels if secrets.admin_password(name) is None]
-        if panels:
-            yield from (f"existing.{name}" for name in _given_by_the_panel(values, panels, stack) if name not in secrets.existing)
-    for name, server in servers.items() if isinstance(servers, dict) else ():
-        if name in panels:
-            continue
-        if isinstance(server, dict) and not server.get("adminUser"):
-            yield f"servers.{name}.adminUser"
-        if secrets is not None and secrets.admin_password(name) is None:
-            yield _camel(f"{name}-admin-password")
+    yield from _database_keys(values, secrets, stack)
     github = values.get("github")
     if isinstance(github, dict) and github.get("environment") in ENVIRONMENTS and not github.get("reviewers"):
         yield "github.reviewers[0]"
@@ -180,6 +167,24 @@ def _needed(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) ->
     for field in ("github_token", "smtp_user", "smtp_password"):
         if secrets is not None and getattr(secrets, field) is None:
             yield OwnerSecrets.model_fields[field].alias or field
+
+
+def _database_keys(values: dict[str, Any], secrets: OwnerSecrets | None, stack: str) -> Iterator[str]:
+    """Of each server that a service uses, its administrator; without one, what the panel gave the services."""
+    servers = values.get("servers")
+    if not isinstance(servers, dict):
+        return
+    databases = _databases(values, stack)
+    panels = [name for name in panel_servers(values) if secrets is None or secrets.admin_password(name) is None]
+    if secrets is not None:
+        given = [database_secrets(database)[1] for database in databases if database.server in panels]
+        yield from (f"existing.{name}" for name in given if name not in secrets.existing)
+    used = {database.server for database in databases} - {*panels}
+    for name, server in servers.items():
+        if name in used and isinstance(server, dict) and not server.get("adminUser"):
+            yield f"servers.{name}.adminUser"
+        if name in used and secrets is not None and secrets.admin_password(name) is None:
+            yield _camel(f"{name}-admin-password")
 
 
 def _camel(dashed: str) -> str:

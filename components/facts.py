@@ -82,6 +82,8 @@ class Facts(_Read):
     """The answer of ``run facts``. Sizes are bytes."""
 
     services: dict[str, ServiceFacts] = {}
+    needs: tuple[str, ...] = ()
+    """What the host lacks for every service."""
     programs: dict[str, str | None] | None = None
     """Program → its path on the host, or ``None`` where there is none."""
     free_bytes: int | None = None
@@ -129,21 +131,21 @@ def _migrate(service: Service) -> dict[str, Any] | None:
 
 
 def _programs(services: Iterable[Service]) -> set[str]:
-    return {program for service in services for program in needed_programs(service)}
+    return {program for service in services for alternatives in needed_programs(service) for program in alternatives}
 
 
-def needed_programs(service: Service) -> tuple[str, ...]:
-    """The programs that a service asks of the host: those it declares, and those that its steps begin with.
+def needed_programs(service: Service) -> tuple[tuple[str, ...], ...]:
+    """The programs that a service asks of the host: those it declares, and those that its steps begin with; of each one's alternatives one.
 
     The daemon of an ``external`` service is somebody else's: without the program that restarts it, we deploy its files only.
     """
     steps = service.steps
-    named = [*steps.programs]
+    named: list[tuple[str, ...]] = [(name,) for name in steps.programs]
     if steps.migrate:
-        named += [command[0] for command in steps.migrate.commands if "/" not in command[0]]
+        named += [(command[0],) for command in steps.migrate.commands if "/" not in command[0]]
     # Of an external service only the files are ours: where its restart program is absent, the switch says "files only".
-    if steps.restart and service.runtime != "external" and "/" not in steps.restart.command[0]:
-        named.append(steps.restart.command[0])
+    if steps.restart and service.runtime != "external" and not any("/" in command[0] for command in steps.restart.commands):
+        named.append(tuple(command[0] for command in steps.restart.commands))
     return tuple(dict.fromkeys(named))
 
 

@@ -67,6 +67,7 @@ def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[
     """The export as JSON. ``live``: for each deployed service when it was switched (``at``), its schema's version
     (``schema``), whether it is ``files_only``, and the ``version`` that the site told."""
     settings = args.settings
+    used = {service.database.server for service in args.services.values() if service.database}
     return MonitoringExport(
         stack=args.stack,
         domain=settings.domain,
@@ -77,6 +78,7 @@ def export(args: MonitoringArgs, live: Mapping[str, Mapping[str, Any]]) -> dict[
         servers=tuple(
             ServerExport(name=name, **server.model_dump(include={"engine", "host", "port", "reach", "tls"}))
             for name, server in settings.servers.items()
+            if name in used
         ),
         thresholds=ThresholdsExport(services_deployed=len(args.services)),
         security_sources=tuple(source for source in SECURITY_SOURCES if source in settings.gates.required),

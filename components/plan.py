@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +86,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         total_bytes=manifest.size,
         migrations=pending(known, manifest, entry),
         migrates=f"{migrate.kind}, {migrate.mode}" if migrate else None,
-        restart=" ".join(entry.steps.restart.command) if entry.steps.restart else None,
+        restart=_restart(entry, facts),
         accounts=_accounts(entry, known),
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
@@ -193,8 +193,20 @@ def _accounts(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
 def _lacks(entry: Service, facts: Facts, known: ServiceFacts) -> tuple[str, ...]:
     if facts.programs is None:
         return known.lacks
-    missing = [program for program in needed_programs(entry) if program in facts.programs and not facts.programs[program]]
-    return tuple(dict.fromkeys([*missing, *known.lacks]))
+    return tuple(dict.fromkeys([*missing_programs(entry, facts.programs), *known.lacks]))
+
+
+def missing_programs(entry: Service, programs: Mapping[str, str | None]) -> list[str]:
+    """What the service needs and ``programs`` (name → path on the host or ``None``) tells that the host has not."""
+    return [" or ".join(names) for names in needed_programs(entry) if all(programs.get(name, "") is None for name in names)]
+
+
+def _restart(entry: Service, facts: Facts) -> str | None:
+    """The restart that the host will run; the first one where it has the program of none."""
+    if entry.steps.restart is None:
+        return None
+    commands, programs = entry.steps.restart.commands, facts.programs or {}
+    return " ".join(next((command for command in commands if programs.get(command[0], "") is not None), commands[0]))
 
 
 def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pulumi_command import local
 from catalog.models import Service
 from components.artefacts import Choice
 from components.component import PROTOCOL, Component, host_step, result
+from components.facts import needed_programs
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
     """The request of ``switch``."""
     entry = args.entry
     migrate = entry.steps.migrate
+    programs = [list(names) for names in needed_programs(entry)]
     return {
         **_common(args),
+        **({"programs": programs} if programs else {}),
         "runtime": entry.runtime,
         "adopt": args.adopt,
         "persistent": list(entry.persistent),
@@ -103,7 +106,10 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
 def restart(entry: Service) -> dict[str, Any] | None:
     """How a process takes a new release or new secrets, as ``switch`` and ``env`` are told; ``None`` for what runs no process."""
     found = entry.steps.restart
-    return {"command": list(found.command), "budget": found.budget} if found else None
+    if found is None:
+        return None
+    otherwise = {"otherwise": [list(command) for command in found.otherwise]} if found.otherwise else {}
+    return {"command": list(found.command), **otherwise, "budget": found.budget}
 
 
 def public_host(entry: Service, domain: str) -> str:

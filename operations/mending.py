@@ -55,13 +55,17 @@ def mend(
 
 def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> Sequence[str]:
     request = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
-    mended = remote.run(root, stack, "mend", request, timeout=TIMEOUT)
-    if entry.steps.restart is not None and entry.runtime == "process":
-        command = {"service": key, "target": entry.path, "command": list(entry.steps.restart.command), "secrets": False}
-        done = remote.run(root, stack, "exec", command, timeout=TIMEOUT)
-        if done.get("exit") != 0:
-            raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
-    return mended.get("notes") or ()
+    notes = remote.run(root, stack, "mend", request, timeout=TIMEOUT).get("notes") or ()
+    if entry.steps.restart is None or entry.runtime != "process":
+        return notes
+    commands = entry.steps.restart.commands
+    programs = remote.run(root, stack, "facts", {"services": [], "programs": [command[0] for command in commands]})["programs"]
+    found = next((command for command in commands if programs.get(command[0])), entry.steps.restart.command)
+    restart = {"service": key, "target": entry.path, "command": list(found), "secrets": False}
+    done = remote.run(root, stack, "exec", restart, timeout=TIMEOUT)
+    if done.get("exit") != 0:
+        raise Problem(f"{key}: its files are mended, but its restart ended with {done.get('exit')}: bin/mo logs {key}.")
+    return notes
 
 
 def switch_request(resources: Sequence[Mapping[str, Any]], service: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from catalog.models import Service
 from catalog.settings_file import Loaded
 from components import facts, plan
-from components.facts import needed_programs
+from components.plan import missing_programs
 from operations import remote
 from operations.doctor.finding import Finding, clock
 from operations.wording import on_one_line
@@ -64,7 +64,7 @@ def _programs(told: Mapping[str, Any], services: Mapping[str, Service]) -> Itera
     programs = told.get("programs") or {}
     lacking: dict[str, list[str]] = {}
     for key, entry in services.items():
-        missing = [name for name in needed_programs(entry) if programs.get(name, "") is None]
+        missing = missing_programs(entry, programs)
         missing += [str(need) for need in (told["services"].get(key) or {}).get("lacks") or () if need not in needs]
         for name in missing:
             lacking.setdefault(name, []).append(key)

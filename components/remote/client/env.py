@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from . import connection as connections
-from .channel import Host, Reply, words
+from . import restart as restarts
+from .channel import Host, Reply
 from .failure import Failure
 from .probe import Probe
-from .request import arguments, number, one_of, relative, service
+from .request import one_of, relative, service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         variables = {**variables, "DB_SSL_CA": f"{host.connection.root}/.deploy/{key}/db-ca.pem"}
     text = render(variables, key)
     certificates = (ca or "").encode()
-    restart: dict[str, Any] = request.get("restart") or {}
     probe = Probe(request["probe"], host.connection.edge, None) if request.get("probe") else None
     fields = {
         "action": "write", "service": key, "bytes": str(len(text)), "ca_bytes": str(len(certificates)),
         "target": relative(request["target"], "target") if request.get("target") else "",
         "strategy": one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place")),
         "runtime": one_of(request.get("runtime", "files"), "runtime", ("files", "php", "process", "external")),
-        "restart": words(arguments(restart["command"], "restart.command")) if restart else "",
-        "budget": str(number(restart.get("budget", 10), "restart.budget", 1, 3600)) if restart else "0",
+        **restarts.fields(request.get("restart") or {}),
         "probe": "1" if probe else "",
     }  # fmt: skip
 

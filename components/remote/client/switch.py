@@ -6,6 +6,7 @@ import os
 import time
 
 from . import connection as connections
+from . import restart as restarts
 from .channel import Host, Reply, words
 from .decide import Plan, plan
 from .failure import printable
@@ -43,6 +44,7 @@ class _Switch:
         database: dict[str, Any] = request.get("database") or {}
         kind = one_of(self.migrate["kind"], "migrate.kind", KINDS) if self.migrate else "none"
         commands = [arguments(command, "migrate.commands") for command in self.migrate.get("commands") or []]
+        programs = [arguments(names, "programs") for names in request.get("programs") or []]
         directory = self.migrate.get("directory") or ("prisma/migrations" if kind == "prisma" else "migrations")
         return {
             "service": self.service, "release": self.release, "target": relative(request["target"], "target"),
@@ -58,7 +60,8 @@ class _Switch:
             "commands": str(len(commands)), **{f"command_{n}": words(command) for n, command in enumerate(commands)},
             "db_engine": one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
             "db_name": text(database, "name") if database else "", "schema": str(self.schema.get("query") or ""),
-            "restart": words(arguments(self.restart["command"], "restart.command")) if self.restart else "", "budget": str(self.budget),
+            **restarts.fields(self.restart),
+            "programs": str(len(programs)), **{f"programs_{n}": words(names) for n, names in enumerate(programs)},
             # A process serves from memory and a site without its own release file cannot be told apart: those are probed after the switch.
             "candidate": "1" if self.runtime != "process" and request.get("strategy", "symlink") == "symlink" else "0",
         }  # fmt: skip

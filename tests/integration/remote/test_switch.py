@@ -419,8 +419,31 @@ def test_restarts_with_the_program_and_says_where_an_external_daemon_cannot_be(s
     )
     assert "no-such-program" in sentence
     assert service.live == one["live"]
+    missing = {"command": ["no-such-program"], "otherwise": [["nor-this-one", "x"]], "budget": 1}
+    sentence = service.remote.refused("switch", **service.request(two, runtime="process", restart=missing))
+    assert "the host has no program no-such-program, nor-this-one; expected one for the restart" in sentence
+    assert marker.read_text() == "x\n"
     result = service.switch(two, runtime="external", restart={"command": ["no-such-program", "x"], "budget": 1})
     assert "the daemon was not restarted: the host has no program no-such-program" in result["notes"][0]
+
+
+def test_the_first_restart_whose_program_the_host_has_is_run(service: Service) -> None:
+    marker = service.remote.folder / "restarted"
+    marker.touch()
+    marker.chmod(0o666)
+    others = [["nor-this-one"], ["sh", "-c", f"echo 'with blanks' >> '{marker}'"], ["sh", "-c", "exit 1"]]
+    service.deploy({"index.html": "one"}, runtime="process", restart={"command": ["no-such"], "otherwise": others, "budget": 2})
+    assert marker.read_text() == "with blanks\n"
+
+
+def test_a_program_that_the_service_needs_and_the_host_lacks_is_named_before_anything_is_changed(service: Service) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    two = service.stage({"index.html": "two"})
+    sentence = service.remote.refused("switch", **service.request(two, programs=[["sh"], ["no-such-program", "nor-this-one"]]))
+    assert "the host has no program no-such-program or nor-this-one, which the service needs; nothing was changed" in sentence
+    assert service.live == one
+    assert not (service.base / "switching").exists()
+    assert service.switch(two, programs=[["sh"], ["no-such-program", "ls"]])["live"] == two
 
 
 def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Service) -> None:

@@ -32,7 +32,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
     return {key.removeprefix("mo:"): value for key, value in config.items()}
 
 
-@pytest.mark.parametrize(("stack", "count"), [("production", 19), ("staging", 12)])
+@pytest.mark.parametrize(("stack", "count"), [("production", 19), ("staging", 13)])
 def test_a_fresh_stack_names_everything_that_its_owner_must_give(stack: str, count: int, tmp_path: Path) -> None:
     said = _problems(_stack_file(stack), tmp_path, stack).splitlines()
     assert said[0] == f"The stack {stack} lacks {count} settings that only its owner has:"
@@ -91,6 +91,14 @@ def test_a_stack_file_calls_the_workflow_that_the_monorepo_brings(stack: str) ->
     values = _stack_file(stack)
     assert values["notify"]["url"] == f"https://n8n.{values['domain']}/webhook/{path}"
     assert values["todo"]["file"] == "TODO.md"
+
+
+def test_a_server_that_no_service_of_the_stack_uses_needs_no_administrator(tmp_path: Path) -> None:
+    said = _problems(_stack_file("staging"), tmp_path, "staging")
+    assert [line.split(": ", 1)[0].strip() for line in said.splitlines() if "ostgresql" in line] == [
+        "servers.external-postgresql.host"
+    ]
+    assert "externalMariadbAdminPassword" in said
 
 
 def test_no_stack_file_holds_a_secret_or_an_invented_address() -> None:

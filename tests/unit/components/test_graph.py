@@ -205,6 +205,16 @@ def test_github_gets_every_secret_of_the_specification(whole: Run) -> None:
     assert len(databases) == 15
 
 
+def test_github_gets_the_addresses_of_all_servers_also_where_no_service_of_the_stack_uses_them(tmp_path: Path) -> None:
+    staging = run(tmp_path, services=frozenset({"api_stg", "admin_stg"}))
+    values = {
+        name: staging[f"github-{name}"].inputs["value"]["value"] for name in ("mysql-host", "mysql-port", "pg-host", "pg-port")
+    }
+    assert values == {"mysql-host": "192.0.2.2", "mysql-port": "3306", "pg-host": "192.0.2.3", "pg-port": "5432"}
+    assert [r.name for r in staging.resources if r.name.startswith("server-")] == ["server-external-mariadb"]
+    assert [server["name"] for server in staging.export["servers"]] == ["external-mariadb"]  # the others are not looked at
+
+
 def test_generated_secrets_have_the_entropy_that_the_specification_asks_for(whole: Run) -> None:
     signs = len(string.ascii_letters + string.digits + "-_")
     for name, size in (("jwt-secret", 64), ("session-secret", 64), ("api-key-keycloak", 32), ("oauth-client-secret", 32)):

@@ -143,6 +143,22 @@ def test_accounts_to_be_made_and_restarts_are_named() -> None:
     assert "  restart: pleskctl restart api" in text
 
 
+@pytest.mark.parametrize(
+    ("there", "restart", "lacks"),
+    [
+        (("pleskctl", "systemctl"), "pleskctl restart api", ()),
+        (("systemctl",), "systemctl --user restart api", ()),
+        ((), "pleskctl restart api", ("pleskctl or supervisorctl or systemctl",)),
+    ],
+)
+def test_a_restart_is_by_the_first_program_that_the_host_has(there: tuple[str, ...], restart: str, lacks: tuple[str, ...]) -> None:
+    names = ("pleskctl", "supervisorctl", "systemctl")
+    programs = {"python3": "/usr/bin/python3", **{name: f"/usr/bin/{name}" if name in there else None for name in names}}
+    found = plan.of("api", SERVICES["api"], Choice(artefact("api")), Facts.model_validate({"programs": programs}))
+    assert found is not None
+    assert (found.restart, found.lacks) == (restart, lacks)
+
+
 def test_a_preview_says_it_on_the_service_and_only_for_services_that_change(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

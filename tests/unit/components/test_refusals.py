@@ -113,6 +113,23 @@ def test_what_the_host_lacks_stops_the_deploy_and_names_the_service(tmp_path: Pa
         run(tmp_path, facts)
 
 
+def test_what_the_host_lacks_for_some_services_lets_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for service in ("api", "frontend", "docs"):
+        put(tmp_path, artefact(service))
+    restarts = ("pleskctl", "supervisorctl", "systemctl")
+    facts = {"programs": {"python3": "/usr/bin/python3", **dict.fromkeys(restarts)}}
+    with caplog.at_level(logging.WARNING):
+        done = run(tmp_path, Facts.model_validate(facts), log=logging.getLogger("pulumi-test"))
+    assert "they stay as they are, others go on:\n  api: pleskctl or supervisorctl or systemctl" in caplog.text
+    # The host's own program refuses it before it changes anything, and what is after it waits in vain.
+    assert done["api-switch"].request["programs"] == [["python3"], [*restarts]]
+    assert "api-switch" in done["frontend-switch"].after
+    assert "programs" not in done["docs-switch"].request
+    everybody = Facts.model_validate({**facts, "services": {"api": {"lacks": ["rsync"]}}, "needs": ["rsync"]})
+    with pytest.raises(pulumi.RunError, match=r"nothing was changed:\n  api: pleskctl or supervisorctl or systemctl, rsync"):
+        run(tmp_path, everybody)
+
+
 def test_what_only_an_unchanged_service_needs_may_be_lacking(tmp_path: Path) -> None:
     crm = put(tmp_path, artefact("crm"))
     facts = Facts.model_validate({"programs": {"php": None}, "services": {"crm": {"live": crm.release}}})

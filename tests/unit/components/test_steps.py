@@ -79,7 +79,7 @@ def test_the_question_names_each_service_and_the_programs_they_need() -> None:
     assert votes["database"] == {"engine": "mariadb", "name": "mo_votes"}
     assert votes["migrate"] == {"kind": "sql", "directory": "migrations"}
     assert next(s for s in asked["services"] if s["service"] == "docs")["release"] is None
-    assert asked["programs"] == ["php", "pleskctl", "python3"]
+    assert asked["programs"] == ["php", "pleskctl", "python3", "supervisorctl", "systemctl"]
 
 
 @pytest.mark.parametrize(
