@@ -3,7 +3,8 @@
 {
   length_of += length($0) + 1
   # A text in a row holds no line break: a line that ends so ends its statement (in a routine's body it may not, which is far from long).
-  if (/;$/) { if (length_of > longest) longest = length_of; length_of = 0 }
+  if (substr($0, length($0)) == ";") { if (length_of > longest) longest = length_of; length_of = 0 }
+  if (substr($0, 1, 1) == "(" || substr($0, 1, 7) == "INSERT ") next # data
   if (body) { body = 0; if (/^\/\*![0-9]+ VIEW /) { sub(/^\/\*![0-9]+ VIEW `([^`]|``)*`( \(`[^)]*\))? AS /, ""); sub(/ \*\/;?$/, ""); views = views "CREATE OR REPLACE VIEW _mo_load_view AS " $0 ";\n" } }
   else if ($0 == "DELIMITER ;;") head = 1
   else if (head && /^(CREATE |\/\*![0-9]+ CREATE\*\/ )/) {
