@@ -20,6 +20,7 @@ import yaml
 from pydantic import ValidationError
 
 from catalog.settings import GateSettings, StackSettings
+from catalog.settings_file import merged
 from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
 from operations.build import cache, checkout
@@ -189,7 +190,7 @@ def _values(file: StackFile, project: Path) -> tuple[dict[str, Any], dict[str, s
     overlay = _overlay(project / str(file.settings["settingsFile"]))
     found = overlay.pop("secrets", {})
     secrets = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
-    return _merged(values, overlay), secrets
+    return merged(values, overlay), secrets
 
 
 def commit_of(source: Path, out: Path) -> Commit:
@@ -229,12 +230,6 @@ def _overlay(path: Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _merged(below: Any, above: Any) -> Any:
-    if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
-    return above
 
 
 def _settings(values: Mapping[str, Any]) -> StackSettings | None:

@@ -30,6 +30,8 @@ RAN = re.compile(r"^ *[+~-]+ +(\S+) (\S+) (created|updated|replaced|deleted)\b")
 QUICK = tuple(word for part in ("end-to-end", "visual", "lighthouse") for word in ("--skip", part))
 """Arguments of a ``bin/mo deploy`` that looks at nothing but the smoke tests."""
 
+_VARIABLE = re.compile(r"^(\w+)='(.*)'$", re.MULTILINE)
+
 
 class Deployment:
     """What a user has after ``make sandbox-up``: ``clone`` with ``.venv``, a running ``sandbox``, an empty stack."""
@@ -108,6 +110,11 @@ class Deployment:
         """The report of the last deployment or rollback."""
         found: dict[str, Any] = json.loads(self.run("bin/mo", "report", "--json").stdout)
         return found
+
+    def secrets_of(self, service: str) -> dict[str, str]:
+        """What the service reads at its next request."""
+        text = (self.sandbox.root / ".deploy" / service / "secrets.env").read_text()
+        return {name: value.replace("'\\''", "'") for name, value in _VARIABLE.findall(text)}
 
     def live(self, service: str) -> str:
         """The release that the host's link names."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +17,6 @@ from tests.e2e.deployment import Deployment, deployment
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 BY_HAND = {"JWT_SECRET": "jwt-by-hand", "SESSION_SECRET": "session-by-hand", "MO_HOOKS_DB_PASS": "hooks-by-hand"}
-LINE = re.compile(r"^(\w+)='(.*)'$", re.MULTILINE)
 
 
 class GitHub:
@@ -61,10 +59,6 @@ def site() -> Iterator[Deployment]:
         yield made
 
 
-def _variables(site: Deployment, service: str) -> dict[str, str]:
-    return dict(LINE.findall((site.sandbox.root / ".deploy" / service / "secrets.env").read_text()))
-
-
 def test_the_first_update_names_them_and_replaces_none(site: Deployment) -> None:
     said = " ".join(site.up(expect=None).stdout.split())
     assert "The GitHub environment sandbox holds JWT_SECRET, MO_HOOKS_DB_PASS, SESSION_SECRET already" in said
@@ -79,7 +73,7 @@ def test_they_are_brought_along_where_the_owner_gives_them(site: Deployment) -> 
     GitHub(site).ask("DELETE", "/secrets/SESSION_SECRET")  # a new one is wanted
     bring_along(site, **{name: BY_HAND[name] for name in ("JWT_SECRET", "MO_HOOKS_DB_PASS")})
     site.up()
-    hooks = _variables(site, "hooks")
+    hooks = site.secrets_of("hooks")
     assert (hooks["JWT_SECRET"], hooks["DB_PASS"]) == ("jwt-by-hand", "hooks-by-hand")
     held = site.sandbox.github.secrets()["sandbox"]
     assert (held["JWT_SECRET"], held["MO_HOOKS_DB_PASS"]) == ("jwt-by-hand", "hooks-by-hand")
@@ -87,14 +81,14 @@ def test_they_are_brought_along_where_the_owner_gives_them(site: Deployment) -> 
     state = site.run("bin/pulumi", "stack", "export", "--stack", "sandbox").stdout
     assert "by-hand" not in state
     site.up()  # what is there now is ours: nobody asks again
-    assert _variables(site, "hooks") == hooks
+    assert site.secrets_of("hooks") == hooks
 
 
 def test_a_rotation_makes_a_new_one_which_then_stays(site: Deployment) -> None:
     for name in ("JWT_SECRET", "hooks"):
         site.run("bin/mo", "rotate", name, "--yes", "--stack", "sandbox")
-    rotated = _variables(site, "hooks")
+    rotated = site.secrets_of("hooks")
     assert "by-hand" not in rotated["JWT_SECRET"] + rotated["DB_PASS"]
     assert site.sandbox.github.secrets()["sandbox"]["JWT_SECRET"] == rotated["JWT_SECRET"]
     site.up()  # the settings still hold the former values
-    assert _variables(site, "hooks") == rotated
+    assert site.secrets_of("hooks") == rotated

@@ -15,7 +15,6 @@ from tests.e2e.deployment import Deployment, deployment
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 PANEL = ("votes", "support", "newsletter", "forum")
-LINE = re.compile(r"^(\w+)='(.*)'$", re.MULTILINE)
 
 
 class Panel:
@@ -63,13 +62,8 @@ def site() -> Iterator[Deployment]:
         yield made
 
 
-def _variables(site: Deployment, service: str) -> dict[str, str]:
-    text = (site.sandbox.root / ".deploy" / service / "secrets.env").read_text()
-    return {name: value.replace("'\\''", "'") for name, value in LINE.findall(text)}
-
-
 def test_the_service_migrates_and_answers_with_the_account_that_the_panel_gave(site: Deployment) -> None:
-    assert _variables(site, "votes")["DB_PASS"] == "panel's-votes"
+    assert site.secrets_of("votes")["DB_PASS"] == "panel's-votes"
     assert site.sandbox.get("votes", "/").status == 200
     assert site.sandbox.github.secrets()["sandbox"]["MO_VOTES_DB_PASS"] == "panel's-votes"
     with closing(site.sandbox.mariadb("plesk")) as link, link.cursor() as cursor:
@@ -97,5 +91,5 @@ def test_a_rotation_tells_the_way_and_the_panel_s_next_user_is_taken_over(site: 
     settings(site, MO_VOTES_DB_USER="w01_votes", MO_VOTES_DB_PASS="next-one")
     site.up()
     panel.ask("DROP USER 'svc_votes'@'127.0.0.1'")
-    assert _variables(site, "votes")["DB_USER"] == "w01_votes"
+    assert site.secrets_of("votes")["DB_USER"] == "w01_votes"
     assert site.sandbox.get("votes", "/").status == 200

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -28,7 +27,6 @@ from tests.e2e.poller import Poller
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 BUILT = ("main", "votes", "api")
-LINE = re.compile(r"^(\w+)='(.*)'$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +35,6 @@ def site() -> Iterator[Deployment]:
         made.build(*BUILT)
         made.up()
         yield made
-
-
-def secrets_of(site: Deployment, service: str) -> dict[str, str]:
-    """What the service reads at its next request."""
-    return dict(LINE.findall((site.sandbox.root / ".deploy" / service / "secrets.env").read_text()))
 
 
 def login(site: Deployment, known: dict[str, str], database: str | None = None) -> Any:
@@ -112,7 +105,7 @@ def test_what_github_received_logs_in_and_nobody_reads_another_s_database(site: 
     for engine in ("mariadb", "postgresql"):
         declared = with_database(site, engine)
         for key, own in declared.items():
-            known = secrets_of(site, key)
+            known = site.secrets_of(key)
             prefix = own.name.upper()
             given = {**known, "DB_USER": received[f"{prefix}_DB_USER"], "DB_PASS": received[f"{prefix}_DB_PASS"]}
             assert works(site, given), key
@@ -137,7 +130,7 @@ class Clients:
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(service,), daemon=True) for service in services]
         for service in services:
-            with closing(login(site, secrets_of(site, service))) as link, link.cursor() as cursor:
+            with closing(login(site, site.secrets_of(service))) as link, link.cursor() as cursor:
                 cursor.execute("CREATE TABLE IF NOT EXISTS written (id BIGINT PRIMARY KEY)")
 
     def _write(self, service: str) -> None:
@@ -145,7 +138,7 @@ class Clients:
         while not self._end.is_set():
             number += 1
             try:
-                with closing(login(self.site, secrets_of(self.site, service))) as link, link.cursor() as cursor:
+                with closing(login(self.site, self.site.secrets_of(service))) as link, link.cursor() as cursor:
                     cursor.execute("INSERT INTO written VALUES (%s)", (number,))
                 self.acknowledged[service].add(number)
             except Exception as error:
@@ -156,7 +149,7 @@ class Clients:
         """Acknowledged rows that are not there."""
         found = {}
         for service, rows in self.acknowledged.items():
-            with closing(login(self.site, secrets_of(self.site, service))) as link, link.cursor() as cursor:
+            with closing(login(self.site, self.site.secrets_of(service))) as link, link.cursor() as cursor:
                 cursor.execute("SELECT id FROM written")
                 found[service] = rows - {row[0] for row in cursor.fetchall()}
         return found
@@ -173,14 +166,14 @@ class Clients:
 
 
 def test_a_rotation_is_noticed_by_nobody_and_the_former_password_is_refused(site: Deployment) -> None:
-    former = {service: secrets_of(site, service) for service in ("votes", "api")}
+    former = {service: site.secrets_of(service) for service in ("votes", "api")}
     with Poller(site) as poller, Clients(site, "votes", "api") as clients:
         for service in former:
             told = json.loads(site.run("bin/mo", "rotate", service, "--yes", "--json").stdout)
             assert (told["finished"], told["refused"], told["errors"]) == (True, True, [])
             assert told["services"][service]["restarted"] is (service == "api")
     for service, before in former.items():
-        now = secrets_of(site, service)
+        now = site.secrets_of(service)
         assert now["DB_PASS"] != before["DB_PASS"]
         assert works(site, now)
         assert not works(site, before)
@@ -227,7 +220,7 @@ def ways(site: Deployment) -> int:
 
 @pytest.mark.parametrize("next_run", ["bin/mo rotate", "bin/pulumi up"])
 def test_a_rotation_that_was_killed_between_its_phases_is_completed(site: Deployment, next_run: str) -> None:
-    former = secrets_of(site, "votes")
+    former = site.secrets_of("votes")
     # Killed where both passwords are valid and the file has the former one.
     with held_lock(site, "votes"):
         running = site.start("bin/mo", "rotate", "votes", "--yes")
@@ -242,19 +235,19 @@ def test_a_rotation_that_was_killed_between_its_phases_is_completed(site: Deploy
     else:
         site.run("bin/pulumi", "cancel", "--yes", "--stack", "sandbox", expect=None)
         site.up()
-    assert works(site, secrets_of(site, "votes"))
-    assert not works(site, former) or secrets_of(site, "votes") == former
+    assert works(site, site.secrets_of("votes"))
+    assert not works(site, former) or site.secrets_of("votes") == former
     assert ways(site) == 1
 
 
 def test_while_github_refuses_both_passwords_stay_and_the_next_run_completes(site: Deployment) -> None:
-    former = secrets_of(site, "votes")
+    former = site.secrets_of("votes")
     site.sandbox.github.control(fail={"status": 403, "count": 200, "match": "PUT .*/secrets/"})
     told = json.loads(site.run("bin/mo", "rotate", "votes", "--yes", "--json", expect=1).stdout)
     assert (told["finished"], told["revoked"]) == (False, [])
     assert any("github" in error.lower() or "403" in error for error in told["errors"])
     assert works(site, former)
-    assert works(site, secrets_of(site, "votes"))
+    assert works(site, site.secrets_of("votes"))
     site.sandbox.github.control(reset=True)
     site.run("bin/pulumi", "refresh", "--yes", "--skip-preview", "--stack", "sandbox")
     again = json.loads(site.run("bin/mo", "rotate", "votes", "--yes", "--json").stdout)
@@ -311,25 +304,25 @@ def test_refresh_and_destroy_open_the_way_to_the_databases_or_say_how_to_and_cha
     finally:
         site.sandbox.up()
     assert site.run("bin/pulumi", "stack", "export", "--stack", "sandbox").stdout == before
-    assert works(site, secrets_of(site, "votes"))
+    assert works(site, site.secrets_of("votes"))
 
 
 def test_an_application_secret_reaches_every_service_that_reads_it(site: Deployment) -> None:
-    former = {key: secrets_of(site, key)["JWT_SECRET"] for key in ("hooks", "api", "api_stg")}
+    former = {key: site.secrets_of(key)["JWT_SECRET"] for key in ("hooks", "api", "api_stg")}
     told = json.loads(site.run("bin/mo", "rotate", "JWT_SECRET", "--yes", "--json").stdout)
     assert told["finished"]
     assert told["services"]["api"] == {"changed": True, "restarted": True, "checked": True}
-    now = {key: secrets_of(site, key)["JWT_SECRET"] for key in former}
+    now = {key: site.secrets_of(key)["JWT_SECRET"] for key in former}
     assert len({*now.values(), *former.values()}) == 2
     assert site.sandbox.github.secrets()["sandbox"]["JWT_SECRET"] == now["api"]
 
 
 def test_a_daemon_of_others_keeps_its_former_password_until_its_owner_says_so(site: Deployment) -> None:
-    former = secrets_of(site, "idp")
+    former = site.secrets_of("idp")
     told = json.loads(site.run("bin/mo", "rotate", "idp", "--yes", "--json").stdout)
     assert (told["held"], told["finished"], told["revoked"]) == (True, False, [])
     assert works(site, former)
-    assert works(site, secrets_of(site, "idp"))
+    assert works(site, site.secrets_of("idp"))
     assert ran(site.up().stdout) == set()
     assert works(site, former)
     told = json.loads(site.run("bin/mo", "rotate", "idp", "--revoke", "--yes", "--json").stdout)

@@ -6,7 +6,6 @@ import os
 
 from . import connection as connections
 from .channel import Host, Reply
-from .failure import printable
 from .probe import Probe
 from .request import number, one_of, relative, service, text
 from .snapshot import retention
@@ -35,10 +34,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
     def answer(line: str, values: list[str], reply: Reply) -> str | None:
-        if line != "probe":
-            return None
-        wrong = probe.closed({"X-Mo-Probe": token})
-        return "ok" if wrong is None else f"fail {printable(wrong)}"
+        return probe.shut(token) if line == "probe" else None
 
     reply = Host(connection).call("down", fields, f"{key}: one migration back", answer=answer)
     undone, before, release = next(iter(reply.all("undone")))

@@ -30,11 +30,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     for n, entry in enumerate(services):
         fields[f"service_{n}"] = words(_words(entry))
     fields["count"] = str(len(services))
-    texts = []
-    for name in SCRIPT:
-        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
-            texts.append(file.read())
-    reply = ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]))
+    reply = ask(host, SCRIPT, fields, "facts")
     return _result(host, services, reply)
 
 
@@ -74,8 +70,14 @@ def _here(key: str, wanted: str) -> bool:
     return False
 
 
-def ask(host: Host, script: bytes, what: str = "facts") -> Reply:
-    """Sends a whole script over stdin, so that asking writes nothing, and gives what it said. Raises ``Failure`` where it does not end."""
+def ask(host: Host, programs: tuple[str, ...], fields: dict[str, str], what: str) -> Reply:
+    """Sends host programs over stdin as one script, so that asking writes nothing, and gives what it said; the last of them finds the
+    request ``fields``. Raises ``Failure`` where it does not end."""
+    texts = []
+    for name in programs:
+        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
+            texts.append(file.read())
+    script = b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]])
     for _ in range(ATTEMPTS):
         host.master.ensure()
         host.master.forward_socks()

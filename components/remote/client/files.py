@@ -5,10 +5,9 @@ from __future__ import annotations
 from . import connection as connections
 from . import jsontext
 from .artefact import RESERVED, find
-from .channel import Host, Reply, encode, words
+from .channel import Host, Reply, words
 from .facts import ask
 from .failure import Failure
-from .programs import HOST_FOLDER
 from .request import relative, release, service
 
 TYPE_CHECKING = False
@@ -32,11 +31,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         persistent = [relative(path, "persistent") for path in entry.get("persistent") or []]
         want = "0" if manifests[service(entry)] else "1"
         fields[f"service_{n}"] = words([service(entry), relative(entry["target"], "target"), want, *persistent])
-    texts = []
-    for name in SCRIPT:
-        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
-            texts.append(file.read())
-    reply = ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]), "files")
+    reply = ask(host, SCRIPT, fields, "files")
     return {"host": host.connection.name, "services": {entry["service"]: _compared(entry, manifests, reply) for entry in entries}}
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from . import connection as connections
-from .channel import Host, Reply, encode
+from .channel import Host, Reply
 from .facts import ask
-from .programs import HOST_FOLDER
 from .request import number, relative, service, text
 
 TYPE_CHECKING = False
@@ -24,11 +23,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         fields |= {
             "service": service(request), "target": relative(request["target"], "target"), "domain": text(request, "domain"),
         }  # fmt: skip
-    texts = []
-    for name in SCRIPT:
-        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
-            texts.append(file.read())
-    reply = ask(host, b"exec 2>&1\n" + b"\n".join([*texts[:-1], encode(fields), texts[-1]]), "logs")
+    reply = ask(host, SCRIPT, fields, "logs")
     return {
         "host": host.connection.name, "deployments": _lines(reply, "deployed"), "log": reply.first("log") or None,
         "lines": _lines(reply, "line"), "errors": _lines(reply, "error"),

@@ -6,9 +6,8 @@ from __future__ import annotations
 import time
 
 from . import connection as connections
-from .channel import Host, Reply, encode, words
+from .channel import Host, Reply, words
 from .facts import ask
-from .programs import HOST_FOLDER
 from .request import relative, service
 
 TYPE_CHECKING = False
@@ -32,13 +31,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     for n, entry in enumerate(entries):
         persistent = [relative(path, "persistent") for path in entry.get("persistent") or []]
         fields[f"service_{n}"] = words([service(entry), relative(entry["target"], "target"), *persistent])
-    texts = []
-    for name in SCRIPT:
-        with open(f"{HOST_FOLDER}/{name}", "rb") as file:
-            texts.append(file.read())
     host.master.ensure()  # a login in between would count as a skew
     began = time.time()
-    reply = ask(host, b"exec 2>&1\n" + b"\n".join([texts[0], encode(fields), texts[1]]), "permissions")
+    reply = ask(host, SCRIPT, fields, "permissions")
     wrong = [{"service": values[0] or None, "mode": values[1], "path": "\t".join(values[2:])} for values in reply.all("wrong")]
     clock = reply.first("clock")
     return {

@@ -206,6 +206,11 @@ class Probe:
             return f"{self.url()} gives no answer: {error}"
         return None
 
+    def shut(self, token: str) -> str:
+        """What a host program is told that asks whether its window holds; ``token``: of the probe that is let in."""
+        wrong = self.closed({"X-Mo-Probe": token})
+        return "ok" if wrong is None else f"fail {printable(wrong)}"
+
     def url(self) -> str:
         """The URL that a person would ask."""
         return f"{self.site.edge.scheme}://{self.site.authority}{self.path}"

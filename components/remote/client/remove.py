@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from . import connection as connections
 from . import jsontext
 from .channel import Host
-from .failure import Failure, printable
+from .failure import Failure
 from .probe import Probe
 from .request import one_of, relative, service
 from .servers import Server, checked, may_administer, scratch
@@ -216,8 +216,7 @@ class _Removal:
         """What is said to the host's question whether the site is closed."""
         if self.probe is None:
             return "fail its address is known neither from the catalogue nor from its last switch"
-        wrong = Probe(self.probe, self.host.connection.edge, None).closed({"X-Mo-Probe": self.fields["token"]})
-        return "ok" if wrong is None else f"fail {printable(wrong)}"
+        return Probe(self.probe, self.host.connection.edge, None).shut(self.fields["token"])
 
     def _drop_database(self, data: tuple[str, ...]) -> None:
         engine, _, _, name, user = data

@@ -7,7 +7,7 @@ import os
 from . import connection as connections
 from . import jsontext
 from .channel import Host
-from .failure import Failure, printable
+from .failure import Failure
 from .request import one_of, relative, service, text
 
 TYPE_CHECKING = False
@@ -81,10 +81,7 @@ def looking(raw: dict[str, Any], connection: Connection, token: str) -> Callable
     probe = Probe(raw, connection.edge, None)
 
     def answer(line: str, values: list[str], reply: Reply) -> str | None:
-        if line != "probe":
-            return None
-        wrong = probe.closed({"X-Mo-Probe": token})
-        return "ok" if wrong is None else f"fail {printable(wrong)}"
+        return probe.shut(token) if line == "probe" else None
 
     return answer
 
