@@ -39,6 +39,9 @@ _KEPT_PREFIXES = (
     "REQUESTS_CA_BUNDLE",
     "PYENV_",
 )
+NPM_CI = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-timeout=60000", "--fetch-retries=5")
+"""Installs what a lock file names. No package's own script runs: what ships is what the lock file names, nothing that it fetched.
+npm waits five minutes for a download that has stalled, three times over: a stalled one is asked for again after one."""
 _TAIL_LINES = 12
 _TAIL_BYTES = 16_384
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from operations.build.steps import NPM_CI
 from operations.gates.context import Context
 
 _TOOLS = Path(__file__).resolve().parent / "tools"
@@ -23,7 +24,7 @@ def installed(context: Context) -> Path:
     def install(folder: Path) -> None:
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        context.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder, timeout=900)
+        context.run([*NPM_CI, "--loglevel=error"], folder, timeout=900)
 
     return context.tool("node", b"".join(files.values()), install)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from operations.build import cache
 from operations.build.errors import BuildError
+from operations.build.steps import NPM_CI
 from operations.build.strategies.base import Project
 from operations.build.versions import version_of
 
@@ -176,9 +177,7 @@ def _packages(project: Project, root: Path, work: Path) -> None:
 
     def install(folder: Path) -> None:
         _skeleton(root, folder / "workspace")
-        # No package's own script runs at installation: what ships is what the lock file names, nothing that it fetched.
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-        project.steps.run("npm ci", command, folder / "workspace")
+        project.steps.run("npm ci", [*NPM_CI, "--prefer-offline"], folder / "workspace")
         (folder / "workspace/node_modules").mkdir(exist_ok=True)
 
     kept = cache.keep(project.cache, "npm", digest.hexdigest(), install)
