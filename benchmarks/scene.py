@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -72,10 +72,13 @@ class Scene:
         self.run("git", "checkout", "-q", "--", CHANGED, SHARED)
         for name in OWN:
             (self.clone_path / name).unlink(missing_ok=True)
-        self.run(".venv/bin/python", "-m", "sandbox", "up")
-        self.run("bin/pulumi", "stack", "select", "--create", "sandbox")
-        self.run("bin/mo", "build", "--stack", "sandbox")
-        self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+        with ExitStack() as undo:
+            undo.callback(self._down)
+            self.run(".venv/bin/python", "-m", "sandbox", "up")
+            self.run("bin/pulumi", "stack", "select", "--create", "sandbox")
+            self.run("bin/mo", "build", "--stack", "sandbox")
+            self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+            undo.pop_all()
         raw = yaml.safe_load((self.clone_path / "Pulumi.sandbox.yaml").read_text())["config"]
         texts = {k.removeprefix("mo:"): v if isinstance(v, str) else json.dumps(v) for k, v in raw.items()}
         self.loaded = load_settings(texts, self.clone_path, "sandbox")
@@ -83,6 +86,9 @@ class Scene:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._down()
+
+    def _down(self) -> None:
         self.run(".venv/bin/python", "-m", "sandbox", "down")
         shutil.rmtree(self.directory, ignore_errors=True)
 
