@@ -55,6 +55,8 @@ class ServicePlan:
     snapshot: Snapshot | None = None
     half_applied: str | None = None
     """A migration that an earlier run left half done, and what follows from it, as a sentence."""
+    closed: bool = False
+    """Whether a person has closed the site to visitors."""
     staged: bool = False
     """Whether the host holds the release already."""
     content: tuple[FileChange, ...] = ()
@@ -91,6 +93,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
         half_applied=_half_applied(entry, known, manifest),
+        closed=known.maintenance and not (known.opened_by or known.interrupted),
         staged=choice.release in known.releases,
         content=_added(manifest),
     )
@@ -233,6 +236,8 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
         yield f"  migrations ({plan.migrates}): {pending}"
     if plan.half_applied:
         yield f"  half applied: {plan.half_applied} (docs/runbook.md, A migration is half applied)"
+    if plan.closed:
+        yield f"  closed by a person: the switch refuses until <root>/.deploy/{plan.service}/maintenance is removed on the host"
     if plan.snapshot:
         told = (
             f"about {size(plan.snapshot.expected)}" if plan.snapshot.expected is not None else "size unknown before the first one"

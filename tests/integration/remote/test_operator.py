@@ -8,6 +8,7 @@ import pytest
 
 from .conftest import Service
 from .databases import MariaDB, PostgreSQL
+from .test_down import asked as step_back
 from .test_migrations import M1, M2, Data, server
 
 pytestmark = pytest.mark.sandbox
@@ -87,7 +88,7 @@ def test_a_restore_that_was_cut_keeps_the_site_closed_until_one_is_whole(service
     made = data.snapshot("make")["made"]
     # What a killed restore leaves: the window, the name of the snapshot that it made first, and half a database.
     (service.base / "restoring").write_text(made + "\n")
-    (service.base / "maintenance").touch()
+    (service.base / "maintenance").write_text("snapshot\n")
     service.remote.own(service.base)
     data.query("DROP TABLE votes")
     assert "restore of a snapshot was cut" in data.refused("two", M2)
@@ -206,3 +207,24 @@ def test_a_damaged_manifest_is_told_and_hides_no_other_snapshot(service: Service
     # Its checksum is not that of its dump: it is no way back.
     assert "checksum" in service.remote.refused("snapshot", **data.asked("restore", damaged["name"]))
     assert data.query("SELECT id FROM votes") == [(1,)]
+
+
+def test_a_site_that_a_person_has_closed_is_opened_by_nothing_but_a_person(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    data.deploy("one", M1)
+    made = data.snapshot("make")["made"]
+    marker = service.base / "maintenance"
+    marker.touch()
+    service.remote.own(service.base)
+    release = service.stage({"index.html": "two"})
+    sentence = service.remote.refused("switch", **service.request(release, **data.fields(sorted(M1))))
+    assert f"a person has closed the site ({marker} names no program)" in sentence
+    assert marker.read_text() == ""
+    assert "a person has closed the site" in service.remote.refused("down", **step_back(data))
+    assert marker.read_text() == ""
+    data.query("DELETE FROM votes")
+    assert "so it stays" in data.snapshot("restore", made)["notes"][0]
+    assert data.query("SELECT id FROM votes") == [(1,)]
+    assert marker.read_text() == ""
+    marker.unlink()
+    assert service.switch(release, **data.fields(sorted(M1)))["live"] == release

@@ -242,6 +242,24 @@ def test_a_half_applied_migration_is_named_before_anything_runs(half: dict[str, 
     assert told in line
 
 
+@pytest.mark.parametrize(
+    ("known", "closed"),
+    [
+        ({"maintenance": True}, True),
+        ({"maintenance": True, "opened_by": "switch"}, False),
+        ({"maintenance": True, "interrupted": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_site_that_a_person_has_closed_is_named_before_anything_runs(known: dict[str, object], closed: bool) -> None:
+    found = _plan("votes", artefact("votes"), live="r" + "0" * 16, **known)
+    assert found is not None
+    said = [text for text in plan.lines(found) if "closed by a person" in text]
+    assert said == (
+        ["  closed by a person: the switch refuses until <root>/.deploy/votes/maintenance is removed on the host"] if closed else []
+    )
+
+
 def test_too_little_room_for_all_of_it_is_said_before_anything_changes() -> None:
     new = artefact("votes")
     known = {"live": "r" + "0" * 16, "database": True, "applied": [], "database_bytes": 50_000_000}
