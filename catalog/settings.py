@@ -36,6 +36,11 @@ class HostSettings(Settings):
     strategy: Literal["symlink", "in-place"] = "symlink"
     socks_port: int | None = Field(default=None, ge=1, le=65535)
 
+    @property
+    def account(self) -> str:
+        """Which account this is, as reports on it name it: ``user@address:port/root``."""
+        return f"{self.user}@{self.address}:{self.port}{self.root}"
+
 
 class EdgeSettings(Settings):
     """How public URLs are asked: ``https://<domain>[:port]``; TCP to ``connect`` (``address:port``) where given; ``ca_file`` to trust."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog.settings import GateSettings, RollbackSettings
+from catalog.settings import RollbackSettings, StackSettings
 from evidence import collect, judge, waivers
 
 
@@ -25,16 +25,18 @@ class Judgement:
     bypassed: tuple[str, ...] = ()
 
 
-def of(settings: GateSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
-    """Reads the reports and judges them. A rollback is not stopped by red gates; that is noted. Raises ``JudgementError``."""
+def of(settings: StackSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
+    """Reads the reports and judges them for this stack's host. A rollback is not stopped by red gates; that is noted.
+    Raises ``JudgementError``."""
     try:
-        evidence = collect.collect(settings, project, commit or "")
+        account = settings.host.account
+        evidence = collect.collect(settings.gates, project, commit or "", account)
         waived = waivers.load(project / "waivers.yaml")
     except (collect.UnknownGateError, waivers.WaiverError) as error:
         raise JudgementError(str(error)) from None
     verdicts = judge.judge(evidence, waivers=waived, commit=commit or "")
     back = rollback.model_dump() if rollback else None
-    figures = judge.inputs(evidence, settings, commit or "", waived, back)
+    figures = judge.inputs(evidence, settings.gates, commit or "", waived, back)
     red = tuple(v.reason for v in verdicts if v.verdict == "fail")
     notes = [v.reason for v in verdicts if v.verdict == "waived"]
     if rollback is not None:

@@ -23,9 +23,10 @@ _CLOCK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """What a report must be: of this commit, at most ``limit`` old at ``now``."""
+    """What a report must be: of this commit, of this account's host where it is about one, at most ``limit`` old at ``now``."""
 
     commit: str
+    account: str
     now: datetime
     limit: timedelta
     allow_uncommitted: bool
@@ -36,18 +37,24 @@ class UnknownGateError(ValueError):
 
 
 def collect(
-    settings: GateSettings, project_dir: Path, commit: str, *, reports: Path | None = None, now: datetime | None = None
+    settings: GateSettings,
+    project_dir: Path,
+    commit: str,
+    account: str,
+    *,
+    reports: Path | None = None,
+    now: datetime | None = None,
 ) -> list[Evidence]:
     """The evidence of every gate that ``settings`` require, at least one entry each, in the specification's order.
 
-    ``commit`` is what is to be deployed; ``reports`` overrides the settings' folder.
+    ``commit`` is what is to be deployed, ``account`` where (``HostSettings.account``); ``reports`` overrides the settings' folder.
     Raises ``UnknownGateError`` for a gate that does not exist.
     """
     unknown = [name for name in settings.required if name not in GATES]
     if unknown:
         raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is no gate; the gates are {', '.join(GATES)}")
     folder = reports if reports is not None else project_dir / settings.reports
-    demand = _Demand(commit, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
+    demand = _Demand(commit, account, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
     result: list[Evidence] = []
     wanted: Mapping[str, Mapping[str, str]] | ReportError
     try:
@@ -138,6 +145,11 @@ def _of_file(gate: Gate, path: Path, shown: str, demand: _Demand) -> Evidence:
         provenance = _provenance(reading, note, digest)
         figure = _figure(gate, reading, note)
         _check(gate, figure, provenance, note, demand)
+        if gate.of_host and reading.account != demand.account:
+            raise ReportError(
+                "other-host",
+                f"is about {reading.account or 'no host that it names'}, not about {demand.account or 'one that the settings name'}",
+            )
     except ReportError as error:
         return _broken(gate, shown, figure, provenance if reading else Provenance(digest=digest), error.kind, error.sentence)
     except RecursionError:

@@ -14,8 +14,8 @@ Group = Literal["security", "quality", "testing", "performance", "compliance"]
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One gate. ``measure`` names the figure in the report; ``files`` are patterns relative to the reports folder; ``unit`` and ``counted``
-    are words for messages; ``counts`` says whether a report must prove that it looked at more than nothing; ``refused`` are
-    patterns of files that look like evidence and are none: their reader says why."""
+    are words for messages; ``counts`` says whether a report must prove that it looked at more than nothing, ``of_host`` whether it must be
+    of the host that is deployed to; ``refused`` are patterns of files that look like evidence and are none: their reader says why."""
 
     name: str
     group: Group
@@ -29,6 +29,7 @@ class Gate:
     waivable: bool = True
     counts: bool = True
     refused: tuple[str, ...] = ()
+    of_host: bool = False
 
     def passes(self, figure: float) -> bool:
         """Whether ``figure`` is within the threshold."""
@@ -130,6 +131,7 @@ _ALL = (
         ("personal-data*.json",),
         "the scan of the logs",
         waivable=False,
+        of_host=True,
     ),
     Gate("wcag", "compliance", "violations", "<=", 0, "violations", "pages", ("axe*.json", "pa11y*.json"), "axe-core or pa11y"),
     Gate("consent", "compliance", "active", ">=", 1, "active", "probes", ("consent*.json",), "the probe of the consent service"),

@@ -18,6 +18,7 @@ ProblemKind = Literal[
     "no-provenance",
     "altered",
     "other-commit",
+    "other-host",
     "uncommitted",
     "future",
     "stale",
@@ -54,6 +55,8 @@ class Reading:
     commit: str | None = None
     time: datetime | None = None
     uncommitted: bool = False
+    account: str = ""
+    """Whose host was looked at, where the report tells (``HostSettings.account``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,11 @@ class Commit:
     dirty: bool = False
 
 
-def write(path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: Commit, now: datetime) -> None:
-    """Writes a check's report. ``findings`` are places and kinds, never the values found; all are counted, the first are kept."""
+def write(
+    path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: Commit, now: datetime, account: str = ""
+) -> None:
+    """Writes a check's report. ``findings`` are places and kinds, never the values found; all are counted, the first are kept.
+    ``account``: whose host it is about, where it is about one."""
     report = {
         "version": 1,
         "tool": {"name": TOOL, "version": VERSION},
@@ -36,6 +39,7 @@ def write(path: Path, check: str, figure: float, count: int, findings: Sequence[
         "commit": commit.id,
         "uncommitted": commit.dirty,
         "time": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "account": account,
         "figure": figure,
         "count": count,
         "findings": list(findings[:200]),
@@ -66,4 +70,5 @@ def read(name: str, stream: BinaryIO) -> Reading:
         commit=jsonstream.text(values.get("commit")),
         time=moment(values.get("time")),
         uncommitted=values.get("uncommitted") is not False,
+        account=jsonstream.text(values.get("account")) or "",
     )

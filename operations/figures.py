@@ -119,7 +119,7 @@ def security_alerts(root: Path, gates: GateSettings) -> dict[str, int]:
     nothing is left out. A report that is too old for a deploy still counts: what it found is open until a newer one says otherwise."""
     wanted = gates.model_copy(update={"required": SECURITY_SOURCES})
     commit = artefacts.last_commit(root) or ""
-    evidence = collect.collect(wanted, root, commit)
+    evidence = collect.collect(wanted, root, commit, "")
     try:
         accepted = waivers.load(root / "waivers.yaml")
     except waivers.WaiverError:

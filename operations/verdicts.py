@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.settings import GateSettings
+from catalog.settings import StackSettings
 from components import artefacts
 from evidence import collect, judge, waivers
 from operations.report import GateLine
@@ -13,11 +13,11 @@ from operations.report import GateLine
 _WAIVED = "; waived by "
 
 
-def now(root: Path, settings: GateSettings) -> tuple[GateLine, ...]:
+def now(root: Path, settings: StackSettings) -> tuple[GateLine, ...]:
     """The verdicts as the program judges them; none where the reports cannot be judged (the program says why)."""
     commit = artefacts.last_commit(root) or ""
     try:
-        evidence = collect.collect(settings, root, commit)
+        evidence = collect.collect(settings.gates, root, commit, settings.host.account)
         verdicts = judge.judge(evidence, waivers=waivers.load(root / "waivers.yaml"), commit=commit)
     except (collect.UnknownGateError, waivers.WaiverError):
         return ()

@@ -70,7 +70,8 @@ def gates(
         failed = [done for done in ended if done.error]
     wish = here.commit.id
     try:
-        evidence = collect(here.gates.model_copy(update={"required": wanted}), here.project, wish, reports=here.reports)
+        settings = here.gates.model_copy(update={"required": wanted})
+        evidence = collect(settings, here.project, wish, here.account, reports=here.reports)
         verdicts = judge(evidence, waivers=load(here.project / "waivers.yaml"), commit=wish)
     except (UnknownGateError, WaiverError) as error:
         raise Problem(str(error)) from None

@@ -102,9 +102,9 @@ def _deploys_nothing(engine: Engine, file: Any, stack: str, message: str) -> dic
     if not live:
         return {}
     wished = artefacts.wishes(engine.root, project.services_of(stack, file), live)
-    gates = settings.load(engine.root, stack).settings.gates
+    wanted = settings.load(engine.root, stack).settings
     try:
-        red = judgement.of(gates, engine.root, artefacts.commit_of(engine.root, wished), None).failures
+        red = judgement.of(wanted, engine.root, artefacts.commit_of(engine.root, wished), None).failures
     except judgement.JudgementError as error:
         raise Problem(str(error)) from None
     if not red:

@@ -42,7 +42,8 @@ def gates(
         waivers = load(here.project / "waivers.yaml")
     except WaiverError as error:
         raise Problem(str(error)) from None
-    verdicts = judge(collect(settings, here.project, here.commit.id, reports=here.reports), waivers=waivers, commit=here.commit.id)
+    evidence = collect(settings, here.project, here.commit.id, here.account, reports=here.reports)
+    verdicts = judge(evidence, waivers=waivers, commit=here.commit.id)
     table.show(Console(highlight=False), verdicts)
     if failed or any(verdict.verdict == "fail" for verdict in verdicts):
         raise typer.Exit(1)

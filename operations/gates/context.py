@@ -58,6 +58,11 @@ class Context:
     site: StackSettings | None = None
     undecrypted: str = ""
 
+    @property
+    def account(self) -> str:
+        """Where the stack is deployed to; empty where its settings are not complete."""
+        return self.settings.host.account if self.settings else ""
+
     @staticmethod
     def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
         """The folder of a tool that a registry gives, in the user's cache, for all clones on machines of this kind. Where there is none of

@@ -33,7 +33,16 @@ def personal_data_in_logs(context: Context) -> None:
             found = personal_data.scan(scratch, allowed)
     except personal_data.ScanError as error:
         raise StepError(str(error)) from None
-    own.write(context.reports / name, "personal-data", found.findings, found.files, found.places, context.commit, datetime.now(UTC))
+    own.write(
+        context.reports / name,
+        "personal-data",
+        found.findings,
+        found.files,
+        found.places,
+        context.commit,
+        datetime.now(UTC),
+        context.account,
+    )
 
 
 def stack_settings(context: Context) -> StackSettings:

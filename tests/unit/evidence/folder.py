@@ -18,6 +18,7 @@ from evidence.model import Evidence, ReportError
 from evidence.waivers import Waiver
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
+ACCOUNT = "w01@host.example:22/www/htdocs/w01"
 NOW = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 REPORTS = Path(__file__).parent / "reports"
 
@@ -115,14 +116,14 @@ def fitted(data: bytes) -> bytes:
     except ValueError:
         return data
     if isinstance(value, dict) and "check" in value:
-        value.update(commit=COMMIT, uncommitted=False)
+        value.update(commit=COMMIT, uncommitted=False, account=ACCOUNT)
         return json.dumps(value).encode()
     return data
 
 
 def evidence_of(folder: Path, *gates: str, now: datetime = NOW, commit: str = COMMIT, **settings: Any) -> list[Evidence]:
     demand = GateSettings(required=gates, **settings)
-    return collect(demand, folder.parent, commit, reports=folder, now=now)
+    return collect(demand, folder.parent, commit, ACCOUNT, reports=folder, now=now)
 
 
 def verdicts_of(

@@ -223,4 +223,4 @@ def test_the_worst_report_speaks() -> None:
 
 def test_a_gate_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownGateError, match="wishes"):
-        collect(GateSettings(required=("wishes",)), tmp_path, COMMIT)
+        collect(GateSettings(required=("wishes",)), tmp_path, COMMIT, "")

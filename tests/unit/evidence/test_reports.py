@@ -246,6 +246,15 @@ def test_a_report_without_a_note_that_does_not_tell_its_origin_is_no_evidence(tm
         assert found.problem == (None if tells_all else "no-provenance"), (case, found)
 
 
+@pytest.mark.parametrize("account", ["", "w01@host.example:22/www/htdocs/w02"])
+def test_what_the_logs_of_another_host_hold_is_no_evidence_for_this_one(tmp_path: Path, account: str) -> None:
+    report = json.loads(the_report("personal-data", "pass").read_bytes())
+    put(tmp_path / "r", "personal-data.json", json.dumps({**report, "commit": COMMIT, "account": account}).encode())
+    (found,) = evidence_of(tmp_path / "r", "personal-data")
+    assert found.problem == "other-host"
+    assert "not about w01@host.example:22/www/htdocs/w01" in found.detail
+
+
 def test_a_note_does_not_make_an_old_report_young(tmp_path: Path) -> None:
     report = the_report("trivy", "pass").read_bytes().replace(b"2026-11-23T20", b"2026-10-23T20")
     put(tmp_path / "r", "trivy.json", report)

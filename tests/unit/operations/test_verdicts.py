@@ -10,12 +10,18 @@ from types import SimpleNamespace
 
 import yaml
 
-from catalog.settings import GateSettings
+from catalog.settings import StackSettings
 from operations import records, verdicts
 from operations.report import GateLine
 from tests.unit.evidence.folder import COMMIT, put, the_report
+from tests.unit.evidence.test_gates_run import BASE_SETTINGS
 
-SETTINGS = GateSettings(required=("eslint",), reports="r")
+
+def requiring(gate: str) -> StackSettings:
+    return StackSettings.model_validate({**BASE_SETTINGS, "gates": {"required": [gate], "reports": "r"}})
+
+
+SETTINGS = requiring("eslint")
 
 
 def project(folder: Path, *, waived: bool) -> Path:
@@ -65,7 +71,7 @@ def test_without_a_waiver_the_message_stays_as_it_is(tmp_path: Path) -> None:
 def test_gates_that_cannot_be_judged_give_no_verdict(tmp_path: Path) -> None:
     (project(tmp_path, waived=False) / "waivers.yaml").write_text("waivers: [")
     assert verdicts.now(tmp_path, SETTINGS) == ()
-    assert verdicts.now(tmp_path, GateSettings(required=("nothing",), reports="r")) == ()
+    assert verdicts.now(tmp_path, requiring("nothing")) == ()
 
 
 def test_only_waived_gates_are_told() -> None:
