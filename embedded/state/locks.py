@@ -78,7 +78,21 @@ def clear(directory: Path) -> None:
 
 
 def _alive(lock: dict[str, Any]) -> bool:
-    return bool(lock["hostname"] != os.uname().nodename or Path(f"/proc/{int(lock['pid'])}").exists())
+    return bool(lock["hostname"] != os.uname().nodename or _runs(int(lock["pid"])))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    try:
+        # A zombie has been killed, and its parent has yet to take note.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return not Path("/proc/self/stat").exists()
 
 
 def is_alive(path: Path) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from operations import locks
 from operations.wording import on_one_line
 
 
@@ -71,12 +72,8 @@ def is_gone(owner: Owner) -> bool:
     """Whether the process certainly runs no more: it was on this machine, since its last start, and is not there now."""
     if owner.pid == 0 or owner.machine != socket.gethostname() or not owner.boot or owner.boot != _boot():
         return False
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
+    if not locks.runs(owner.pid):
         return True
-    except PermissionError:
-        pass
     return bool(owner.started) and _started(owner.pid) != owner.started
 
 
@@ -101,9 +98,6 @@ def _boot() -> str:
 
 def _started(pid: int) -> str:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-        # A zombie is as good as gone: nobody works in it.
-        state, *fields = text.rpartition(")")[2].split()
-        return "" if state == "Z" else fields[18]
-    except (OSError, IndexError, ValueError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
         return ""

@@ -27,6 +27,17 @@ def test_a_lock_of_a_process_that_is_gone_is_stale(gone: int) -> None:
     assert locks.are_stale(TEXT.format(host="here", pid=gone), "here")
 
 
+def test_a_lock_of_a_killed_process_whose_parent_has_not_taken_note_is_stale() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert locks.are_stale(TEXT.format(host="here", pid=child.pid), "here")
+    child.wait()
+
+
+def test_a_number_that_no_process_can_have_is_stale() -> None:
+    assert locks.are_stale(TEXT.format(host="here", pid=10**30), "here")
+
+
 def test_a_lock_of_a_running_process_is_not(gone: int) -> None:
     assert not locks.are_stale(TEXT.format(host="here", pid=os.getpid()), "here")
     both = TEXT.format(host="here", pid=gone) + TEXT.format(host="here", pid=os.getpid())
