@@ -14,7 +14,6 @@ _TOOLS = Path(__file__).resolve().parent / "tools"
 _FILES = ("package.json", "package-lock.json", "eslint.config.mjs", "vitest.config.mjs")
 _SKIPPED = shutil.ignore_patterns("node_modules", "dist", "vendor", "coverage", ".git")
 _TESTED = ("frontend", "web", "package.json", "tsconfig.json")
-LINTED = (".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx")
 
 
 def installed(context: Context) -> Path:
