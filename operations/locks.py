@@ -23,13 +23,14 @@ def are_stale(text: str, here: str | None = None) -> bool:
 
 def runs(process: int) -> bool:
     """Whether there is a process of that number on this machine. A zombie is as good as gone: nobody works in it."""
+    foreign = False
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass
+        foreign = True
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (OSError, IndexError):
-        return not Path("/proc/self/stat").exists()
+        return foreign or not Path("/proc/self/stat").exists()  # what is another user's may be hidden (hidepid)

@@ -82,17 +82,18 @@ def _alive(lock: dict[str, Any]) -> bool:
 
 
 def _runs(pid: int) -> bool:
+    foreign = False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass
+        foreign = True
     try:
         # A zombie has been killed, and its parent has yet to take note.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (OSError, IndexError):
-        return not Path("/proc/self/stat").exists()
+        return foreign or not Path("/proc/self/stat").exists()  # what is another user's may be hidden (hidepid)
 
 
 def is_alive(path: Path) -> bool:

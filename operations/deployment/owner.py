@@ -74,7 +74,8 @@ def is_gone(owner: Owner) -> bool:
         return False
     if not locks.runs(owner.pid):
         return True
-    return bool(owner.started) and _started(owner.pid) != owner.started
+    now = _started(owner.pid)
+    return bool(owner.started and now) and now != owner.started
 
 
 def is_here(owner: Owner) -> bool:

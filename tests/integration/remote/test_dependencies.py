@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import shutil
 import subprocess
 import time
 import zipfile
@@ -102,7 +104,49 @@ def test_a_day_old_environment_goes_once_no_release_of_any_service_links_to_it(r
         release = remote.root / f".deploy/{each['service']}/releases/{each['release']}"
         subprocess.run(["rm", "-rf", str(release)], check=True)
         prune("votes")
-    assert list((remote.root / ".deploy/.venvs").iterdir()) == []
+    assert not [left for left in (remote.root / ".deploy/.venvs").iterdir() if not left.name.endswith(".lock")]
+
+
+def test_an_environment_that_is_being_linked_is_not_pruned(remote: Remote) -> None:
+    one = fields(remote, "api", files())
+    remote.run("stage", **one)
+    place = environment(remote, "api", one["release"])
+    shutil.rmtree(remote.root / ".deploy/api")
+    os.utime(place, (time.time() - 3 * 86_400,) * 2)
+    with (place.with_name(f"{place.name}.lock")).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        remote.run("prune", service="votes", target="a/b", keep=5, pinned=[])
+        assert (place / "finished").is_file()
+    remote.run("prune", service="votes", target="a/b", keep=5, pinned=[])
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("lost", ["bin/python", "."], ids=["its Python", "all of it"])
+def test_a_staged_release_that_has_lost_its_environment_gets_it_again(remote: Remote, lost: str) -> None:
+    one = fields(remote, "api", files())
+    remote.run("stage", **one)
+    place = environment(remote, "api", one["release"])
+    if lost == ".":
+        shutil.rmtree(place)
+    else:
+        (place / lost).unlink()
+        (place / lost).symlink_to("/usr/bin/python2.7")
+    again = remote.run("stage", **one)
+    assert again["uploaded"] is False
+    assert environment(remote, "api", one["release"]) == place
+    assert subprocess.run([place / "bin/python", "-c", ""], check=False).returncode == 0
+
+
+def test_a_removed_service_leaves_no_environment_that_nobody_else_has(remote: Remote) -> None:
+    one, two = fields(remote, "api", files()), fields(remote, "api_stg", files())
+    for each in (one, two):
+        remote.run("stage", **each)
+    place = environment(remote, "api", one["release"])
+    request = {"action": "drop", "keep": None, "database": None}
+    remote.run("remove", service="api", target=one["target"], **request)
+    assert place.is_dir()
+    remote.run("remove", service="api_stg", target=two["target"], **request)
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("earlier", [False, True], ids=["shared", "of an earlier version"])

@@ -70,6 +70,19 @@ def test_a_switch_keeps_ten_snapshots(service: Service, mariadb: MariaDB) -> Non
     assert len(list((service.base / "snapshots").iterdir())) == 30
 
 
+def test_what_was_just_made_is_kept_though_the_clock_was_put_back(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    data.deploy("one", M1)
+    for n in range(12):
+        for kind in ("json", "dump", "sha256"):
+            (service.base / "snapshots" / f"209901{n + 10}T000000Z-r0000000000000000.{kind}").write_text("{}")
+    service.remote.own(service.base / "snapshots")
+    by_the_switch = data.deploy("two", M2)["snapshot"]
+    assert (service.base / "snapshots" / f"{by_the_switch}.dump").is_file()
+    by_hand = data.snapshot("make")["made"]
+    assert (service.base / "snapshots" / f"{by_hand}.dump").is_file()
+
+
 def test_prune_keeps_the_live_one_the_one_before_and_pinned_ones(service: Service) -> None:
     releases = [service.deploy({"index.html": f"v{n}"}, keep=50)["live"] for n in range(6)]
     removed = service.remote.run("prune", service="votes", target=service.target, keep=2, pinned=[releases[0]])["removed"]
@@ -209,22 +222,48 @@ def test_a_damaged_manifest_is_told_and_hides_no_other_snapshot(service: Service
     assert data.query("SELECT id FROM votes") == [(1,)]
 
 
-def test_a_site_that_a_person_has_closed_is_opened_by_nothing_but_a_person(service: Service, server: MariaDB | PostgreSQL) -> None:
+@pytest.mark.parametrize("text", ["", "closed by Anna: data leak\n"], ids=["touched", "with words"])
+def test_a_site_that_a_person_has_closed_is_opened_by_nothing_but_a_person(
+    service: Service, server: MariaDB | PostgreSQL, text: str
+) -> None:
     data = Data(service, server)
     data.deploy("one", M1)
     made = data.snapshot("make")["made"]
     marker = service.base / "maintenance"
-    marker.touch()
+    marker.write_text(text)
     service.remote.own(service.base)
     release = service.stage({"index.html": "two"})
     sentence = service.remote.refused("switch", **service.request(release, **data.fields(sorted(M1))))
     assert f"a person has closed the site ({marker} names no program)" in sentence
-    assert marker.read_text() == ""
+    assert marker.read_text() == text
     assert "a person has closed the site" in service.remote.refused("down", **step_back(data))
-    assert marker.read_text() == ""
+    assert marker.read_text() == text
     data.query("DELETE FROM votes")
     assert "so it stays" in data.snapshot("restore", made)["notes"][0]
     assert data.query("SELECT id FROM votes") == [(1,)]
-    assert marker.read_text() == ""
+    assert marker.read_text() == text
     marker.unlink()
     assert service.switch(release, **data.fields(sorted(M1)))["live"] == release
+
+
+def test_a_site_that_a_person_has_closed_after_a_killed_switch_stays_closed(service: Service) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    two = service.stage({"index.html": "two"})
+    (service.base / "switching").write_text(
+        f"j_phase='begun' j_release='{two}' j_previous='{one}' j_snapshot='' j_offline='' j_kind='link'\n"
+    )
+    (service.base / "maintenance").touch()
+    service.remote.own(service.base)
+    assert "a person has closed the site" in service.remote.refused("switch", **service.request(two))
+    assert (service.base / "maintenance").exists()
+
+
+def test_a_site_that_a_person_closes_while_a_switch_is_at_work_stays_closed(service: Service) -> None:
+    service.deploy({"index.html": "one"})
+    marker = service.base / "maintenance"
+    command = ["sh", "-c", f"touch '{marker}'"]
+    release = service.stage({"index.html": "two"})
+    restart = {"command": command, "budget": 2}
+    sentence = service.remote.refused("switch", **service.request(release, restart=restart, runtime="process"))
+    assert "503" in sentence
+    assert marker.exists()

@@ -57,3 +57,11 @@ def test_a_lock_without_an_owner_is_never_stale(text: str) -> None:
 
 def test_the_owner_is_named(gone: int) -> None:
     assert locks.owners(TEXT.format(host="there", pid=7)) == ["created by root@there (pid 7) at 2026-11-23T14:34:52Z"]
+
+
+def test_another_users_process_that_cannot_be_looked_at_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)  # and /proc does not show it, as with hidepid
+    assert not locks.are_stale(TEXT.format(host="here", pid=2**31 - 1), "here")

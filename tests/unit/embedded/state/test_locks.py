@@ -38,3 +38,11 @@ def test_a_running_process_and_one_of_another_machine_hold_theirs(tmp_path: Path
 @pytest.mark.parametrize("pid", [10**30, "x", None, []])
 def test_a_number_that_no_process_can_have_holds_nothing(tmp_path: Path, pid: object) -> None:
     assert not locks.is_alive(lock(tmp_path, pid))
+
+
+def test_another_users_process_that_cannot_be_looked_at_holds_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)  # and /proc does not show it, as with hidepid
+    assert locks.is_alive(lock(tmp_path, 2**31 - 1))
