@@ -8,8 +8,9 @@ from operations.options import DEFAULT_STACK, Stack, Yes
 
 
 def unlock(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
-    """Takes the stack's lock on the host from its holder, after a question that names it. A deployment that still runs stops at its next
-    phase. Needed only where a lock must not wait for its expiry, three minutes after the holder's last sign of life.
+    """Takes the stack's lock on the host from its holder, after a question that names it. A deployment that still runs asks for its lock
+    before each phase that changes something and before its report, and stops there. Needed only where a lock must not wait for its expiry,
+    three minutes after the holder's last sign of life.
 
     Example: `bin/mo unlock --stack production`.
     """

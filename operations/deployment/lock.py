@@ -73,8 +73,8 @@ def release(ask: Ask, known: Holder) -> bool:
 class HostLock:
     """Use as a context: taken at its begin, renewed by a thread, released at its end, its own alone.
 
-    ``purpose``: what is done, in a few words. ``words`` says whom it followed, where that is worth a word. ``lost`` says who has taken it
-    over meanwhile: this machine slept, or the host was out of reach.
+    ``purpose``: what is done, in a few words. ``words`` says whom it followed, where that is worth a word. ``lost`` says how it was lost
+    meanwhile: taken away, or taken over when this machine slept or the host was out of reach.
     """
 
     def __init__(self, ask: Ask, purpose: str, *, who: Owner | None = None, ttl: int = TTL, beat: float = BEAT) -> None:
@@ -118,12 +118,12 @@ class HostLock:
             if error is None:
                 self.words = f"The lock could not be released and expires in {self._ttl} s: {problem}"
 
-    def check(self) -> None:
-        """Raises ``Problem`` where another has taken the lock over."""
+    def check(self, *, ask: bool = False) -> None:
+        """Raises ``Problem`` where the lock was taken over or away, as the last heartbeat told, or where ``ask`` the host itself."""
+        if ask and self.lost is None:
+            self.renew()
         if self.lost is not None:
-            raise Problem(
-                f"This run has lost its lock to {self.lost}, because it gave no sign of life for too long; it stops here."
-            )
+            raise Problem(f"{self.lost} This run stops here; bin/mo status tells what it leaves.")
 
     def renew(self) -> None:
         """One heartbeat. A host out of reach says nothing of the lock: the next beat tries again."""
@@ -133,7 +133,11 @@ class HostLock:
             return
         if not answer.get("done"):
             other = _holder(answer.get("holder"))
-            self.lost = str(other) if other else "nobody: somebody has taken it away (bin/mo unlock)"
+            self.lost = (
+                f"This run has lost its lock to {other}: it was taken away (bin/mo unlock), or gave no sign of life for too long."
+                if other
+                else "This run has lost its lock: somebody has taken it away (bin/mo unlock)."
+            )
 
     def _beats(self) -> None:
         while not self._end.wait(self._beat) and self.lost is None:

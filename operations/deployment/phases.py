@@ -13,6 +13,10 @@ from operations.deployment.lock import HostLock
 from operations.deployment.outcome import Outcome
 from operations.problem import Problem
 
+ASKING = CHANGING | {"status page", "report"}
+"""The phases before which, as before each restore, the host is asked whether the run still has its lock: in them something changes, or is
+told for good."""
+
 
 class Phases:
     """The phases of one run. ``carried``: outcomes of an interrupted run that need not be had again, by name; ``lock``: checked before each
@@ -34,7 +38,7 @@ class Phases:
             self.last = name
             return known
         if self.lock is not None:
-            self.lock.check()
+            self.lock.check(ask=name in ASKING or name.startswith("restore "))
         self.last = name
         self._journal.start(name)
         begun = monotonic()

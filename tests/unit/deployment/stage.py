@@ -52,6 +52,7 @@ class Stage:
         self.facts: dict[str, Mapping[str, Any]] = {}
         self.switched: list[str] = []
         self.unrestored: dict[str, str] = {}
+        self.unlocked = False
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -185,7 +186,7 @@ class Stage:
     def host(self, _root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
         """What ``components/remote/run`` answers."""
         if step == "lock":
-            return {"done": True}
+            return {"done": not self.unlocked}
         if step == "snapshot":
             return self._snapshot(str(request["action"]), str(request.get("name")))
         if step == "switch":

@@ -12,8 +12,9 @@ import pytest
 
 from components.facts import Facts, RunFacts, ServiceFacts
 from operations import mending
-from operations.deployment import engine_busy
+from operations.deployment import checks, engine_busy
 from operations.deployment import journal as journals
+from operations.deployment.outcome import Outcome, Validation
 from operations.drifts import Drift
 from operations.engine import Busy
 from operations.engine import Outcome as Ended
@@ -444,3 +445,34 @@ def test_a_plan_and_a_deploy_without_a_change_tell_of_the_interrupted_run(
     assert code == 1, "nobody has asked the services yet"
     assert "has asked no service yet: `bin/mo deploy --resume`" in text
     assert stage.mo("deploy", "--resume", "--yes")[0] == 0
+
+
+def test_a_run_whose_lock_was_taken_away_tells_no_success_and_closes_no_issue(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.build("1", *BOTH)
+
+    def unlocks(_what: Validation) -> Outcome:
+        stage.unlocked = True
+        return Outcome("end-to-end", True, "7 of 7 flows passed")
+
+    monkeypatch.setitem(checks.PARTS, "end-to-end", unlocks)
+    assert stage.elsewhere(*SKIPPED) == 1
+    assert issues(stage.root) == ["begin"]
+    assert not list((stage.root / "quality-reports").glob("deployment-*"))
+    run = journals.runs(stage.root, STACK)[0]
+    assert (run.state, run.where) == ("interrupted", "after the phase end-to-end")
+
+
+def test_a_run_whose_lock_was_taken_away_changes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.build("1", *BOTH)
+
+    def unlocks(_here: object, _releases: object) -> Outcome:
+        stage.unlocked = True
+        return Outcome("gates", True, "none required")
+
+    monkeypatch.setattr(checks, "gates", unlocks)
+    code, text = stage.mo(*SKIPPED)
+    assert (code, stage.live) == (1, {})
+    assert "somebody has taken it away (bin/mo unlock). This run stops here" in text
+    assert journals.runs(stage.root, STACK)[0].summary.startswith("nothing was changed")

@@ -189,6 +189,18 @@ def test_it_is_taken_away_from_the_one_that_was_named_alone(host: Host) -> None:
         assert locks.holder(ask) is None
 
 
+def test_one_that_was_taken_away_is_missed_at_once_where_the_host_is_asked(host: Host) -> None:
+    with taken(ANNA) as own:
+        known = locks.holder(ask)
+        assert known is not None
+        own.check(ask=True)
+        assert locks.release(ask, known)
+        own.check()
+        with pytest.raises(Problem, match=r"somebody has taken it away \(bin/mo unlock\)") as told:
+            own.check(ask=True)
+        assert "sign of life" not in str(told.value)
+
+
 def test_a_host_out_of_reach_does_not_end_a_run_by_its_heartbeat(host: Host) -> None:
     def out_of_reach(request: Mapping[str, Any]) -> Mapping[str, Any]:
         if request["action"] == "renew":
@@ -197,7 +209,7 @@ def test_a_host_out_of_reach_does_not_end_a_run_by_its_heartbeat(host: Host) -> 
 
     with taken(ANNA, asks=out_of_reach) as own:
         own.renew()
-        own.check()
+        own.check(ask=True)
 
 
 def test_a_root_that_cannot_be_written_is_one_sentence(host: Host) -> None:
