@@ -46,8 +46,8 @@ def rollback(
     Where a database is to go back, its site must answer 503 meanwhile: that is tried first, and where it does not nothing is changed.
 
     Without `--to` it undoes the run that was interrupted; where none was, it goes to the last update before the present one with other
-    releases; a second time, one further. The quality gates do not stop it; that is written down. One that was interrupted itself goes on by
-    `bin/mo deploy --resume`.
+    releases; a second time, one further. With `--only` it refuses while such a run is not settled. The quality gates do not stop it;
+    that is written down. One that was interrupted itself goes on by `bin/mo deploy --resume`.
 
     `--trigger` is for the workflow that an issue's label starts (docs/runbook.md): a critical bug counts within an hour of the last
     deployment's end, a security incident at any time, neither where the stack went back already or was deployed since it was reported.

@@ -127,12 +127,20 @@ class _Rollback:
             return live, records.read(history.result())
 
     def _interrupted(self, live: Mapping[str, str]) -> Run | None:
-        """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names an update or
-        services, or somebody has deployed since."""
-        if self.session.resumes is not None or self.wish.to is not None or self.wish.only:
+        """The run that this rollback undoes: the one that was interrupted while the host changed, unless the operator names an update, or
+        somebody has deployed since. Raises ``Problem`` where services are named and there is one: what it left of the others would go back
+        with them, and nobody would go on with it."""
+        if self.session.resumes is not None or (self.wish.to is not None and not self.wish.only):
             return None
         run = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
-        if run is None or not run.changed or not run.before:
+        if run is None or not run.changed:
+            return None
+        if self.wish.only:
+            raise Problem(
+                f"The {run.kind} {run.id} of {run.who} was interrupted {run.where}, and what it left is not of {', '.join(self.wish.only)} "
+                "alone: go on with it (bin/mo deploy --resume) or roll back all of it (bin/mo rollback) first. Nothing was changed."
+            )
+        if not run.before:
             return None
         meant = all(release in (run.before.get(key), run.releases.get(key)) for key, release in live.items())
         return run if meant else None

@@ -130,13 +130,39 @@ def test_killed_before_its_engine_changed_anything_a_rollback_goes_no_further_ba
     assert stage.messages[-1] == "rollback to update 1: the login is broken"
 
 
-def test_a_rollback_of_one_service_undoes_no_other_half(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+@pytest.mark.parametrize("to", [(), ("--to", "1")], ids=["before", "named"])
+def test_a_rollback_of_one_service_waits_until_an_interrupted_run_is_settled(
+    stage: Stage, whole: list[tuple[str, str | None]], to: tuple[str, ...]
+) -> None:
     first = stage.live
     second = stage.build("2", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
     stage.build("3", *BOTH)
     assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
-    code, text = stage.mo("rollback", "--yes", "--only", "api_stg", "--reason", "the laptop was closed")
+    one = ("rollback", "--yes", "--only", "api_stg", *to, "--reason", "the laptop was closed")
+    updates = len(stage.messages)
+    code, text = stage.mo(*one)
+    assert code == 1
+    assert "go on with it (bin/mo deploy --resume) or roll back all of it (bin/mo rollback) first" in text
+    assert (stage.live, len(stage.messages), stage.switched) == (second, updates, [])
+    assert journals.runs(stage.root, STACK)[0].state == "failed"
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is not None, "it is not settled by a refusal"
+    assert stage.mo("rollback", "--yes", "--reason", "the laptop was closed")[0] == 0
+    assert stage.live == second
+    assert stage.mo(*one)[0] == 0
+    assert stage.live == {**second, "api_stg": first["api_stg"]}
+
+
+def test_a_rollback_of_one_service_goes_on_where_it_was_killed_itself(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+    first, second = stage.live, stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    back = ("rollback", "--yes", "--only", "api_stg", "--reason", "the laptop was closed")
+    state = stage.state()
+    assert stage.mo(*back)[0] == 0
+    cut = _lines(stage).index(("start", "rollback")) + 1
+    stage.save(state)
+    assert stage.killed(cut, *back)
+    code, text = stage.mo("deploy", "--resume")
     assert code == 0, text
     assert stage.live == {**second, "api_stg": first["api_stg"]}
 
