@@ -225,13 +225,38 @@ def _restored(here: Here, what: Restore, interrupted: str | None, site_open: boo
 
 def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:
     """Takes a deployment back to the releases ``before`` it, and asks every service. Whether all is well. Databases stay."""
-    done = session.phases.carry(PHASE, lambda: _taken_back(here, session, before, reason))
+    done = session.phases.carry(PHASE, lambda: _ahead_too(here, session, before, _taken_back(here, session, before, reason)))
     live = here.live(anew=False).releases
+    named = done.details.get("by")
+    for service in _keys(done, "ahead"):
+        by = f" by {', '.join(named[service])}" if isinstance(named, dict) and service in named else ""
+        here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
     looked_at = checks.validation(here, live, session.id)
     smoke = session.phases.carry(ending.AFTER_ROLLBACK, lambda: checks.smoked(looked_at))
     if not (done.ok and smoke.ok):
         here.out.print("NOT everything is back: see above, and docs/runbook.md.", style="bold red", markup=False)
     return done.ok and smoke.ok
+
+
+def _ahead_too(here: Here, session: Session, before: Mapping[str, str], done: Outcome) -> Outcome:
+    """The outcome of the way back, with what stays ahead of ``before``: a switch that failed has perhaps migrated its database."""
+    up = session.phases.named("up")
+    touched = {*_keys(up, "services"), *_keys(done, "moves")}
+    moves = {key: (None, release) for key, release in before.items() if key in touched and key in here.services}
+    ahead: dict[str, list[str]] = {}
+    with suppress(Problem):  # a host that does not tell now is no reason to end without a report
+        ahead = restoring.ahead(here, moves, (), anew=not done.ok)
+    if not ahead:
+        return done
+    known = _keys(done, "ahead")
+    each = [("that of {0}" if key in known else "the database of {0} stays ahead").format(key) for key in ahead]
+    said = "; ".join([done.summary, *(f"{one} by {', '.join(names)}" for one, names in zip(each, ahead.values(), strict=True))])
+    return replace(done, summary=said, details={**done.details, "ahead": sorted({*known, *ahead}), "by": ahead})
+
+
+def _keys(outcome: Outcome | None, detail: str) -> list[str]:
+    found = outcome.details.get(detail) if outcome else None
+    return [str(key) for key in found] if isinstance(found, (dict, list)) else []
 
 
 def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason: str) -> Outcome:

@@ -83,6 +83,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
 def _incident(here: Here, session: Session, kind: Kind, live: Mapping[str, str], deployment: int | None) -> None:
     problems = [o.summary for o in session.phases.outcomes if not o.ok and o.name not in (ISSUE, "notify", "status page")]
     tried = session.phases.named("rollback")
+    if tried is not None and tried.ok and tried.details.get("ahead"):
+        problems.append(tried.summary)
     moves = tried.details.get("moves", {}) if tried else {}
     shown = {key: (str(pair[0]), str(pair[1])) for key, pair in moves.items()} if isinstance(moves, dict) else {}
     when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -71,9 +71,9 @@ class Stage:
     def messages(self) -> list[str]:
         return [update["message"] for update in self.state()["updates"]]
 
-    def build(self, content: str, *services: str) -> dict[str, str]:
+    def build(self, content: str, *services: str, migrations: tuple[str, ...] = ()) -> dict[str, str]:
         """Artefacts of this content; service → release."""
-        made = {service: put(self.root, artefact(service, content=content)).release for service in services}
+        made = {service: put(self.root, artefact(service, content=content, migrations=migrations)).release for service in services}
         for service, release in made.items():
             stored = self.root / "dist/.store" / service / release
             stored.mkdir(parents=True, exist_ok=True)
