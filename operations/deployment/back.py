@@ -156,7 +156,7 @@ class _Rollback:
 
     def _databases(self, names: Sequence[str], target: Record) -> Outcome:
         found = restoring.planned(self.here, names, target, site_open=self.wish.site_open)
-        return Outcome("", True, f"{len(found)} snapshots", {"restores": [[r.service, r.name, r.at] for r in found]})
+        return Outcome("", True, f"{len(found)} snapshots", {"restores": [[r.service, r.name, r.at, r.pinned] for r in found]})
 
     def _tell_ahead(self, moves: Moves, restored: Sequence[str]) -> None:
         for service, names in restoring.ahead(self.here, moves, restored).items():

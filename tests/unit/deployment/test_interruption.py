@@ -423,6 +423,17 @@ def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
     assert stage.mo("status", "--json")[0] == 0
 
 
+def test_a_snapshot_that_the_operator_had_pinned_stays_so(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    name = "20261121T090100Z-r2"
+    stage.snapshots = [{"name": name, "release": first["api_stg"], "at": "2026-11-21T09:01:00Z", "pinned": True}]
+    assert stage.mo("rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")[0] == 0
+    assert stage.asked_of_snapshots() == ["window None", f"restore {name}"]
+
+
 def test_a_killed_engine_is_an_interruption_and_no_service_is_judged_by_it(stage: Stage) -> None:
     first = stage.build("1", *BOTH)
     assert stage.elsewhere(*SKIPPED) == 0
