@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -108,6 +108,9 @@ class _Rollback:
                 style="yellow",
                 markup=False,
             )
+        for service, schema in restoring.ahead_too(here, moves, restores).items():
+            said = f"  {service}: its database stays ahead by {schema} in that snapshot too (bin/mo snapshots list {service})"
+            out.print(said, style="yellow", markup=False)
         if not self.wish.yes:
             self._tell_ahead(moves, names)
             if not typer.confirm(f"Go back to update {target.number} on {here.stack}?"):
@@ -156,7 +159,7 @@ class _Rollback:
 
     def _databases(self, names: Sequence[str], target: Record) -> Outcome:
         found = restoring.planned(self.here, names, target, site_open=self.wish.site_open)
-        return Outcome("", True, f"{len(found)} snapshots", {"restores": [[r.service, r.name, r.at, r.pinned] for r in found]})
+        return Outcome("", True, f"{len(found)} snapshots", {"restores": [list(astuple(one)) for one in found]})
 
     def _tell_ahead(self, moves: Moves, restored: Sequence[str]) -> None:
         for service, names in restoring.ahead(self.here, moves, restored).items():
@@ -202,7 +205,7 @@ class _Rollback:
         back_too = {one.service for one in restores} if done.ok else set()
         ahead: dict[str, list[str]] = {}
         with suppress(Problem):  # a host that does not tell now is no reason to end without a report
-            ahead = restoring.ahead(here, moves, back_too, anew=bool(restores)) if done.ok else {}
+            ahead = restoring.ahead(here, moves, (), anew=bool(restores)) if done.ok else {}
         for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
             by = f" by {', '.join(ahead[service])}" if service in ahead else ""
             here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)

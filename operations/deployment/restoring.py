@@ -14,15 +14,20 @@ from operations.problem import Problem
 from operations.records import Record
 from operations.snapshots import Snapshot
 
+BY_NAME = {"sql", "alembic", "prisma"}
+"""The kinds of migration whose schema's version is the name of one."""
+
 
 @dataclass(frozen=True)
 class Restore:
-    """One database that goes back: to the snapshot ``name``. ``pinned``: whether the operator had pinned it."""
+    """One database that goes back: to the snapshot ``name``. ``pinned``: whether the operator had pinned it; ``schema``: the version of its
+    schema."""
 
     service: str
     name: str
     at: str
     pinned: bool = False
+    schema: str | None = None
 
 
 def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -54,7 +59,7 @@ def planned(here: Here, services: Sequence[str], target: Record, *, site_open: b
         if snapshot is None:
             missing.append(service)
         else:
-            found.append(Restore(service, snapshot.name, snapshot.at, snapshot.pinned))
+            found.append(Restore(service, snapshot.name, snapshot.at, snapshot.pinned, snapshot.schema))
     if missing:
         names = ", ".join(missing)
         raise Problem(
@@ -117,6 +122,21 @@ def ahead(
     known = here.facts(goes, anew=anew)
     found = {key: beyond(known.of(key), migrations(here.root, key, release, known.of(key))) for key, release in goes.items()}
     return {key: names for key, names in found.items() if names}
+
+
+def ahead_too(here: Here, moves: Mapping[str, tuple[str | None, str]], restores: Iterable[Restore]) -> dict[str, str]:
+    """Service → the schema of the snapshot that it is to go back to, where that has a migration that the release has not: a switch had
+    migrated, and failed, before the snapshot was made. Raises ``Problem`` where the host cannot be asked."""
+    named = {}
+    for one in restores:
+        migrate = here.services[one.service].steps.migrate
+        if one.schema and one.service in moves and migrate is not None and migrate.kind in BY_NAME:
+            named[one.service] = one.schema
+    if not named:
+        return {}
+    known = here.facts({key: moves[key][1] for key in named})
+    own = {key: migrations(here.root, key, moves[key][1], known.of(key)) for key in named}
+    return {key: schema for key, schema in named.items() if (has := own[key]) is not None and schema not in has}
 
 
 def migrations(root: Path, service: str, release: str, known: ServiceFacts) -> tuple[str, ...] | None:

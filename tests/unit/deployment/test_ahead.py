@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.facts import RunFacts
+from operations import remote
 from operations.deployment.outcome import Outcome
 from operations.problem import Problem
 from tests.unit.deployment.stage import Issues, Stage, stage
@@ -76,3 +79,33 @@ def test_a_host_that_does_not_tell_of_databases_ends_no_way_back(migrated: Stage
     assert migrated.mo(*DEPLOY)[0] == 1
     assert migrated.live == former
     assert "whether the host runs it cannot be told" in _way_back(migrated)["summary"]
+
+
+def _restored(stage: Stage, schema: str, applied: tuple[str, ...]) -> str:
+    """What a rollback says that restores a snapshot of this schema, after which the database has ``applied``."""
+    first = stage.live["api_stg"]
+    assert stage.mo(*DEPLOY)[0] == 0
+    at = "2026-11-21T09:01:00Z"
+    stage.snapshots = [{"name": "20261121T090100Z-r2", "release": first, "at": at, "schema": schema}]
+    asked = stage.host
+
+    def host(root: Path, on: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
+        if step == "snapshot" and request["action"] == "restore":
+            stage.facts["api_stg"] = {"applied": list(applied)}
+        return asked(root, on, step, request, timeout)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "run", host)
+        code, text = stage.mo("rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")
+    assert (code, stage.live["api_stg"]) == (0, first), text
+    return text
+
+
+def test_a_restored_database_that_is_ahead_all_the_same_is_told_of_before_and_after(migrated: Stage) -> None:
+    text = _restored(migrated, "0002_note", ("0001_base", "0002_note"))
+    assert "api_stg: its database stays ahead by 0002_note in that snapshot too (bin/mo snapshots list api_stg)" in text
+    assert "api_stg: its database stays ahead of this release by 0002_note" in text
+
+
+def test_a_database_that_a_restore_brought_back_is_called_ahead_by_nobody(migrated: Stage) -> None:
+    assert "ahead" not in _restored(migrated, "0001_base", ("0001_base",))
