@@ -253,10 +253,10 @@ def going(here: Here) -> list[str]:
 
 
 def is_nothing(progress: Progress) -> bool:
-    """Whether a preview shows no change, but perhaps of what the gates' own resource remembers."""
-    gate = sum(state != "same" for name, state in progress.others.items() if name.partition("-")[0] == "gate")
+    """Whether a preview shows no change, but perhaps of what the gates' own resource remembers, and the platform's: a rollback's window."""
+    own = sum(state != "same" for name, state in progress.others.items() if name.partition("-")[0] in ("gate", "platform"))
     changed = any(entry.changed for entry in progress.services.values())
-    return not changed and sum(progress.changes.values()) <= gate
+    return not changed and sum(progress.changes.values()) <= own
 
 
 def _changes(progress: Progress) -> str:
