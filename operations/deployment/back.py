@@ -77,6 +77,7 @@ class _Rollback:
         here, out, old = self.here, self.here.out, self.session.resumes
         self.session.lock(f"rollback: {self.wish.reason}")
         live, history = self._known()
+        self.session.refuse_overtaken(live)
         if self.wish.trigger is not None:
             triggers.check(self.wish.trigger, history)
         undone = self._interrupted(live)

@@ -67,7 +67,7 @@ def plan(
     releases, words = release_set.deployable(here.root, here.services, only, before)
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
-    told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
+    told = [f"{interruption(cut)}.{_way(cut, before)}"] if cut is not None else []
     if is_nothing(progress):
         told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in astray.seen(here, _chosen(before, only))]
     return release_set.changes(before, releases), progress, [*told, *words, *going(here)]
@@ -82,7 +82,9 @@ def interruption(run: Run) -> str:
     return f"The {run.kind} {run.id} of {run.who} was interrupted {run.where}"
 
 
-def _way(run: Run) -> str:
+def _way(run: Run, live: Mapping[str, str]) -> str:
+    if run.overtaken(live):
+        return " Another update came since, so nothing goes on with it."
     return " `bin/mo deploy --resume` goes on with it instead." if run.changed else ""
 
 
@@ -109,7 +111,6 @@ class _Deployment:
         if window.details.get("open") is False and here.settings.window.outside == "warn":
             out.print(window.summary, style="yellow", markup=False)
         self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
-        self._tell_of_interruption()
         self._plan()
         self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
         self._note()
@@ -135,7 +136,7 @@ class _Deployment:
         """The end of a deployment that has nothing to change; no good one where an interrupted run has left the services unasked."""
         self.session.discard()
         cut, out = self._cut, self.here.out
-        if cut is not None and cut.changed:
+        if cut is not None and cut.changed and not cut.overtaken(self.before):
             words = f"Nothing to change, but the {cut.kind} {cut.id} has asked no service yet: `bin/mo deploy --resume`."
             out.print(words, style="yellow", markup=False)
             return Ended(1, False)
@@ -156,16 +157,18 @@ class _Deployment:
         ending.open_issue(here, self.session, self.moves)
         return self._validated(self.phases.carry("up", lambda: astray.ended(here, self.before, left)))
 
-    def _tell_of_interruption(self) -> None:
+    def _tell_of_interruption(self, live: Mapping[str, str]) -> None:
         if self.session.resumes is not None:
             return
         self._cut = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
         if self._cut is not None:
-            self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut)}", style="yellow", markup=False)
+            self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut, live)}", style="yellow", markup=False)
 
     def _plan(self) -> None:
         here, old = self.here, self.session.resumes
         live = here.live().releases
+        self.session.refuse_overtaken(live)
+        self._tell_of_interruption(live)
         if old is not None and old.releases:
             self.before, self.releases, self.message = old.before, old.releases, old.message
         else:

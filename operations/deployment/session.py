@@ -66,6 +66,17 @@ class Session:
         if outcome.summary != "taken":
             self.here.out.print(outcome.summary, style="yellow", markup=False)
 
+    def refuse_overtaken(self, live: Mapping[str, str]) -> None:
+        """Raises ``Problem`` where another run has changed what is live since the one that this goes on with: what that one had asked,
+        and its way back, are of a site that is no more."""
+        old, stack = self.resumes, self.here.stack
+        if old is not None and (changed := old.overtaken(live)):
+            raise Problem(
+                f"Another update has changed {', '.join(changed)} since the {old.kind} {old.id} was interrupted, and going on with it "
+                f"would take that back; nothing was changed. Deploy (bin/mo deploy --stack {stack}) or go back (bin/mo rollback "
+                f"--stack {stack}) anew."
+            )
+
     def planned(self, before: Mapping[str, str], releases: Mapping[str, str], message: str, target: int | None = None) -> None:
         """Writes down what the run is to make live; ``target``: the update that a rollback goes to."""
         self._journal.planned(before, releases, message, target)
