@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from operations import display, left_out, release_set, verdicts
-from operations.deployment import astray, back, checks, ending, engine_busy
+from operations.deployment import astray, back, checks, closed, ending, engine_busy
 from operations.deployment import journal as journals
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
@@ -111,7 +111,9 @@ class _Deployment:
         if window.details.get("open") is False and here.settings.window.outside == "warn":
             out.print(window.summary, style="yellow", markup=False)
         self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
-        self._plan()
+        live = self._plan()
+        self.phases.carry(closed.NAME, lambda: closed.looked(here, live, self.releases), show=False)
+        self._words += closed.lines(self.session.closed)
         self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
         self._note()
         resumed = self.session.resumes is not None and self.session.resumes.changed
@@ -164,7 +166,8 @@ class _Deployment:
         if self._cut is not None:
             self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut, live)}", style="yellow", markup=False)
 
-    def _plan(self) -> None:
+    def _plan(self) -> Mapping[str, str]:
+        """What is live now."""
         here, old = self.here, self.session.resumes
         live = here.live().releases
         self.session.refuse_overtaken(live)
@@ -181,6 +184,7 @@ class _Deployment:
         self.moves = release_set.changes(self.before, self.releases)
         for name, said in left_out.of(here.settings, here.stack).items():
             here.out.print(f"· {name}: {said}", style="dim", markup=False)
+        return live
 
     def _note(self) -> None:
         """Puts build, operator and waived gates into the message: the history, wherever it is kept, keeps the message."""
@@ -210,7 +214,7 @@ class _Deployment:
         begun = any(entry.changed or entry.failed for entry in progress.services.values())
         reason, smoke = up.rollback, None
         if reason is None and live.releases and (up.ok or begun):
-            looked_at = checks.validation(here, live.releases, self.session.id)
+            looked_at = checks.validation(here, live.releases, self.session.id, self.session.closed)
             smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(looked_at), show=False)
             reason = smoke.rollback
         display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke))
@@ -228,7 +232,7 @@ class _Deployment:
 
     def _parts(self, up: Outcome, live: Mapping[str, str]) -> str | None:
         """The validating phases; why everything must go back, if so. After a partly failed update only those that may say so."""
-        looked_at = checks.validation(self.here, live, self.session.id)
+        looked_at = checks.validation(self.here, live, self.session.id, self.session.closed)
         wanted, skipped = checks.parts(self.here, self.wish.skip)
         for name in skipped:
             self.phases.carry(name, lambda: Outcome("", True, "left out this once", {"skipped": True, "instead": "skipped"}))

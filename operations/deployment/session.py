@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from operations.deployment import closed
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment import owner as owners
@@ -17,7 +18,7 @@ from operations.deployment.outcome import Outcome
 from operations.deployment.phases import Phases
 from operations.problem import Problem
 
-NEVER_CARRIED = {"lock", "report", "notify", "issue closed"}
+NEVER_CARRIED = {"lock", closed.NAME, "report", "notify", "issue closed"}
 """Phases that every run has for itself."""
 RESTORE = "restore "
 """How the phases begin in which a database goes back; the service follows."""
@@ -50,6 +51,11 @@ class Session:
     def id(self) -> str:
         """The run's id."""
         return self._journal.id
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The sites that a person has closed, as this run has found them."""
+        return closed.of(self.phases.named(closed.NAME))
 
     def lock(self, purpose: str) -> None:
         """The phase ``lock``. Raises ``Problem`` where another has it."""

@@ -46,7 +46,7 @@ def whole(stage: Stage) -> list[tuple[str, str | None]]:
 def test_the_journal_names_every_phase(whole: list[tuple[str, str | None]]) -> None:
     started = [phase for event, phase in whole if event == "start"]
     assert started == [
-        *("window", "lock", "gates", "preview", "issue", "up", "smoke", "end-to-end"),
+        *("window", "lock", "closed sites", "gates", "preview", "issue", "up", "smoke", "end-to-end"),
         *("status page", "report", "issue closed", "notify"),
     ]
     assert [phase for event, phase in whole if event == "end"] == started
@@ -228,7 +228,7 @@ def test_a_next_deployment_tells_of_the_interrupted_one(stage: Stage) -> None:
     stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
     stage.build("2", *BOTH)
-    assert stage.killed(14, *SKIPPED)
+    assert stage.killed(16, *SKIPPED)
     text = stage.mo("deploy", answer="n\n")[1]
     assert "was interrupted" in text
     assert "`bin/mo deploy --resume` goes on with it instead" in text
