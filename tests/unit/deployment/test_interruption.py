@@ -524,6 +524,8 @@ def test_where_an_interrupted_run_was_overtaken_a_deploy_without_a_change_is_at_
     assert stage.killed(whole.index(("end", "up")) + 1, *SKIPPED)
     third, state = stage.build("3", *BOTH), stage.state()
     stage.save({**state, "live": third})
+    told = stage.mo("status")[1]
+    assert ("another update came since" in told, "--resume" in told) == (True, False)
     code, text = stage.mo(*SKIPPED)
     assert (code, "Nothing to change" in text) == (0, True)
     assert "Another update came since, so nothing goes on with it." in text
