@@ -125,7 +125,7 @@ class NotifySettings(Settings):
 
 
 class WindowSettings(Settings):
-    """When to deploy: ``saturday`` 08:00–14:00 UTC; outside it a warning, or a refusal."""
+    """When to deploy: ``saturday`` 08:00–14:00 UTC; outside it a warning, or a refusal, which a rollback and a rotation never meet."""
 
     outside: Literal["warn", "refuse", "allow"] = "warn"
 

@@ -71,6 +71,11 @@ class ServiceFacts(_Read):
     lacks: tuple[str, ...] = ()
     """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether a person has closed the site: programs leave their name in its file, or a switch that was cut beside it."""
+        return self.maintenance and not (self.opened_by or self.interrupted)
+
 
 class ServerFacts(_Read):
     """A database server as the host sees it."""

@@ -93,7 +93,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
         half_applied=_half_applied(entry, known, manifest),
-        closed=known.maintenance and not (known.opened_by or known.interrupted),
+        closed=known.closed,
         staged=choice.release in known.releases,
         content=_added(manifest),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pulumi
 
@@ -62,7 +63,7 @@ class Platform(Component):
             "services": sorted(services),
             "backend": where,
             "allowFileBackend": settings.allow_file_backend,
-            "window": settings.window.outside,
+            "window": _outside(settings),
         }
         super().__init__(name, props, (), opts)
         inside = pulumi.ResourceOptions(parent=self)
@@ -235,10 +236,17 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
     _check_existing(args, services)
     if settings.rollback is not None:
         _is_rollback(settings.rollback, settings.releases, args.now)
-    if not window.is_open(args.now) and settings.window.outside != "allow" and not pulumi.runtime.is_dry_run():
-        if settings.window.outside == "refuse":
+    outside = _outside(settings)
+    if not window.is_open(args.now) and outside != "allow" and not pulumi.runtime.is_dry_run():
+        if outside == "refuse":
             raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
         pulumi.log.warn(window.sentence(args.now))
+
+
+def _outside(settings: StackSettings) -> Literal["warn", "refuse", "allow"]:
+    """What the hour means outside the window: the way back is never refused, least of all the one of a deploy that began inside it."""
+    outside = settings.window.outside
+    return "warn" if outside == "refuse" and settings.rollback is not None else outside
 
 
 def _generated(args: PlatformArgs, services: Mapping[str, Service]) -> list[str]:

@@ -23,7 +23,7 @@ _CLOCK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """What a report must be: of this commit, of this account's host where it is about one, at most ``limit`` old at ``now``."""
+    """What a report must be: of this commit, of this account's host where it is about one (empty: any), ``limit`` old at most."""
 
     commit: str
     account: str
@@ -47,7 +47,8 @@ def collect(
 ) -> list[Evidence]:
     """The evidence of every gate that ``settings`` require, at least one entry each, in the specification's order.
 
-    ``commit`` is what is to be deployed, ``account`` where (``HostSettings.account``); ``reports`` overrides the settings' folder.
+    ``commit`` is what is to be deployed, ``account`` where (``HostSettings.account``; empty where the settings are not
+    complete: no host is compared then); ``reports`` overrides the settings' folder.
     Raises ``UnknownGateError`` for a gate that does not exist.
     """
     unknown = [name for name in settings.required if name not in GATES]
@@ -145,11 +146,9 @@ def _of_file(gate: Gate, path: Path, shown: str, demand: _Demand) -> Evidence:
         provenance = _provenance(reading, note, digest)
         figure = _figure(gate, reading, note)
         _check(gate, figure, provenance, note, demand)
-        if gate.of_host and reading.account != demand.account:
-            raise ReportError(
-                "other-host",
-                f"is about {reading.account or 'no host that it names'}, not about {demand.account or 'one that the settings name'}",
-            )
+        # Settings that are not complete name no host to compare with; none deploys by them.
+        if gate.of_host and demand.account and reading.account != demand.account:
+            raise ReportError("other-host", f"is about {reading.account or 'no host that it names'}, not about {demand.account}")
     except ReportError as error:
         return _broken(gate, shown, figure, provenance if reading else Provenance(digest=digest), error.kind, error.sentence)
     except RecursionError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,21 +61,23 @@ def remove(
         if not yes and not typer.confirm(f"Remove {service} from {stack}?", err=as_json):
             typer.echo("Nothing was changed.", err=as_json)
             raise typer.Exit(3)
-        with lock.HostLock(lock.asker(root, stack), f"remove {service}"):
+    done: dict[str, Any] = {
+        "service": service,
+        "stack": stack,
+        "kept": None,
+        "dump": None,
+        "verified": None,
+        "removed": [],
+        "by_hand": [],
+        "notes": [],
+    }
+    with lock.HostLock(lock.asker(root, stack), f"remove {service}") as held:
+        if found.anything:
             done = removal.drop(root, found, entry, keep, loaded, unverified=unverified, site_open=site_open)
-    else:
-        done = {
-            "service": service,
-            "stack": stack,
-            "kept": None,
-            "dump": None,
-            "verified": None,
-            "removed": [],
-            "by_hand": [],
-            "notes": [],
-        }
-    if entry is not None:
-        removal.forget_in_state(root, stack, service, removal.secret_names(found.found, entry))
+        if entry is not None:
+            # The state is taken out and put back whole, which would undo an update in between: only while the lock is ours.
+            held.check()
+            removal.forget_in_state(root, stack, service, removal.secret_names(found.found, entry))
     if as_json:
         typer.echo(json.dumps(done, indent=1))
         return

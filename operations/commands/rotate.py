@@ -93,22 +93,23 @@ def _update(engine: Engine, file: Any, services: Mapping[str, Any], changes: Map
 
 
 def _deploys_nothing(engine: Engine, file: Any, stack: str, message: str) -> dict[str, Any]:
-    """The live releases as the update's set. Red gates must not keep a leaked password valid: since no code is deployed, they are passed
-    by as a rollback to what is live passes them, and that is written down. Raises ``Problem``."""
+    """The live releases as the update's set. Neither red gates nor the hour must keep a leaked password valid: no code is deployed, so the
+    window only warns, and the gates are passed by as a rollback to what is live passes them, which is written down. Raises ``Problem``."""
     from components import artefacts, judgement
     from operations import project, records, release_set, settings
 
+    wanted = settings.load(engine.root, stack).settings
+    hour = {"window": {"outside": "warn"}} if wanted.window.outside == "refuse" else {}
     live = release_set.live(engine.resources()).releases
     if not live:
-        return {}
+        return hour
     wished = artefacts.wishes(engine.root, project.services_of(stack, file), live)
-    wanted = settings.load(engine.root, stack).settings
     try:
         red = judgement.of(wanted, engine.root, artefacts.commit_of(engine.root, wished), None).failures
     except judgement.JudgementError as error:
         raise Problem(str(error)) from None
     if not red:
-        return {"releases": dict(live)}
+        return {**hour, "releases": dict(live)}
     deployed = [record for record in records.read(engine.history()) if record.deployed]
     if not deployed:
         raise Problem("The quality gates are red and no update of this stack has succeeded yet:\n" + "\n".join(red))
@@ -118,7 +119,7 @@ def _deploys_nothing(engine: Engine, file: Any, stack: str, message: str) -> dic
         "author": os.environ.get("GITHUB_ACTOR") or getpass.getuser(),
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    return {"releases": dict(live), "rollback": note}
+    return {**hour, "releases": dict(live), "rollback": note}
 
 
 def _question(wanted: Subject, stack: str, revoke: bool, resumed: bool) -> str:

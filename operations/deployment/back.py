@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from operations import display, records, release_set
-from operations.deployment import astray, checks, ending, engine_busy, restoring
+from operations.deployment import astray, checks, closed, ending, engine_busy, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
 from operations.deployment import trigger as triggers
@@ -77,6 +77,8 @@ class _Rollback:
         here, out, old = self.here, self.here.out, self.session.resumes
         self.session.lock(f"rollback: {self.wish.reason}")
         live, history = self._known()
+        now = live
+        self.session.refuse_overtaken(live)
         if self.wish.trigger is not None:
             triggers.check(self.wish.trigger, history)
         undone = self._interrupted(live)
@@ -99,6 +101,7 @@ class _Rollback:
             self.session.discard()
             out.print("Its releases are live already; nothing was changed.")
             return 0
+        self.phases.carry(closed.NAME, lambda: closed.looked(here, now, releases), show=False)
         known = Outcome("databases", True, "")
         known = self.phases.carry("databases", lambda: self._databases(names, target), show=False) if names else known
         restores = [Restore(*one) for one in known.details.get("restores", ())]
@@ -188,7 +191,9 @@ class _Rollback:
         here, phases = self.here, self.phases
         live = here.live(anew=False).releases
         progress = self._applied.progress if self._applied else progress_of(done, here.services)
-        smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False)
+        smoke = phases.carry(
+            checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id, self.session.closed)), show=False
+        )
         display.summary(here.out, progress, moves, live, checks.answers(smoke))
         if not done.ok and (self._applied is None or self._applied.ok):
             phases.show(done)  # the update went well, the host did not: no line above says why
@@ -199,7 +204,9 @@ class _Rollback:
                 phases.carry(f"{RESTORE}{one.service}", again)
             if restores:
                 smoke = phases.carry(
-                    ending.AFTER_ROLLBACK, lambda: checks.smoked(checks.validation(here, live, self.session.id)), show=False
+                    ending.AFTER_ROLLBACK,
+                    lambda: checks.smoked(checks.validation(here, live, self.session.id, self.session.closed)),
+                    show=False,
                 )
         phases.show(smoke)
         back_too = {one.service for one in restores} if done.ok else set()
@@ -234,7 +241,7 @@ def automatic(here: Here, session: Session, before: Mapping[str, str], reason: s
     for service in _keys(done, "ahead"):
         by = f" by {', '.join(named[service])}" if isinstance(named, dict) and service in named else ""
         here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
-    looked_at = checks.validation(here, live, session.id)
+    looked_at = checks.validation(here, live, session.id, session.closed)
     smoke = session.phases.carry(ending.AFTER_ROLLBACK, lambda: checks.smoked(looked_at))
     if not (done.ok and smoke.ok):
         here.out.print("NOT everything is back: see above, and docs/runbook.md.", style="bold red", markup=False)

@@ -71,14 +71,15 @@ def _count(things: Collection[Any], name: str) -> str:
     return f"1 {name} is" if len(things) == 1 else f"{len(things)} {name}s are"
 
 
-def validation(here: Here, releases: Mapping[str, str], run: str) -> Validation:
-    """What the validating phases may look at. ``releases``: what each service must serve."""
-    deployed = {key: entry for key, entry in here.services.items() if key in releases}
-    return Validation(here.root, here.stack, here.settings, deployed, releases, here.root / FOLDER / run)
+def validation(here: Here, releases: Mapping[str, str], run: str, closed: Collection[str] = ()) -> Validation:
+    """What the validating phases may look at. ``releases``: what each service must serve; ``closed``: sites that a person has closed."""
+    shut = tuple(key for key in closed if key in releases)
+    asked = {key: entry for key, entry in here.services.items() if key in releases and key not in shut}
+    return Validation(here.root, here.stack, here.settings, asked, releases, here.root / FOLDER / run, shut)
 
 
 def smoked(what: Validation) -> Outcome:
-    """The smoke tests of all deployed services."""
+    """The smoke tests of all deployed services but those that a person has closed."""
     return smoke.run(what)
 
 

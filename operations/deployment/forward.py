@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from operations import display, left_out, release_set, verdicts
-from operations.deployment import astray, back, checks, ending, engine_busy
+from operations.deployment import astray, back, checks, closed, ending, engine_busy
 from operations.deployment import journal as journals
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
@@ -67,7 +67,7 @@ def plan(
     releases, words = release_set.deployable(here.root, here.services, only, before)
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
-    told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
+    told = [f"{interruption(cut)}.{_way(cut, before)}"] if cut is not None else []
     if is_nothing(progress):
         told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in astray.seen(here, _chosen(before, only))]
     return release_set.changes(before, releases), progress, [*told, *words, *going(here)]
@@ -82,7 +82,9 @@ def interruption(run: Run) -> str:
     return f"The {run.kind} {run.id} of {run.who} was interrupted {run.where}"
 
 
-def _way(run: Run) -> str:
+def _way(run: Run, live: Mapping[str, str]) -> str:
+    if run.overtaken(live):
+        return " Another update came since, so nothing goes on with it."
     return " `bin/mo deploy --resume` goes on with it instead." if run.changed else ""
 
 
@@ -109,8 +111,9 @@ class _Deployment:
         if window.details.get("open") is False and here.settings.window.outside == "warn":
             out.print(window.summary, style="yellow", markup=False)
         self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
-        self._tell_of_interruption()
-        self._plan()
+        live = self._plan()
+        self.phases.carry(closed.NAME, lambda: closed.looked(here, live, self.releases), show=False)
+        self._words += closed.lines(self.session.closed)
         self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
         self._note()
         resumed = self.session.resumes is not None and self.session.resumes.changed
@@ -135,7 +138,7 @@ class _Deployment:
         """The end of a deployment that has nothing to change; no good one where an interrupted run has left the services unasked."""
         self.session.discard()
         cut, out = self._cut, self.here.out
-        if cut is not None and cut.changed:
+        if cut is not None and cut.changed and not cut.overtaken(self.before):
             words = f"Nothing to change, but the {cut.kind} {cut.id} has asked no service yet: `bin/mo deploy --resume`."
             out.print(words, style="yellow", markup=False)
             return Ended(1, False)
@@ -156,16 +159,19 @@ class _Deployment:
         ending.open_issue(here, self.session, self.moves)
         return self._validated(self.phases.carry("up", lambda: astray.ended(here, self.before, left)))
 
-    def _tell_of_interruption(self) -> None:
+    def _tell_of_interruption(self, live: Mapping[str, str]) -> None:
         if self.session.resumes is not None:
             return
         self._cut = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
         if self._cut is not None:
-            self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut)}", style="yellow", markup=False)
+            self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut, live)}", style="yellow", markup=False)
 
-    def _plan(self) -> None:
+    def _plan(self) -> Mapping[str, str]:
+        """What is live now."""
         here, old = self.here, self.session.resumes
         live = here.live().releases
+        self.session.refuse_overtaken(live)
+        self._tell_of_interruption(live)
         if old is not None and old.releases:
             self.before, self.releases, self.message = old.before, old.releases, old.message
         else:
@@ -178,6 +184,7 @@ class _Deployment:
         self.moves = release_set.changes(self.before, self.releases)
         for name, said in left_out.of(here.settings, here.stack).items():
             here.out.print(f"· {name}: {said}", style="dim", markup=False)
+        return live
 
     def _note(self) -> None:
         """Puts build, operator and waived gates into the message: the history, wherever it is kept, keeps the message."""
@@ -207,7 +214,7 @@ class _Deployment:
         begun = any(entry.changed or entry.failed for entry in progress.services.values())
         reason, smoke = up.rollback, None
         if reason is None and live.releases and (up.ok or begun):
-            looked_at = checks.validation(here, live.releases, self.session.id)
+            looked_at = checks.validation(here, live.releases, self.session.id, self.session.closed)
             smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(looked_at), show=False)
             reason = smoke.rollback
         display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke))
@@ -225,7 +232,7 @@ class _Deployment:
 
     def _parts(self, up: Outcome, live: Mapping[str, str]) -> str | None:
         """The validating phases; why everything must go back, if so. After a partly failed update only those that may say so."""
-        looked_at = checks.validation(self.here, live, self.session.id)
+        looked_at = checks.validation(self.here, live, self.session.id, self.session.closed)
         wanted, skipped = checks.parts(self.here, self.wish.skip)
         for name in skipped:
             self.phases.carry(name, lambda: Outcome("", True, "left out this once", {"skipped": True, "instead": "skipped"}))
@@ -253,10 +260,10 @@ def going(here: Here) -> list[str]:
 
 
 def is_nothing(progress: Progress) -> bool:
-    """Whether a preview shows no change, but perhaps of what the gates' own resource remembers."""
-    gate = sum(state != "same" for name, state in progress.others.items() if name.partition("-")[0] == "gate")
+    """Whether a preview shows no change, but perhaps of what the gates' own resource remembers, and the platform's: a rollback's window."""
+    own = sum(state != "same" for name, state in progress.others.items() if name.partition("-")[0] in ("gate", "platform"))
     changed = any(entry.changed for entry in progress.services.values())
-    return not changed and sum(progress.changes.values()) <= gate
+    return not changed and sum(progress.changes.values()) <= own
 
 
 def _changes(progress: Progress) -> str:

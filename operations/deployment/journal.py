@@ -91,6 +91,14 @@ class Run:
             return f"in the phase {self.phase}"
         return f"after the phase {self.outcomes[-1].name}" if self.outcomes else "at its beginning"
 
+    def overtaken(self, live: Mapping[str, str]) -> list[str]:
+        """The services that another run has deployed, or taken away, since: what is live is neither what was before this one nor what it
+        meant. None of a run that had planned nothing yet."""
+        if not self.releases:
+            return []
+        known = {*live, *self.before}
+        return sorted(key for key in known if live.get(key) not in (self.before.get(key), self.releases.get(key)))
+
     def plain(self) -> dict[str, Any]:
         """As JSON for ``status`` and ``history``."""
         return {

@@ -40,7 +40,8 @@ class Outcome:
 @dataclass(frozen=True)
 class Validation:
     """``root``: the project; ``services``: those that are deployed; ``releases``: what each must serve; ``folder``: for JUnit, JSON,
-    pictures and videos of this run (``quality-reports/<run id>/``)."""
+    pictures and videos of this run (``quality-reports/<run id>/``); ``closed``: deployed, closed by a person, and so not among
+    ``services``."""
 
     root: Path
     stack: str
@@ -48,3 +49,4 @@ class Validation:
     services: Mapping[str, Service]
     releases: Mapping[str, str]
     folder: Path
+    closed: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from operations.deployment import closed
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment import owner as owners
@@ -17,7 +18,7 @@ from operations.deployment.outcome import Outcome
 from operations.deployment.phases import Phases
 from operations.problem import Problem
 
-NEVER_CARRIED = {"lock", "report", "notify", "issue closed"}
+NEVER_CARRIED = {"lock", closed.NAME, "report", "notify", "issue closed"}
 """Phases that every run has for itself."""
 RESTORE = "restore "
 """How the phases begin in which a database goes back; the service follows."""
@@ -51,6 +52,11 @@ class Session:
         """The run's id."""
         return self._journal.id
 
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The sites that a person has closed, as this run has found them."""
+        return closed.of(self.phases.named(closed.NAME))
+
     def lock(self, purpose: str) -> None:
         """The phase ``lock``. Raises ``Problem`` where another has it."""
 
@@ -65,6 +71,17 @@ class Session:
         outcome = self.phases.carry("lock", take, show=False)
         if outcome.summary != "taken":
             self.here.out.print(outcome.summary, style="yellow", markup=False)
+
+    def refuse_overtaken(self, live: Mapping[str, str]) -> None:
+        """Raises ``Problem`` where another run has changed what is live since the one that this goes on with: what that one had asked,
+        and its way back, are of a site that is no more."""
+        old, stack = self.resumes, self.here.stack
+        if old is not None and (changed := old.overtaken(live)):
+            raise Problem(
+                f"Another update has changed {', '.join(changed)} since the {old.kind} {old.id} was interrupted, and going on with it "
+                f"would take that back; nothing was changed. Deploy (bin/mo deploy --stack {stack}) or go back (bin/mo rollback "
+                f"--stack {stack}) anew."
+            )
 
     def planned(self, before: Mapping[str, str], releases: Mapping[str, str], message: str, target: int | None = None) -> None:
         """Writes down what the run is to make live; ``target``: the update that a rollback goes to."""

@@ -79,11 +79,11 @@ class Standing:
         if self.running is not None:
             told.append(f"A {self.running.kind} is running on this machine: {self.running.id}, {self.running.where}.")
         if (run := self.unfinished) is not None:
-            way = (
-                "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback --reason '…')"
-                if run.changed
-                else "nothing was changed by it"
-            )
+            way = "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback --reason '…')"
+            if not run.changed:
+                way = "nothing was changed by it"
+            elif run.overtaken(self.live.releases):
+                way = "another update came since, so nothing goes on with it; deploy (bin/mo deploy) or go back (bin/mo rollback) anew"
             told.append(
                 f"The {run.kind} {run.id} of {run.who} ({run.message or 'not planned yet'}) was interrupted {run.where}: {way}."
             )

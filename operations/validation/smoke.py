@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,20 @@ def run(validation: Validation) -> Outcome:
     validation.folder.mkdir(parents=True, exist_ok=True)
     told = [asdict(answer) for answer in answers.values()]
     (validation.folder / "smoke.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    return outcome(answers)
+    return outcome(answers, validation.closed)
 
 
-def outcome(answers: Mapping[str, Answer]) -> Outcome:
-    """What the answers mean."""
+def outcome(answers: Mapping[str, Answer], closed: Collection[str] = ()) -> Outcome:
+    """What the answers mean. ``closed``: by a person, and so not asked."""
+    if not answers and closed:
+        return Outcome(NAME, True, f"a person has closed {', '.join(closed)}, so no service was asked", {"instead": "not asked"})
     if not answers:
         return Outcome(NAME, False, "no service is deployed, so none was asked")
     bad = {service: str(answer.problem) for service, answer in answers.items() if not answer.ok}
     files = [service for service, answer in answers.items() if answer.files_only]
     said = f"{len(answers) - len(bad) - len(files)} of {len(answers)} services answer as they must"
     said += f", {len(files)} files only ({', '.join(files)})" if files else ""
+    said += f", {len(closed)} closed by a person and not asked ({', '.join(closed)})" if closed else ""
     details = {"answers": [asdict(answer) for answer in answers.values()]}
     why = f"the smoke test of {', '.join(bad)} failed" if bad else None
     notes = [f"{service}: {answer.note}" for service, answer in answers.items() if answer.note]

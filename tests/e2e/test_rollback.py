@@ -347,7 +347,10 @@ def ends_well(site: Deployment, releases: dict[str, str]) -> None:
 
 CHANCE = random.Random(int(os.environ.get("MO_TEST_SEED", "20261121")))
 KILLS = int(os.environ.get("MO_TEST_KILLS", "3"))
-PHASES = ("window", "lock", "gates", "preview", "issue", "up", "smoke", "status page", "report", "issue closed", "notify")
+PHASES = (
+    *("window", "lock", "closed sites", "gates", "preview", "issue", "up", "smoke"),
+    *("status page", "report", "issue closed", "notify"),
+)
 EDGES = [(event, phase) for phase in PHASES for event in ("start", "end")][:-1]
 """Where the journal has a line. After the last phase there is the run's own end alone."""
 UP = EDGES.index(("start", "up"))

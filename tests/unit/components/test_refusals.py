@@ -150,6 +150,25 @@ def test_outside_the_window_an_update_is_refused_where_the_stack_says_so_and_a_p
     run(tmp_path, now=monday, window={"outside": "warn"})
 
 
+def test_a_rollback_goes_on_at_any_hour_with_a_warning_where_a_deploy_would_be_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    votes = put(tmp_path, artefact("votes"))
+    facts = _live("votes", releases=[votes.release])
+    late = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)  # the deploy began inside the window
+    asked: dict[str, Any] = {"now": late, "window": {"outside": "refuse"}, "releases": {"votes": votes.release}}
+    with pytest.raises(pulumi.RunError, match="refuses to deploy then"):
+        run(tmp_path, facts, **asked)
+    made = run(tmp_path, facts, rollback={**NOTE, "time": "2026-11-21T14:04:00Z"}, log=logging.getLogger(), **asked)
+    assert _window(made) == "warn", "the policies judge by it"
+    assert "outside the deployment window" in caplog.text
+    assert _window(run(tmp_path, facts, window={"outside": "refuse"})) == "refuse"
+
+
+def _window(made: program.Run) -> object:
+    return next(one.inputs["window"] for one in made.resources if one.name == "platform")
+
+
 def test_a_service_that_the_catalogue_has_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pulumi.RunError, match="name services that the catalogue has not: shop"):
         run(tmp_path, adopt=["shop"])

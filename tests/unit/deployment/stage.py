@@ -51,6 +51,7 @@ class Stage:
         self.killed_engine = False
         self.facts: dict[str, Mapping[str, Any]] = {}
         self.switched: list[str] = []
+        self.steps: list[str] = []
         self.unrestored: dict[str, str] = {}
         self.unlocked = False
         self.save({"live": {}, "updates": []})
@@ -186,6 +187,7 @@ class Stage:
     def host(self, _root: Path, _stack: str, step: str, request: Mapping[str, Any], timeout: int = 0) -> dict[str, Any]:
         """What ``components/remote/run`` answers."""
         if step == "lock":
+            self.steps.append(f"lock {request['action']}")
             return {"done": not self.unlocked}
         if step == "snapshot":
             return self._snapshot(str(request["action"]), str(request.get("name")))

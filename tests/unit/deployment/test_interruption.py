@@ -47,7 +47,7 @@ def whole(stage: Stage) -> list[tuple[str, str | None]]:
 def test_the_journal_names_every_phase(whole: list[tuple[str, str | None]]) -> None:
     started = [phase for event, phase in whole if event == "start"]
     assert started == [
-        *("window", "lock", "gates", "preview", "issue", "up", "smoke", "end-to-end"),
+        *("window", "lock", "closed sites", "gates", "preview", "issue", "up", "smoke", "end-to-end"),
         *("status page", "report", "issue closed", "notify"),
     ]
     assert [phase for event, phase in whole if event == "end"] == started
@@ -255,7 +255,7 @@ def test_a_next_deployment_tells_of_the_interrupted_one(stage: Stage) -> None:
     stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
     stage.build("2", *BOTH)
-    assert stage.killed(14, *SKIPPED)
+    assert stage.killed(16, *SKIPPED)
     text = stage.mo("deploy", answer="n\n")[1]
     assert "was interrupted" in text
     assert "`bin/mo deploy --resume` goes on with it instead" in text
@@ -513,3 +513,89 @@ def test_a_run_whose_lock_was_taken_away_changes_nothing(stage: Stage, monkeypat
     assert (code, stage.live) == (1, {})
     assert "somebody has taken it away (bin/mo unlock). This run stops here" in text
     assert journals.runs(stage.root, STACK)[0].summary.startswith("nothing was changed")
+
+
+def _cut_after(stage: Stage, phase: str, *arguments: str) -> None:
+    """Kills the command as soon as the journal tells the end of ``phase``; the stack was before it what it is now."""
+    before = stage.state()
+    stage.mo(*arguments)
+    lines = _lines(stage)
+    stage.save(before)
+    assert stage.killed(lines.index(("end", phase)) + 1, *arguments)
+
+
+def _another_deploys(stage: Stage, *services: str) -> dict[str, str]:
+    """What is live once another operator, whose journals are on another machine, has deployed."""
+    state = stage.state()
+    state["live"] |= dict.fromkeys(services, "r" + "9" * 16)
+    stage.save(state)
+    return stage.live
+
+
+def _refused(stage: Stage, live: dict[str, str]) -> None:
+    """``--resume`` is refused, changes nothing, asks nothing of databases, and leaves neither lock nor journal open."""
+    stage.steps.clear()
+    updates, databases = len(stage.messages), stage.asked_of_snapshots()
+    for _ in range(2):
+        code, text = stage.mo("deploy", "--resume", "--yes")
+        assert code == 1
+        assert "Another update has changed admin_stg since the" in text
+    assert (stage.live, len(stage.messages), stage.asked_of_snapshots()) == (live, updates, databases)
+    assert stage.steps == ["lock take", "lock release"] * 2
+    refused = journals.runs(stage.root, STACK)[0]
+    assert (refused.state, refused.changed, refused.settles) == ("failed", False, False)
+    assert refused.summary.startswith("nothing was changed: Another update")
+
+
+@pytest.mark.parametrize("phase", ["up", "smoke", "rollback"])
+def test_a_resume_with_a_failed_smoke_test_takes_no_later_deployment_back(stage: Stage, phase: str) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.broken = {"admin_stg": stage.build("2", *BOTH)["admin_stg"]}
+    _cut_after(stage, phase, *SKIPPED)
+    _refused(stage, _another_deploys(stage, "admin_stg"))
+
+
+def test_a_resume_with_a_passed_smoke_test_does_not_speak_for_a_later_deployment(
+    stage: Stage, whole: list[tuple[str, str | None]]
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("end", "smoke")) + 1, *SKIPPED)
+    live = _another_deploys(stage, "admin_stg")
+    stage.broken = {"admin_stg": live["admin_stg"]}
+    _refused(stage, live)
+
+
+def test_a_resumed_rollback_restores_no_database_under_a_later_deployment(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.snapshots = [{"name": "20261121T090100Z-r2", "release": first["api_stg"], "at": "2026-11-21T09:01:00Z"}]
+    _cut_after(stage, "rollback", "rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")
+    _refused(stage, _another_deploys(stage, "admin_stg"))
+
+
+def test_a_run_is_overtaken_by_what_it_neither_found_nor_meant_and_by_no_step_of_its_own() -> None:
+    run = journals.Run("r", before={"api": "r1", "main": "r1", "old": "r1"}, releases={"api": "r2", "main": "r1", "new": "r2"})
+    own = {"api": "r2", "main": "r1", "new": "r2"}
+    for live in (own, run.before, {**run.before, "new": "r2"}, {**own, "api": "r1"}):
+        assert run.overtaken(live) == []
+    assert run.overtaken({**own, "api": "r3", "forum": "r1"}) == ["api", "forum"]
+    assert run.overtaken({"api": "r2", "new": "r2"}) == ["main"], "somebody has removed it"
+    assert journals.Run("r").overtaken(own) == [], "it was cut before its plan"
+
+
+def test_where_an_interrupted_run_was_overtaken_a_deploy_without_a_change_is_at_its_end(
+    stage: Stage, whole: list[tuple[str, str | None]]
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("end", "up")) + 1, *SKIPPED)
+    third, state = stage.build("3", *BOTH), stage.state()
+    stage.save({**state, "live": third})
+    told = stage.mo("status")[1]
+    assert ("another update came since" in told, "--resume" in told) == (True, False)
+    code, text = stage.mo(*SKIPPED)
+    assert (code, "Nothing to change" in text) == (0, True)
+    assert "Another update came since, so nothing goes on with it." in text
+    assert "--resume" not in text

@@ -121,9 +121,11 @@ def fitted(data: bytes) -> bytes:
     return data
 
 
-def evidence_of(folder: Path, *gates: str, now: datetime = NOW, commit: str = COMMIT, **settings: Any) -> list[Evidence]:
+def evidence_of(
+    folder: Path, *gates: str, now: datetime = NOW, commit: str = COMMIT, account: str = ACCOUNT, **settings: Any
+) -> list[Evidence]:
     demand = GateSettings(required=gates, **settings)
-    return collect(demand, folder.parent, commit, ACCOUNT, reports=folder, now=now)
+    return collect(demand, folder.parent, commit, account, reports=folder, now=now)
 
 
 def verdicts_of(

@@ -12,7 +12,7 @@ import pytest
 
 from evidence.gates import GATES
 from evidence.model import ProblemKind
-from tests.unit.evidence.folder import CASES, COMMIT, NOW, REPORTS, evidence_of, put, the_report, verdicts_of
+from tests.unit.evidence.folder import CASES, COMMIT, NOW, REPORTS, evidence_of, fitted, put, the_report, verdicts_of
 
 PAIRS = [(case, gate) for case, gates in CASES.items() for gate in gates]
 
@@ -253,6 +253,12 @@ def test_what_the_logs_of_another_host_hold_is_no_evidence_for_this_one(tmp_path
     (found,) = evidence_of(tmp_path / "r", "personal-data")
     assert found.problem == "other-host"
     assert "not about w01@host.example:22/www/htdocs/w01" in found.detail
+
+
+def test_where_the_settings_are_not_complete_a_report_of_the_logs_is_judged_by_all_but_its_host(tmp_path: Path) -> None:
+    put(tmp_path / "r", "personal-data.json", fitted(the_report("personal-data", "pass").read_bytes()))
+    (found,) = evidence_of(tmp_path / "r", "personal-data", account="")
+    assert (found.problem, found.figure) == (None, 0)
 
 
 def test_a_note_does_not_make_an_old_report_young(tmp_path: Path) -> None:

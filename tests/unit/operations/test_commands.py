@@ -15,14 +15,16 @@ import yaml
 from typer.testing import CliRunner
 
 from components.facts import Facts, FactsError, RunFacts
-from operations import engine, project, remote, settings
+from operations import engine, project, remote, rotation, settings
 from operations.app import app, register
 from operations.commands import logs
 from operations.deployment import ending
+from operations.deployment.forward import is_nothing
 from operations.deployment.outcome import Outcome as Phase
 from operations.deployment.update import told_once
 from operations.engine import Outcome
 from operations.problem import Problem
+from operations.progress import Progress
 from tests.unit.components.program import artefact, loaded, put
 from tests.unit.operations.test_records import summary_of
 
@@ -254,6 +256,32 @@ def test_status_tells_each_service_and_fails_where_one_does_not_answer(stack: ty
     ]
     code, text = _mo("status", "--stack", "staging")
     assert "✗ admin_stg: answers 500 instead of 200" in text.splitlines()
+
+
+@pytest.mark.parametrize(("outside", "wanted"), [("refuse", {"outside": "warn"}), ("warn", None), ("allow", None)])
+def test_a_leaked_secret_is_rotated_at_any_hour(
+    stack: type[FakeEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outside: str, wanted: dict[str, str] | None
+) -> None:
+    told = loaded(tmp_path, gates={"required": []}, window={"outside": outside})
+    monkeypatch.setattr(settings, "load", lambda _root, _stack: told)
+    monkeypatch.setattr(remote, "connect", lambda _root, _stack: "host")
+    monkeypatch.setattr(rotation, "status", lambda *_: rotation.Status("r1", True))
+    stack.live = {"api_stg": put(tmp_path, artefact("api_stg")).release}
+    _mo("rotate", "JWT_SECRET", "--stack", "staging", "--yes")
+    ((_, config),) = stack.asked
+    assert config.get("mo:window") == wanted
+    assert config["mo:releases"] == stack.live
+
+
+def test_a_preview_that_changes_the_window_of_the_last_rollback_alone_is_nothing() -> None:
+    progress = Progress.of(["api_stg"])
+    progress(
+        {"begun": {"urn": "urn:pulumi:test::mo-deploy::mo:deploy:Platform::platform", "type": "mo:deploy:Platform", "op": "update"}}
+    )
+    progress({"summary": {"update": 1, "same": 9}})
+    assert is_nothing(progress)
+    progress({"summary": {"update": 2, "same": 8}})
+    assert not is_nothing(progress)
 
 
 def test_history_is_newest_first(stack: type[FakeEngine]) -> None:

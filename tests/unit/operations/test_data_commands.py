@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from catalog import reader
 from components import facts
 from components.facts import Facts
-from operations import migrations, removal
+from operations import migrations, project, remote, removal, settings
+from operations.app import app, register
 from operations.commands.migrate import lines
 from operations.problem import Problem
 from tests.unit.components.program import artefact, loaded
@@ -149,3 +151,40 @@ def test_github_secrets_that_are_there_are_deleted_and_a_refusal_is_a_sentence(t
     assert asked[-1] == ("DELETE", "X_PASS")
     with pytest.raises(Problem, match="GitHub answers 403"):
         secrets.delete("X_NO")
+
+
+@pytest.mark.parametrize("anything", [True, False], ids=["all of it", "only the state is left"])
+def test_the_state_forgets_a_removed_service_while_the_lock_keeps_every_update_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anything: bool
+) -> None:
+    register()
+    (tmp_path / "Pulumi.sandbox.yaml").write_text("config:\n  mo:domain: example.org\n")
+    asked: list[str] = []
+
+    def host(_root: Path, _stack: str, step: str, request: dict[str, Any], timeout: int = 0) -> dict[str, Any]:
+        asked.append(f"{step} {request['action']}")
+        if request["action"] == "look":
+            told: dict[str, Any] = {
+                "there": anything,
+                "target": None,
+                "accounts": [],
+                "data": None,
+                "keep": "/keep",
+                "persistent": 0,
+                "site": 0,
+            }
+            return {**told, "releases": 1, "snapshots": 0, "bytes": 1}
+        return {"done": True, "removed": [], "by_hand": [], "kept_in": "/keep", "dump": None, "verified": None, "notes": []}
+
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    monkeypatch.setattr(project.stack_file, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(remote, "run", host)
+    monkeypatch.setattr(remote, "connect", lambda _root, _stack: "host")
+    monkeypatch.setattr(settings, "load", lambda _root, _stack: loaded(tmp_path))
+    monkeypatch.setattr(removal.GitHubSecrets, "present", lambda _self, _names: [])
+    monkeypatch.setattr(removal, "refuse_shared", lambda *_: None)
+    monkeypatch.setattr(removal, "forget_in_state", lambda *_: asked.append("forget"))
+    done = CliRunner().invoke(app, ["remove", "docs", "--stack", "sandbox", "--although-declared", "--yes"])
+    assert done.exit_code == 0, done.output
+    dropped = ["remove drop"] if anything else []
+    assert asked == ["remove look", "lock take", *dropped, "forget", "lock release"]

@@ -90,6 +90,8 @@ def test_a_version_is_kept_and_one_that_is_not_told_is_said_and_no_failure(tmp_p
 def test_no_service_is_no_pass() -> None:
     assert (smoke.outcome({}).ok, smoke.outcome({}).rollback) == (False, None)
     assert smoke.outcome({"docs": Answer("docs", 200, 1, None)}).ok
+    everyone = smoke.outcome({}, ("docs",))
+    assert (everyone.ok, everyone.word) == (True, "not asked")
 
 
 def test_a_page_below_its_scores_is_told_and_never_a_reason_to_go_back() -> None:

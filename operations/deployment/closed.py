@@ -1,0 +1,49 @@
+"""Sites that a person has closed: they answer 503 as they are meant to, which is no reason to take anything back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from components import facts as host_facts
+from components.facts import FactsError, RunFacts
+from operations import release_set
+from operations.deployment.here import Here
+from operations.deployment.outcome import Outcome
+from operations.problem import Problem
+
+NAME = "closed sites"
+"""The phase in which the host is asked for them, before anything changes."""
+
+
+def looked(here: Here, live: Mapping[str, str], meant: Mapping[str, str]) -> Outcome:
+    """The closed sites, each told in a line of its own, which no validating phase asks. Raises ``Problem`` where one is to be switched: the
+    host would refuse that in the middle of the update."""
+    # Without databases: nothing is asked of them, and one that is out of reach keeps nobody waiting.
+    entries = {key: entry.model_copy(update={"database": None}) for key, entry in here.services.items() if key in {*live, *meant}}
+    if not entries:
+        return Outcome("", True, "no service is deployed", {"closed": []})
+    try:
+        facts = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, entries, {**live, **meant}))
+    except FactsError as error:
+        raise Problem(str(error)) from None
+    closed = [key for key in entries if facts.of(key).closed]
+    if refused := sorted(set(closed) & set(release_set.changes(live, meant))):
+        files = ", ".join(f"{here.settings.host.root}/.deploy/{key}/maintenance" for key in refused)
+        raise Problem(
+            f"A person has closed {', '.join(refused)}, and a switch would open it; nothing was changed. Remove {files} on the host once "
+            "visitors may come, then run this again; or name the other services (--only)."
+        )
+    for line in lines(closed):
+        here.out.print(f"· {line}", style="yellow", markup=False)
+    return Outcome("", True, "; ".join(lines(closed)) or "none", {"closed": closed})
+
+
+def lines(closed: Sequence[str]) -> list[str]:
+    """What to know of each."""
+    return [f"{service}: closed by a person: not asked" for service in closed]
+
+
+def of(outcome: Outcome | None) -> tuple[str, ...]:
+    """The closed sites that the phase found; none where it has not run."""
+    found = outcome.details.get("closed") if outcome else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
