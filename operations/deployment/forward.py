@@ -64,7 +64,7 @@ def plan(
 ) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
     """What a deployment would do, and changes nothing: service → old and new release, the preview, what to know of ``dist/``."""
     before = here.live().releases
-    releases, words = release_set.deployable(here.root, here.services, only, before)
+    releases, words = release_set.deployable(here.root, here.services, only, before, here.source)
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
     told = [f"{interruption(cut)}.{_way(cut)}"] if cut is not None else []
@@ -170,7 +170,7 @@ class _Deployment:
             self.before, self.releases, self.message = old.before, old.releases, old.message
         else:
             self.before = live
-            self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live)
+            self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live, here.source)
             self._words = [*words, *going(here)]
             for text in self._words:
                 here.out.print(text, style="yellow", markup=False)
