@@ -145,8 +145,11 @@ def of(stack: str, only: list[str] | None) -> Standing:
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
+    running, unfinished = journals.running(found), journals.unfinished(found)
+    if running is not None and unfinished is not None and running.resumes == unfinished.id:
+        unfinished = None  # it is being carried out
     rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere | cut) for key in services]
-    return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
+    return Standing(stack, live, rows, holder, running, unfinished, tuple(unknown), state.cut)
 
 
 def _row(
