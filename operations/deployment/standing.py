@@ -174,12 +174,12 @@ def _row(
 
 
 def authors(history: Sequence[Record]) -> dict[tuple[str, str], str]:
-    """Service and release → who made it live, in the last update that brought it."""
+    """Service and release → who made it live, in the last update that brought it; a rotation brings none."""
     found: dict[tuple[str, str], str] = {}
     before: Mapping[str, str] = {}
     for record in reversed(history):
         for key, release in (record.releases or {}).items():
-            if before.get(key) != release:
+            if before.get(key) != release and not record.rotation:
                 found[key, release] = record.by
         before = record.releases or before
     return found

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from components.facts import Facts, FactsError, RunFacts
 from operations import engine, project, remote, settings
 from operations.app import app, register
-from operations.commands import logs
-from operations.deployment import ending
+from operations.commands import logs, rotate
+from operations.deployment import ending, owner
 from operations.deployment.outcome import Outcome as Phase
 from operations.deployment.update import told_once
 from operations.engine import Outcome
@@ -254,6 +254,14 @@ def test_status_tells_each_service_and_fails_where_one_does_not_answer(stack: ty
     ]
     code, text = _mo("status", "--stack", "staging")
     assert "✗ admin_stg: answers 500 instead of 200" in text.splitlines()
+
+
+def test_the_history_tells_who_rotated(stack: type[FakeEngine]) -> None:
+    assert rotate._update(stack("staging"), project.stack_file("staging"), {}, {}, "rotate api_stg") == []  # type: ignore[arg-type]
+    [(message, _)] = stack.asked
+    assert message == f"rotate api_stg (by {owner.here().name})"
+    stack.updates = [summary_of(1, {"api_stg": "ra"}, message=message)]
+    assert _mo("history", "--stack", "staging", "-n", "1")[1].rstrip().endswith(message)
 
 
 def test_history_is_newest_first(stack: type[FakeEngine]) -> None:
