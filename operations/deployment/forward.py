@@ -139,7 +139,7 @@ class _Deployment:
             words = f"Nothing to change, but the {cut.kind} {cut.id} has asked no service yet: `bin/mo deploy --resume`."
             out.print(words, style="yellow", markup=False)
             return Ended(1, False)
-        out.print(f"Nothing to change: {self.here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False)
+        out.print(f"{nothing(self.here.stack, self.wish.only)} `bin/mo status` asks every service.", markup=False)
         return Ended(0, False)
 
     def _left_behind(self, left: Sequence[Drift]) -> Ended:
@@ -250,6 +250,12 @@ def going(here: Here) -> list[str]:
     if here.settings.on_remove == "purge":
         stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay (bin/mo remove {0})"
     return [f"{service} is out of the catalogue and is no longer deployed; {stays.format(service)}." for service in gone]
+
+
+def nothing(stack: str, only: Collection[str] | None) -> str:
+    """What is said where a preview shows no change; ``only``: the services that were asked about."""
+    names = sorted(set(only or ()))
+    return f"Nothing to change: {', '.join(names) or stack} {'run' if len(names) > 1 else 'runs'} what dist/ holds."
 
 
 def is_nothing(progress: Progress) -> bool:

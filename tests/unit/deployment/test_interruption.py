@@ -371,6 +371,18 @@ def test_a_deploy_without_a_change_asks_nothing_and_leaves_nothing(stage: Stage)
     assert len(list((stage.root / "quality-reports").glob("*.md"))) == 1
 
 
+def test_where_only_some_are_asked_about_nothing_is_said_of_others(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", "admin_stg")
+    assert "Nothing to change: api_stg runs what dist/ holds." in stage.mo("deploy", "--plan", "--only", "api_stg")[1]
+    assert "Nothing to change: api_stg runs what dist/ holds. `bin/mo status`" in stage.mo(*SKIPPED, "--only", "api_stg")[1]
+    assert stage.mo(*SKIPPED)[0] == 0
+    both = ("--only", "api_stg", "--only", "admin_stg")
+    assert "Nothing to change: admin_stg, api_stg run what dist/ holds." in stage.mo("deploy", "--plan", *both)[1]
+    assert f"Nothing to change: {STACK} runs what dist/ holds." in stage.mo("deploy", "--plan")[1]
+
+
 def test_what_dist_lacks_and_what_is_of_an_earlier_build_is_named(stage: Stage) -> None:
     assert "dist/ holds no artefact to deploy" in stage.mo("deploy")[1]
     stage.build("1", "api_stg")
