@@ -165,6 +165,24 @@ def test_a_deployment_that_went_back_is_told_whole(words: str) -> None:
     assert words in report.markdown(whole()).splitlines() or words in report.markdown(whole())
 
 
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        (["votes"], "votes went back to its former release because it answers 500."),
+        (["docs", "votes"], "Everything went back to the former releases because it answers 500."),
+        ([], "Everything went back to the former releases because it answers 500."),
+    ],
+    ids=["one", "all", "none told"],
+)
+def test_a_rollback_names_the_services_that_went_back_where_not_all_did(moves: list[str], words: str) -> None:
+    phase = Outcome("rollback", True, "", {"moves": {key: ["r2", "r1"] for key in moves}})
+    assert words in report.markdown(_report(kind="rollback", phases=(phase,), went_back="it answers 500")).splitlines()
+    text = report.markdown(_report(phases=(phase,), went_back="it answers 500"))
+    assert "Everything went back to the former releases because it answers 500." in text, (
+        "what a deployment brought went back whole"
+    )
+
+
 def test_the_json_is_as_its_schema_says_and_the_schema_is_the_one_in_docs(tmp_path: Path) -> None:
     written = report.write(tmp_path, whole())
     schema = json.loads((project.ROOT / "docs" / "report.schema.json").read_text())
