@@ -236,6 +236,14 @@ def test_the_command_shows_the_last_report_of_a_stack_or_a_day(folder: Path) -> 
     assert json.loads(_mo("--json")[1])["stack"] == "sandbox"
 
 
+def test_a_list_without_a_report_says_so(folder: Path) -> None:
+    (folder / "Pulumi.production.yaml").write_text("config: {}\n")
+    code, text = _mo("--list", "--stack", "production")
+    assert (code, text) == (0, "There is no report of production in quality-reports/; a deploy or a rollback writes one.\n")
+    assert _mo("--list", "--date", "2026-01-01")[1].startswith("There is no report of 2026-01-01 in")
+    assert _mo("--list", "--stack", "production", "--json") == (0, "[]\n")
+
+
 def test_a_damaged_report_is_passed_over_and_a_wrong_day_is_said(folder: Path) -> None:
     damaged = folder / "quality-reports" / "deployment-2026-11-22.json"
     damaged.write_text(damaged.read_text()[:100])
