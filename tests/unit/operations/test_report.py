@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from operations import project, report
+from operations import display, project, report
 from operations.app import app, register
 from operations.deployment.outcome import Outcome
 from operations.progress import Progress
@@ -66,6 +66,20 @@ def test_a_release_that_the_host_had_counts_no_file_and_no_byte() -> None:
     told = _report(services=report.service_lines(progress, {"docs": "r2"}, {"docs": "r1"}, {}))
     assert (told.services[0].files, told.services[0].bytes, report.trend(told)["bytes"]) == (0, 0, 0)
     assert "1 of 1 services changed: 0 files, 0 B, 0 migrations, 0 snapshots." in report.markdown(told)
+
+
+def test_what_the_first_deployment_found_is_told_as_the_table_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress.of(["docs", "votes"])
+    for key, previous in (("docs", "adopted"), ("votes", None)):
+        progress.services[key].steps["switch"] = "done"
+        progress.services[key].results = {"switch": {"previous": previous, "live": "r1"}}
+    live = {"docs": "r1", "votes": "r1"}
+    text = report.markdown(_report(services=report.service_lines(progress, {}, live, {})))
+    display.summary(display.console(), progress, {key: (None, "r1") for key in live}, live, {})
+    table = capsys.readouterr().out
+    for moved in ("adopted → r1", "none → r1"):
+        assert moved in text
+        assert moved in table
 
 
 def test_what_an_interrupted_run_had_done_counts_for_the_one_that_goes_on_with_it() -> None:
