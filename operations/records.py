@@ -17,6 +17,7 @@ from operations.problem import Problem
 _BUILD = re.compile(r"b\d{8}T\d{6}-[0-9a-f]{6}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _BY = re.compile(r"[(;] ?by ([^);]+)\)")
+_ROTATION = re.compile(r"(?:rotate|revoke the former password of) \S+(?: \(by [^);]+\))?")
 _WAIVED = re.compile(r" \[waived: (.+)\]")
 
 
@@ -47,6 +48,11 @@ class Record:
         """The quality gates that were waived for it, each with who, until when and why, as its message says."""
         found = _WAIVED.search(self.message)
         return tuple(found[1].split("; ")) if found else ()
+
+    @property
+    def rotation(self) -> bool:
+        """Whether it is one of `bin/mo rotate`, whose releases are those that were live."""
+        return _ROTATION.fullmatch(self.message) is not None
 
     @property
     def target(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from catalog.manifest import Manifest
 from components import artefacts
 from components.artefacts import ArtefactError
+from operations import unbuilt
 from operations.problem import Problem
 
 
@@ -68,10 +69,11 @@ def of_artefacts(project: Path, services: Collection[str], only: Collection[str]
 
 
 def deployable(
-    project: Path, services: Mapping[str, Any], only: Sequence[str] | None, before: Mapping[str, str]
+    project: Path, services: Mapping[str, Any], only: Sequence[str] | None, before: Mapping[str, str], source: Path | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """The set of a deploy as ``of_artefacts`` gives it, and what to know of ``dist/``: services without an artefact, services whose last
-    build failed, so that an older artefact lies there. Raises ``Problem``, also where there is nothing to deploy at all."""
+    build failed, so that an older artefact lies there, and those that the checkout ``source`` holds otherwise than they were built.
+    Raises ``Problem``, also where there is nothing to deploy at all."""
     chosen = list(only or services)
     found = of_artefacts(project, services, chosen, before)
     built = {service for service in chosen if (project / "dist" / service / "manifest.json").is_file()}
@@ -90,6 +92,9 @@ def deployable(
             f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, which is not uploaded; what the "
             f"host has already stays (bin/mo build {' '.join(failed[:3])}{' …' if len(failed) > 3 else ''})."
         )
+    if source is not None:
+        known = {service: services[service] for service in chosen if service in built and service not in failed}
+        words += unbuilt.words(project / "dist", source, known)
     return found, words
 
 

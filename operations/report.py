@@ -113,7 +113,7 @@ def service_lines(
         said = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
         return ServiceLine(
             service=service,
-            old=before.get(service),
+            old=before.get(service) or switch.get("previous"),  # what the host found there, before the first deployment
             new=live.get(service),
             # A resumed run finds done what the interrupted one did.
             changed=entry.changed or before.get(service) != live.get(service),

@@ -28,7 +28,7 @@ def markdown(report: Report) -> str:
     head = [f"- {title}: {value}" for title, value in _head(report)]
     text += ["", *head] if head else []
     if report.went_back is not None:
-        text += ["", "## Rollback", "", f"Everything went back to the former releases because {report.went_back}."]
+        text += ["", "## Rollback", "", _went_back(report)]
     if report.phases:
         text += [
             "",
@@ -57,6 +57,17 @@ def _head(report: Report) -> Iterator[tuple[str, str]]:
             yield title, value
     if report.resumed:
         yield "resumed", report.resumed
+
+
+def _went_back(report: Report) -> str:
+    """Why it went back. A rollback that was asked for names the services where not all went; a deployment takes all of its own back."""
+    phase = report.outcome("rollback") if report.kind == "rollback" else None
+    moves = phase.details.get("moves") if phase else None
+    names = list(moves) if isinstance(moves, dict) else []
+    if not names or len(names) == len(report.services):
+        return f"Everything went back to the former releases because {report.went_back}."
+    releases = "its former release" if len(names) == 1 else "their former releases"
+    return f"{', '.join(names)} went back to {releases} because {report.went_back}."
 
 
 def _phase(report: Report, phase: Outcome) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from catalog.models import Service
 from catalog.secret_names import GENERATED, panel_password
 from components.generated_secret import NONE_YET
+from operations.display import NOT_RESTARTED
 from operations.exit_codes import USAGE
 from operations.problem import Problem
 
@@ -100,7 +101,7 @@ def done(resources: Sequence[Mapping[str, Any]], wanted: Subject) -> Done:
     revoked = _answer(resources, f"{wanted.name}-revoke") if wanted.kind == "database" else {}
     if revoked.get("rotation") != now.rotation:
         revoked = {}  # of the rotation before
-    services = {key: _answer(resources, f"{key}-env") for key in wanted.users}
+    services = {key: _environment(resources, key) for key in wanted.users}
     notes = [note for answer in (*services.values(), revoked) for note in answer.get("notes") or ()]
     return Done(
         now.rotation,
@@ -111,6 +112,14 @@ def done(resources: Sequence[Mapping[str, Any]], wanted: Subject) -> Done:
         wanted.held and not now.finished,
         tuple(notes),
     )
+
+
+def _environment(resources: Sequence[Mapping[str, Any]], service: str) -> dict[str, Any]:
+    """The result of ``env``; of a daemon that was not restarted the host says so in a note alone."""
+    answer = _answer(resources, f"{service}-env")
+    if any(NOT_RESTARTED in str(note) for note in answer.get("notes") or ()):
+        answer["restarted"] = False
+    return answer
 
 
 def _held(resources: Sequence[Mapping[str, Any]], wanted: Subject) -> bool:

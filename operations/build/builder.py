@@ -112,6 +112,7 @@ def _one(context: Context, key: str, service: Service, tell: Callable[[Event], N
     try:
         made = make(context, key, service, lambda what: tell(Event(key, what)))
         context.store.confirm(key, context.checkout)
+        context.store.note(key, context.source, context.checkout, (service.source, *service.build.include))
         outcome = Outcome(key, made.state, time.monotonic() - started, made.manifest, left_out=made.left_out)
     except BuildError as error:
         state: Literal["failed", "absent"] = "absent" if isinstance(error, SourceMissingError) else "failed"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _REMOTE = re.compile(r"(?:[a-z+]+://[^/\s]+/|[\w.-]+@[\w.-]+:)([\w.-]+/[\w.-]+?)(?:\.git)?/?")
@@ -13,10 +16,12 @@ _REMOTE = re.compile(r"(?:[a-z+]+://[^/\s]+/|[\w.-]+@[\w.-]+:)([\w.-]+/[\w.-]+?)
 
 @dataclass(frozen=True)
 class Checkout:
-    """``commit`` is HEAD (40 hex), ``None`` outside a repository; ``changed`` are paths below the source that differ from it."""
+    """``commit`` is HEAD (40 hex), ``None`` outside a repository; ``changed`` are paths below the source that differ from it; ``at``: when
+    it was looked at (seconds since the epoch)."""
 
     commit: str | None
     changed: tuple[str, ...]
+    at: float = field(default_factory=time.time, compare=False)
 
     @property
     def state(self) -> str:
@@ -25,7 +30,18 @@ class Checkout:
 
     def dirty(self, *folders: str) -> bool:
         """Whether anything at or below one of ``folders`` (relative to the source) differs from the commit."""
-        return any(path == f or path.startswith(f.rstrip("/") + "/") or f in ("", ".") for path in self.changed for f in folders)
+        return bool(within(self.changed, folders))
+
+    def mark(self, *folders: str) -> str:
+        """Which paths at or below ``folders`` differ from the commit, as one SHA-256; empty where none does."""
+        found = within(self.changed, folders)
+        return hashlib.sha256("\0".join(found).encode("utf-8", "surrogateescape")).hexdigest() if found else ""
+
+
+def within(paths: Iterable[str], folders: Iterable[str]) -> list[str]:
+    """Those of ``paths`` that are at or below one of ``folders``."""
+    wanted = tuple(folders)
+    return [path for path in paths if any(path == f or path.startswith(f.rstrip("/") + "/") or f in ("", ".") for f in wanted)]
 
 
 def look(source: Path) -> Checkout:
@@ -38,6 +54,12 @@ def look(source: Path) -> Checkout:
     status = _git(source, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".") or b""
     paths = [os.fsdecode(record[3:]) for record in status.split(b"\0") if len(record) > 3]
     return Checkout(commit, tuple(sorted(path.removeprefix(prefix) for path in paths)))
+
+
+def between(source: Path, old: str, new: str) -> list[str] | None:
+    """The paths below ``source`` in which two commits differ; ``None`` where the repository lacks one."""
+    told = _git(source, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", old, new, "--", ".")
+    return None if told is None else [os.fsdecode(path) for path in told.split(b"\0") if path]
 
 
 def origin(source: Path) -> str | None:

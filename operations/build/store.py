@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from catalog import manifest as manifests
@@ -16,6 +17,8 @@ from operations.build import packing
 from operations.build.checkout import Checkout
 
 RETENTION_SECONDS = 30 * 24 * 3600
+SOURCES = ".sources"
+"""Of which state of the service's sources its artefact is; read by ``operations/unbuilt.py``."""
 KEPT_BESIDE = ("SBOM.json",)
 """Documents of an artefact that go into the store with it."""
 
@@ -95,6 +98,18 @@ class Store:
         place = self.out / service / ".confirmed"
         if not place.is_file() or place.read_bytes() != checkout.state.encode():
             write(place, checkout.state.encode())
+
+    def note(self, service: str, source: Path, checkout: Checkout, folders: Sequence[str]) -> None:
+        """Notes of which state of its own sources the artefact is (``.sources``), so that a deploy tells a forgotten build. ``at`` counts
+        where they differ from the commit: the same paths may hold something else later."""
+        place, changed = self.out / service / SOURCES, checkout.mark(*folders)
+        if checkout.commit is None:
+            place.unlink(missing_ok=True)
+            return
+        told = {"source": str(source), "commit": checkout.commit, "changed": changed, "at": checkout.at if changed else 0}
+        content = json.dumps(told).encode()
+        if not place.is_file() or place.read_bytes() != content:
+            write(place, content)
 
     def confirmed(self, service: str, checkout: Checkout) -> bool:
         """Whether a build of this commit made or confirmed the artefact. What was built with uncommitted changes is not of the commit;

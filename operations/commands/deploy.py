@@ -63,7 +63,7 @@ def deploy(
         for text in words:
             here.out.print(text, style="yellow", markup=False)
         if forward.is_nothing(progress):
-            here.out.print(f"Nothing to change: {stack} runs what dist/ holds.", markup=False)
+            here.out.print(forward.nothing(stack, only), markup=False)
         else:
             display.plan(here.out, progress)
         return

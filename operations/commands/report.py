@@ -37,6 +37,8 @@ def report(
     if stack is not None:
         project.stack_file(stack)
     found = report.written(project.ROOT, stack, wish)
+    of = (f" of {stack}" if stack else "") + (f" of {wish}" if wish else "")
+    none = f"There is no report{of} in {report.FOLDER}/; a deploy or a rollback writes one."
     if listed:
         if as_json:
             rows = [
@@ -45,15 +47,14 @@ def report(
                 for one in found
             ]  # fmt: skip
             typer.echo(json.dumps(rows, indent=1))
+        elif not found:
+            typer.echo(none)
         for one in () if as_json else found:
             ended = "succeeded" if one.succeeded else "failed"
             typer.echo(f"{one.started}  {one.stack}  {one.kind} {ended}  {report.FOLDER}/{one.markdown.name}")
         return
     if not found:
-        of = f" of {stack}" if stack else ""
-        raise Problem(
-            f"There is no report{of}{f' of {wish}' if wish else ''} in {report.FOLDER}/; a deploy or a rollback writes one."
-        )
+        raise Problem(none)
     chosen = found[-1].markdown
     text = (chosen.with_suffix(".json") if as_json else chosen).read_text(encoding="utf-8")
     out = display.console()

@@ -80,12 +80,13 @@ def rotate(
 def _update(engine: Engine, file: Any, services: Mapping[str, Any], changes: Mapping[str, Any], message: str) -> list[str]:
     """One update with the releases that are live; what went wrong."""
     from operations import project
+    from operations.deployment import owner
     from operations.progress import Progress
 
     progress = Progress.of(services)
     config = project.temporary_config(file, changes, engine.root / ".mo" / engine.name)
     try:
-        outcome = engine.up(config, message, progress)
+        outcome = engine.up(config, f"{message} (by {owner.here().name})", progress)
     finally:
         config.unlink(missing_ok=True)
     found = [f"{entry.service}: {text}" for entry in progress.services.values() for text in entry.errors] + progress.errors

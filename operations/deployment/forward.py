@@ -64,7 +64,7 @@ def plan(
 ) -> tuple[dict[str, tuple[str | None, str]], Progress, list[str]]:
     """What a deployment would do, and changes nothing: service → old and new release, the preview, what to know of ``dist/``."""
     before = here.live().releases
-    releases, words = release_set.deployable(here.root, here.services, only, before)
+    releases, words = release_set.deployable(here.root, here.services, only, before, here.source)
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(journals.runs(here.root, here.stack))
     told = [f"{interruption(cut)}.{_way(cut, before)}"] if cut is not None else []
@@ -142,7 +142,7 @@ class _Deployment:
             words = f"Nothing to change, but the {cut.kind} {cut.id} has asked no service yet: `bin/mo deploy --resume`."
             out.print(words, style="yellow", markup=False)
             return Ended(1, False)
-        out.print(f"Nothing to change: {self.here.stack} runs what dist/ holds. `bin/mo status` asks every service.", markup=False)
+        out.print(f"{nothing(self.here.stack, self.wish.only)} `bin/mo status` asks every service.", markup=False)
         return Ended(0, False)
 
     def _left_behind(self, left: Sequence[Drift]) -> Ended:
@@ -176,7 +176,7 @@ class _Deployment:
             self.before, self.releases, self.message = old.before, old.releases, old.message
         else:
             self.before = live
-            self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live)
+            self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live, here.source)
             self._words = [*words, *going(here)]
             for text in self._words:
                 here.out.print(text, style="yellow", markup=False)
@@ -257,6 +257,12 @@ def going(here: Here) -> list[str]:
     if here.settings.on_remove == "purge":
         stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay (bin/mo remove {0})"
     return [f"{service} is out of the catalogue and is no longer deployed; {stays.format(service)}." for service in gone]
+
+
+def nothing(stack: str, only: Collection[str] | None) -> str:
+    """What is said where a preview shows no change; ``only``: the services that were asked about."""
+    names = sorted(set(only or ()))
+    return f"Nothing to change: {', '.join(names) or stack} {'run' if len(names) > 1 else 'runs'} what dist/ holds."
 
 
 def is_nothing(progress: Progress) -> bool:

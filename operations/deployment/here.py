@@ -42,6 +42,11 @@ class Here:
         """The stack's settings without secrets."""
         return self.loaded.settings
 
+    @property
+    def source(self) -> Path:
+        """The monorepo's checkout."""
+        return (self.root / self.settings.source).resolve()
+
     def live(self, *, anew: bool = True) -> release_set.Live:
         """What is live by the stack's state: asked anew, or as seen last where nothing of ours came since. Raises ``Problem``."""
         if anew or not self._seen:

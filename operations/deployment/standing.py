@@ -145,8 +145,11 @@ def of(stack: str, only: list[str] | None) -> Standing:
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
     found = journals.runs(engine.root, stack)
+    running, unfinished = journals.running(found), journals.unfinished(found)
+    if running is not None and unfinished is not None and running.resumes == unfinished.id:
+        unfinished = None  # it is being carried out
     rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere | cut) for key in services]
-    return Standing(stack, live, rows, holder, journals.running(found), journals.unfinished(found), tuple(unknown), state.cut)
+    return Standing(stack, live, rows, holder, running, unfinished, tuple(unknown), state.cut)
 
 
 def _row(
@@ -171,12 +174,12 @@ def _row(
 
 
 def authors(history: Sequence[Record]) -> dict[tuple[str, str], str]:
-    """Service and release → who made it live, in the last update that brought it."""
+    """Service and release → who made it live, in the last update that brought it; a rotation brings none."""
     found: dict[tuple[str, str], str] = {}
     before: Mapping[str, str] = {}
     for record in reversed(history):
         for key, release in (record.releases or {}).items():
-            if before.get(key) != release:
+            if before.get(key) != release and not record.rotation:
                 found[key, release] = record.by
         before = record.releases or before
     return found

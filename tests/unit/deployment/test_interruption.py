@@ -12,8 +12,9 @@ import pytest
 
 from components.facts import Facts, RunFacts, ServiceFacts
 from operations import mending
-from operations.deployment import checks, engine_busy
+from operations.deployment import checks, engine_busy, owner
 from operations.deployment import journal as journals
+from operations.deployment.journal import Journal
 from operations.deployment.outcome import Outcome, Validation
 from operations.drifts import Drift
 from operations.engine import Busy
@@ -370,6 +371,18 @@ def test_a_deploy_without_a_change_asks_nothing_and_leaves_nothing(stage: Stage)
     assert len(list((stage.root / "quality-reports").glob("*.md"))) == 1
 
 
+def test_where_only_some_are_asked_about_nothing_is_said_of_others(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.build("2", "admin_stg")
+    assert "Nothing to change: api_stg runs what dist/ holds." in stage.mo("deploy", "--plan", "--only", "api_stg")[1]
+    assert "Nothing to change: api_stg runs what dist/ holds. `bin/mo status`" in stage.mo(*SKIPPED, "--only", "api_stg")[1]
+    assert stage.mo(*SKIPPED)[0] == 0
+    both = ("--only", "api_stg", "--only", "admin_stg")
+    assert "Nothing to change: admin_stg, api_stg run what dist/ holds." in stage.mo("deploy", "--plan", *both)[1]
+    assert f"Nothing to change: {STACK} runs what dist/ holds." in stage.mo("deploy", "--plan")[1]
+
+
 def test_what_dist_lacks_and_what_is_of_an_earlier_build_is_named(stage: Stage) -> None:
     assert "dist/ holds no artefact to deploy" in stage.mo("deploy")[1]
     stage.build("1", "api_stg")
@@ -468,6 +481,19 @@ def test_status_tells_of_an_update_that_was_cut_while_its_command_lived_on(stage
     text = stage.mo("status")[1]
     assert "At work on api_stg-switch: an update that runs now, or one whose engine was killed" in text
     assert json.loads(stage.mo("status", "--json")[1])["cut"] == ["api_stg-switch"]
+
+
+def test_status_calls_no_run_interrupted_that_is_being_carried_out(stage: Stage, whole: list[tuple[str, str | None]]) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("start", "up")) + 1, *SKIPPED)
+    old = json.loads(stage.mo("status", "--json")[1])["interrupted"]["run"]
+    resuming = Journal(journals.folder_of(stage.root, STACK))
+    resuming.begin("deployment", "", owner.here(), {}, old)
+    code, text = stage.mo("status")
+    assert (code, "was interrupted" in text, f"A deployment is running on this machine: {resuming.id}" in text) == (0, False, True)
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+    resuming.done(False, "refused")
+    assert json.loads(stage.mo("status", "--json")[1])["interrupted"]["run"] == old
 
 
 def test_a_plan_and_a_deploy_without_a_change_tell_of_the_interrupted_run(

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from components.facts import Facts, FactsError, RunFacts
 from operations import engine, project, remote, rotation, settings
 from operations.app import app, register
-from operations.commands import logs
-from operations.deployment import ending
+from operations.commands import logs, rotate
+from operations.deployment import ending, owner
 from operations.deployment.forward import is_nothing
 from operations.deployment.outcome import Outcome as Phase
 from operations.deployment.update import told_once
@@ -282,6 +282,14 @@ def test_a_preview_that_changes_the_window_of_the_last_rollback_alone_is_nothing
     assert is_nothing(progress)
     progress({"summary": {"update": 2, "same": 8}})
     assert not is_nothing(progress)
+
+
+def test_the_history_tells_who_rotated(stack: type[FakeEngine]) -> None:
+    assert rotate._update(stack("staging"), project.stack_file("staging"), {}, {}, "rotate api_stg") == []  # type: ignore[arg-type]
+    [(message, _)] = stack.asked
+    assert message == f"rotate api_stg (by {owner.here().name})"
+    stack.updates = [summary_of(1, {"api_stg": "ra"}, message=message)]
+    assert _mo("history", "--stack", "staging", "-n", "1")[1].rstrip().endswith(message)
 
 
 def test_history_is_newest_first(stack: type[FakeEngine]) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from operations import project, records, release_set
 from operations.deployment.restoring import left
+from operations.deployment.standing import authors
 from operations.problem import Problem
 from operations.records import Record
 from operations.snapshots import Snapshot
@@ -20,7 +21,12 @@ from tests.unit.components.program import artefact, put
 
 
 def summary_of(
-    minute: int, releases: dict[str, str] | None, result: str = "succeeded", back: int | None = None, kind: str = "update"
+    minute: int,
+    releases: dict[str, str] | None,
+    result: str = "succeeded",
+    back: int | None = None,
+    kind: str = "update",
+    message: str = "m",
 ) -> Any:
     config = {"mo:domain": SimpleNamespace(value="example.org")}
     if releases is not None:
@@ -33,7 +39,7 @@ def summary_of(
         result=result,
         start_time=when,
         end_time=when,
-        message="m",
+        message=message,
         environment={"git.author": "anna"},
         config=config,
         resource_changes={"update": 2},
@@ -71,6 +77,17 @@ def test_a_rollback_goes_back_once_twice_and_forward_again() -> None:
     with pytest.raises(Problem, match="no earlier update with other releases"):
         records.to_go_back_to(_history(*history), A, None)
     assert records.to_go_back_to(_history(*history), A, "3").number == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["rotate votes", "rotate JWT_SECRET (by carl@here)", "revoke the former password of votes (by carl@here)"]
+)
+def test_a_rotation_brings_no_release(words: str) -> None:
+    first, failed = summary_of(1, A, message="deploy (by anna@here)"), summary_of(2, B, "failed", message="deploy (by bert@here)")
+    turned = summary_of(3, A, message=words)
+    assert authors(_history(first, failed, turned)) == {("votes", "ra"): "anna@here", ("votes", "rb"): "bert@here"}
+    again = summary_of(4, B, message="rotate the passwords (build b1; by dora@here)")
+    assert authors(_history(first, failed, turned, again))["votes", "rb"] == "dora@here"
 
 
 def test_an_update_without_a_new_release_is_passed_over() -> None:

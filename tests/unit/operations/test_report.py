@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from operations import project, report
+from operations import display, project, report
 from operations.app import app, register
 from operations.deployment.outcome import Outcome
 from operations.progress import Progress
@@ -66,6 +66,20 @@ def test_a_release_that_the_host_had_counts_no_file_and_no_byte() -> None:
     told = _report(services=report.service_lines(progress, {"docs": "r2"}, {"docs": "r1"}, {}))
     assert (told.services[0].files, told.services[0].bytes, report.trend(told)["bytes"]) == (0, 0, 0)
     assert "1 of 1 services changed: 0 files, 0 B, 0 migrations, 0 snapshots." in report.markdown(told)
+
+
+def test_what_the_first_deployment_found_is_told_as_the_table_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress.of(["docs", "votes"])
+    for key, previous in (("docs", "adopted"), ("votes", None)):
+        progress.services[key].steps["switch"] = "done"
+        progress.services[key].results = {"switch": {"previous": previous, "live": "r1"}}
+    live = {"docs": "r1", "votes": "r1"}
+    text = report.markdown(_report(services=report.service_lines(progress, {}, live, {})))
+    display.summary(display.console(), progress, {key: (None, "r1") for key in live}, live, {})
+    table = capsys.readouterr().out
+    for moved in ("adopted → r1", "none → r1"):
+        assert moved in text
+        assert moved in table
 
 
 def test_what_an_interrupted_run_had_done_counts_for_the_one_that_goes_on_with_it() -> None:
@@ -165,6 +179,24 @@ def test_a_deployment_that_went_back_is_told_whole(words: str) -> None:
     assert words in report.markdown(whole()).splitlines() or words in report.markdown(whole())
 
 
+@pytest.mark.parametrize(
+    ("moves", "words"),
+    [
+        (["votes"], "votes went back to its former release because it answers 500."),
+        (["docs", "votes"], "Everything went back to the former releases because it answers 500."),
+        ([], "Everything went back to the former releases because it answers 500."),
+    ],
+    ids=["one", "all", "none told"],
+)
+def test_a_rollback_names_the_services_that_went_back_where_not_all_did(moves: list[str], words: str) -> None:
+    phase = Outcome("rollback", True, "", {"moves": {key: ["r2", "r1"] for key in moves}})
+    assert words in report.markdown(_report(kind="rollback", phases=(phase,), went_back="it answers 500")).splitlines()
+    text = report.markdown(_report(phases=(phase,), went_back="it answers 500"))
+    assert "Everything went back to the former releases because it answers 500." in text, (
+        "what a deployment brought went back whole"
+    )
+
+
 def test_the_json_is_as_its_schema_says_and_the_schema_is_the_one_in_docs(tmp_path: Path) -> None:
     written = report.write(tmp_path, whole())
     schema = json.loads((project.ROOT / "docs" / "report.schema.json").read_text())
@@ -216,6 +248,14 @@ def test_the_command_shows_the_last_report_of_a_stack_or_a_day(folder: Path) -> 
     listed: list[dict[str, Any]] = json.loads(_mo("--list", "--json", "--stack", "sandbox")[1])
     assert [one["started"] for one in listed] == ["2026-11-21T09:00:00Z", "2026-11-22T09:00:00Z"]
     assert json.loads(_mo("--json")[1])["stack"] == "sandbox"
+
+
+def test_a_list_without_a_report_says_so(folder: Path) -> None:
+    (folder / "Pulumi.production.yaml").write_text("config: {}\n")
+    code, text = _mo("--list", "--stack", "production")
+    assert (code, text) == (0, "There is no report of production in quality-reports/; a deploy or a rollback writes one.\n")
+    assert _mo("--list", "--date", "2026-01-01")[1].startswith("There is no report of 2026-01-01 in")
+    assert _mo("--list", "--stack", "production", "--json") == (0, "[]\n")
 
 
 def test_a_damaged_report_is_passed_over_and_a_wrong_day_is_said(folder: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from catalog import reader
-from operations import rotation
+from operations import display, rotation
+from operations.commands import rotate
 from operations.problem import Problem
 
 SERVICES = reader.read().services
@@ -106,3 +107,21 @@ def test_what_the_rotation_before_revoked_is_not_told_of_one_that_was_cut() -> N
     wanted = rotation.subject("votes", SERVICES, "sandbox")
     cut = rotation.done(state("r2", {"rotation": "r1", "refused": True, "revoked": ["svc_votes"]}), wanted)
     assert (cut.finished, cut.revoked, cut.refused) == (False, (), False)
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        (["the daemon was not restarted: the host has no program docker"], "n8n: has the new password (checked)"),
+        ([], "n8n: has the new password (restarted, checked)"),
+    ],
+    ids=["not restarted", "restarted"],
+)
+def test_a_daemon_that_was_not_restarted_is_not_called_so(notes: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = rotation.subject("n8n", SERVICES, "sandbox")
+    answer = {"changed": True, "restarted": True, "checked": True, "notes": notes}
+    env = {"urn": f"{URN}n8n-env", "outputs": {"stdout": json.dumps(answer)}}
+    done = rotation.done([*state("r1", {"rotation": None, "held": True}, "n8n")[:2], env], wanted)
+    rotate._show(display.console(), wanted, done, [])
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[1 : 1 + len(notes)]) == (told, notes)
