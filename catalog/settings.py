@@ -38,8 +38,8 @@ class HostSettings(Settings):
 
     @property
     def account(self) -> str:
-        """Which account this is, as reports on it name it: ``user@address:port/root``."""
-        return f"{self.user}@{self.address}:{self.port}{self.root}"
+        """Which account this is, as reports on it name it: ``user@address/root``, by whatever port it is reached."""
+        return f"{self.user}@{self.address}{self.root}"
 
 
 class EdgeSettings(Settings):

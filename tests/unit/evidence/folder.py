@@ -18,7 +18,7 @@ from evidence.model import Evidence, ReportError
 from evidence.waivers import Waiver
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
-ACCOUNT = "w01@host.example:22/www/htdocs/w01"
+ACCOUNT = "w01@host.example/www/htdocs/w01"
 NOW = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 REPORTS = Path(__file__).parent / "reports"
 

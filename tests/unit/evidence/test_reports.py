@@ -246,13 +246,13 @@ def test_a_report_without_a_note_that_does_not_tell_its_origin_is_no_evidence(tm
         assert found.problem == (None if tells_all else "no-provenance"), (case, found)
 
 
-@pytest.mark.parametrize("account", ["", "w01@host.example:22/www/htdocs/w02"])
+@pytest.mark.parametrize("account", ["", "w01@host.example/www/htdocs/w02"])
 def test_what_the_logs_of_another_host_hold_is_no_evidence_for_this_one(tmp_path: Path, account: str) -> None:
     report = json.loads(the_report("personal-data", "pass").read_bytes())
     put(tmp_path / "r", "personal-data.json", json.dumps({**report, "commit": COMMIT, "account": account}).encode())
     (found,) = evidence_of(tmp_path / "r", "personal-data")
     assert found.problem == "other-host"
-    assert "not about w01@host.example:22/www/htdocs/w01" in found.detail
+    assert "not about w01@host.example/www/htdocs/w01" in found.detail
 
 
 def test_where_the_settings_are_not_complete_a_report_of_the_logs_is_judged_by_all_but_its_host(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_resources_are_judged_in_the_order_of_their_registration(stage: Stage, m
     check = FakeProvider.check
 
     def slowly(self: FakeProvider, resource: Resource, *rest: Any) -> Any:
-        time.sleep(0.1)
+        time.sleep(0.4)
         return check(self, resource, *rest)
 
     monkeypatch.setattr(FakeProvider, "check", slowly)
@@ -228,8 +228,8 @@ def test_resources_are_judged_in_the_order_of_their_registration(stage: Stage, m
 
             program.together(
                 after(0, lambda: program.thing("new", {"x": size})),
-                after(0.05, lambda: program.component("gate")),
-                after(0.07, lambda: program.thing("kept", {"x": 1})),
+                after(0.15, lambda: program.component("gate")),
+                after(0.3, lambda: program.thing("kept", {"x": 1})),
             )
 
         return register
