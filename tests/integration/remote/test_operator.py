@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -68,6 +69,19 @@ def test_a_switch_keeps_ten_snapshots(service: Service, mariadb: MariaDB) -> Non
     assert len(left) == 10
     assert left[-1] == f"{newest}.json"
     assert len(list((service.base / "snapshots").iterdir())) == 30
+
+
+def test_two_snapshots_of_one_second_are_two(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb)
+    live = data.deploy("one", M1)["live"]
+    there = {f"{datetime.now(UTC) + timedelta(seconds=n):%Y%m%dT%H%M%SZ}-restore-{live}" for n in range(4)}
+    made = data.snapshot("make")["made"]
+    for name in there:
+        (service.base / "snapshots" / f"{name}.json").write_text("{}")
+    service.remote.own(service.base / "snapshots")
+    restored = data.snapshot("restore", made)["made"]
+    assert restored not in there
+    assert (service.base / "snapshots" / f"{restored}.dump").is_file()
 
 
 def test_what_was_just_made_is_kept_though_the_clock_was_put_back(service: Service, mariadb: MariaDB) -> None:
