@@ -146,9 +146,6 @@ def _of_file(gate: Gate, path: Path, shown: str, demand: _Demand) -> Evidence:
         provenance = _provenance(reading, note, digest)
         figure = _figure(gate, reading, note)
         _check(gate, figure, provenance, note, demand)
-        # Settings that are not complete name no host to compare with; none deploys by them.
-        if gate.of_host and demand.account and reading.account != demand.account:
-            raise ReportError("other-host", f"is about {reading.account or 'no host that it names'}, not about {demand.account}")
     except ReportError as error:
         return _broken(gate, shown, figure, provenance if reading else Provenance(digest=digest), error.kind, error.sentence)
     except RecursionError:
@@ -179,6 +176,7 @@ def _provenance(reading: Reading, note: Note | None, digest: str) -> Provenance:
         time=min(times, default=None),
         digest=digest,
         uncommitted=reading.uncommitted or (note is not None and note.dirty),
+        account=reading.account,
     )
 
 
@@ -224,6 +222,9 @@ def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, de
     if now - origin.time > limit:
         hours = int((now - origin.time).total_seconds() // 3600)
         raise ReportError("stale", f"is {hours} hours old, {int(limit.total_seconds() // 3600)} are allowed")
+    # Settings that are not complete name no host to compare with; none deploys by them.
+    if gate.of_host and demand.account and origin.account != demand.account:
+        raise ReportError("other-host", f"is about {origin.account or 'no host that it names'}, not about {demand.account}")
 
 
 def _same(one: str, other: str) -> bool:

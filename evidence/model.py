@@ -62,7 +62,7 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a report comes from. ``time`` is UTC, ``digest`` the SHA-256 of the file in hex; empty strings and ``None`` where unknown.
-    ``uncommitted``: the checkout had changes that the commit does not hold."""
+    ``uncommitted``: the checkout had changes that the commit does not hold; ``account``: whose host was looked at."""
 
     tool: str = ""
     version: str = ""
@@ -70,6 +70,7 @@ class Provenance:
     time: datetime | None = None
     digest: str = ""
     uncommitted: bool = False
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from components import artefacts
 from components.artefacts import ArtefactError
 from operations import unbuilt
 from operations.problem import Problem
+from operations.wording import build_command
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def deployable(
         words.append(
             f"dist/ holds no artefact of {', '.join(absent)}: left as {'it is' if len(absent) == 1 else 'they are'}"
             + (f", never deployed: {', '.join(never)}" if never else "")
-            + f" (bin/mo build {' '.join(absent[:3])}{' …' if len(absent) > 3 else ''})."
+            + f" ({build_command(absent)})."
         )
     if failed := [service for service in chosen if service in built and failed_since(project, service)]:
         words.append(
             f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, which is not uploaded; what the "
-            f"host has already stays (bin/mo build {' '.join(failed[:3])}{' …' if len(failed) > 3 else ''})."
+            f"host has already stays ({build_command(failed)})."
         )
     if source is not None:
         known = {service: services[service] for service in chosen if service in built and service not in failed}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.models import Service
+from operations.wording import build_command
 
 
 def words(dist: Path, source: Path, services: Mapping[str, Service]) -> list[str]:
@@ -49,7 +50,7 @@ def words(dist: Path, source: Path, services: Mapping[str, Service]) -> list[str
             same.setdefault(built["commit"], []).append(key)
     told = [
         f"dist/ holds {', '.join(names)} as built of {_state(commit, changed)}; the sources are others now, in the checkout at "
-        f"{_state(now.commit, not dirty.isdisjoint(names))} (bin/mo build {' '.join(names[:3])}{' …' if len(names) > 3 else ''})."
+        f"{_state(now.commit, not dirty.isdisjoint(names))} ({build_command(names)})."
         for (commit, changed), names in other.items()
     ]
     return told + [f"dist/ holds {', '.join(names)} as built of {_state(commit, True)}." for commit, names in same.items()]

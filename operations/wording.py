@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str) -> str:
     """``1 service``, ``2 services``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def build_command(services: Sequence[str]) -> str:
+    """``bin/mo build a b c …``, of more than three the first."""
+    return f"bin/mo build {' '.join(services[:3])}{' …' if len(services) > 3 else ''}"
 
 
 def on_one_line(text: object, longest: int | None = 300) -> str:

@@ -214,8 +214,7 @@ class _Rollback:
         with suppress(Problem):  # a host that does not tell now is no reason to end without a report
             ahead = restoring.ahead(here, moves, (), anew=bool(restores)) if done.ok else {}
         for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
-            by = f" by {', '.join(ahead[service])}" if service in ahead else ""
-            here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
+            _tell_it_stays_ahead(here, service, ahead.get(service, ()))
         good = done.ok and smoke.ok
         kind = ending.Kind(message, before, progress, good, self.wish.reason, "rollback")
         ending.end(here, self.session, kind, tuple(moves))
@@ -233,14 +232,18 @@ def _restored(here: Here, what: Restore, interrupted: str | None, site_open: boo
         ) from None
 
 
+def _tell_it_stays_ahead(here: Here, service: str, migrations: Sequence[str]) -> None:
+    by = f" by {', '.join(migrations)}" if migrations else ""
+    here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
+
+
 def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:
     """Takes a deployment back to the releases ``before`` it, and asks every service. Whether all is well. Databases stay."""
     done = session.phases.carry(PHASE, lambda: _ahead_too(here, session, before, _taken_back(here, session, before, reason)))
     live = here.live(anew=False).releases
     named = done.details.get("by")
     for service in _keys(done, "ahead"):
-        by = f" by {', '.join(named[service])}" if isinstance(named, dict) and service in named else ""
-        here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
+        _tell_it_stays_ahead(here, service, named.get(service, ()) if isinstance(named, dict) else ())
     looked_at = checks.validation(here, live, session.id, session.closed)
     smoke = session.phases.carry(ending.AFTER_ROLLBACK, lambda: checks.smoked(looked_at))
     if not (done.ok and smoke.ok):

@@ -56,9 +56,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
     if kind.went_back is not None:
         _incident(here, session, kind, live.releases, deployment_issue)
     if kind.good and kind.name == "deployment" and here.settings.todo is not None:
-        source = (here.root / here.settings.source).resolve()
         wish = here.settings.todo.of(here.stack, f"{session.begun:%Y-%m-%d}")
-        phases.carry(todo.NAME, lambda: todo.tick(source, wish), show=False)
+        phases.carry(todo.NAME, lambda: todo.tick(here.source, wish), show=False)
     made: list[report.Report] = []
     phases.carry("report", lambda: _report(here, session, kind, live.releases, answers, made), show=False)
     if deployment_issue is not None and made:
