@@ -45,13 +45,15 @@ test-fast: setup ## unit and policy tests, about a minute
 test-thorough: setup ## every point of interruption and 20 kills of each kind; about two hours
 	@MO_TEST_EVERY=1 MO_TEST_KILLS=20 $(PY) -m pytest -q -n 2 --dist loadfile
 
-check: setup ## types, lint, format, shell programs, import rules
+check: setup ## types, lint, format, shell programs, import rules, workflows
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@MYPYPATH=policy .venv/bin/mypy --config-file= --strict --explicit-package-bases policy/rules policy/__main__.py
 	@shellcheck $(SHELLS)
 	@.venv/bin/lint-imports
+	@actionlint
+	@zizmor --offline --no-progress -q .github/workflows
 
 format: ## format the code
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,34 @@ def test_zizmor_finds_nothing() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _actionlint(*workflows: Path) -> subprocess.CompletedProcess[str]:
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    program = shutil.which("actionlint", path=beside)
+    assert program is not None, "actionlint is not installed: run bin/setup"
+    return subprocess.run([program, *map(str, workflows)], cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def test_actionlint_finds_nothing() -> None:
+    done = _actionlint(*WORKFLOWS)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actionlint_finds_the_comment_that_cut_the_rollback_s_reason_short(tmp_path: Path) -> None:
+    text = (PROJECT / ".github/workflows/rollback.yml").read_text()
+    reason = re.search(r'^ +REASON: "(.*)"$', text, re.MULTILINE)
+    assert reason is not None
+    (tmp_path / "rollback.yml").write_text(text.replace(f'"{reason[1]}"', reason[1]))
+    done = _actionlint(tmp_path / "rollback.yml")
+    assert done.returncode == 1
+    assert "rollback.yml" in done.stdout and "end of string literal" in done.stdout
+
+
+def test_the_linters_of_the_workflows_are_part_of_every_check() -> None:
+    (recipe,) = re.findall(r"^check:.*\n((?:\t.*\n)+)", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert {"@actionlint", "@zizmor"} <= {line.split()[0] for line in recipe.splitlines()}
+    assert "make check" in (PROJECT / ".ci/run").read_text().splitlines()
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda w: w.stem)
