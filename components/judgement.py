@@ -8,6 +8,7 @@ from typing import Any
 
 from catalog.settings import RollbackSettings, StackSettings
 from evidence import collect, judge, waivers
+from evidence.model import About
 
 
 class JudgementError(Exception):
@@ -25,12 +26,11 @@ class Judgement:
     bypassed: tuple[str, ...] = ()
 
 
-def of(settings: StackSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
+def of(stack: str, settings: StackSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
     """Reads the reports and judges them for this stack's host. A rollback is not stopped by red gates; that is noted.
     Raises ``JudgementError``."""
     try:
-        account = settings.host.account
-        evidence = collect.collect(settings.gates, project, commit or "", account)
+        evidence = collect.collect(settings.gates, project, commit or "", About(stack, settings.host.account))
         waived = waivers.load(project / "waivers.yaml")
     except (collect.UnknownGateError, waivers.WaiverError) as error:
         raise JudgementError(str(error)) from None

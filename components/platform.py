@@ -70,7 +70,7 @@ class Platform(Component):
         _may_begin(args, where, services)
         wished = artefacts.wishes(args.project, services, settings.releases)
         commit = artefacts.commit_of(args.project, wished)
-        judged = args.judgement or judgement.of(settings, args.project, commit, settings.rollback)
+        judged = args.judgement or judgement.of(args.stack, settings, args.project, commit, settings.rollback)
         for note in judged.notes:
             pulumi.log.warn(note, self)
         gate = QualityGate("gate", QualityGateArgs(args.stack, judged.figures, judged.failures), inside)

@@ -13,7 +13,7 @@ from catalog.settings import GateSettings
 from evidence import expected
 from evidence.formats import reader
 from evidence.gates import GATES, Gate
-from evidence.model import Evidence, Figure, ProblemKind, Provenance, Reading, ReportError
+from evidence.model import NOWHERE, About, Evidence, Figure, ProblemKind, Provenance, Reading, ReportError
 from evidence.report import NOTE_SUFFIX, Note, load_note, opened
 
 _NO_VERSION = re.compile(r"^\s*(fallback.*|unknown|none|null|undefined|n/?a|-|v?0+(\.0+)*([-+].*)?)?\s*$", re.IGNORECASE)
@@ -23,10 +23,10 @@ _CLOCK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """What a report must be: of this commit, of this account's host where it is about one (empty: any), ``limit`` old at most."""
+    """What a report must be: of this commit, about this stack's host where its gate is about one, ``limit`` old at most."""
 
     commit: str
-    account: str
+    about: About
     now: datetime
     limit: timedelta
     allow_uncommitted: bool
@@ -40,22 +40,22 @@ def collect(
     settings: GateSettings,
     project_dir: Path,
     commit: str,
-    account: str,
+    about: About,
     *,
     reports: Path | None = None,
     now: datetime | None = None,
 ) -> list[Evidence]:
     """The evidence of every gate that ``settings`` require, at least one entry each, in the specification's order.
 
-    ``commit`` is what is to be deployed, ``account`` where (``HostSettings.account``; empty where the settings are not
-    complete: no host is compared then); ``reports`` overrides the settings' folder.
+    ``commit`` is what is to be deployed, ``about`` where (without a host where the settings are not complete: none is compared
+    then); ``reports`` overrides the settings' folder.
     Raises ``UnknownGateError`` for a gate that does not exist.
     """
     unknown = [name for name in settings.required if name not in GATES]
     if unknown:
         raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is no gate; the gates are {', '.join(GATES)}")
     folder = reports if reports is not None else project_dir / settings.reports
-    demand = _Demand(commit, account, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
+    demand = _Demand(commit, about, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
     result: list[Evidence] = []
     wanted: Mapping[str, Mapping[str, str]] | ReportError
     try:
@@ -80,8 +80,8 @@ def _of_gate(
 ) -> Iterable[Evidence]:
     """Every report that there is, and a problem for each that there should be."""
     files = report_files(gate, folder)
-    for path in files:
-        yield _of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", demand)
+    found = [_of_file(gate, path, f"{shown}/{path.relative_to(folder).as_posix()}", demand) for path in files]
+    yield from _about_the_stack(found, demand.about) if gate.of_host else found
     wanted = {} if isinstance(expectation, ReportError) else expectation.get(gate.name, {})
     for name, who in wanted.items():
         if not (folder / name).is_file():
@@ -98,6 +98,19 @@ def _of_gate(
         yield _absent(
             gate, f"{shown}/{expected.NAME}", f"{shown}/{expected.NAME} names nothing in the monorepo that reports for it"
         )
+
+
+def _about_the_stack(found: list[Evidence], stack: About) -> list[Evidence]:
+    """Of reports about hosts, those that count for ``stack``: its own ones, where there are any. A report about another stack is no
+    evidence here, and no fault either: the reports of all stacks lie in one folder. One that does not say what it is about always
+    counts."""
+    apart = {id(entry) for entry in found if _is_apart(entry.provenance.about, stack)}
+    return [entry for entry in found if id(entry) not in apart] if len(apart) < len(found) else found
+
+
+def _is_apart(about: About, stack: About) -> bool:
+    """Whether a report names another host than the stack's, or another stack."""
+    return bool(about.host and stack.host and about.host != stack.host) or bool(about.stack and about.stack != stack.stack)
 
 
 def _absent(gate: Gate, report: str, detail: str) -> Evidence:
@@ -176,8 +189,16 @@ def _provenance(reading: Reading, note: Note | None, digest: str) -> Provenance:
         time=min(times, default=None),
         digest=digest,
         uncommitted=reading.uncommitted or (note is not None and note.dirty),
-        account=reading.account,
+        about=_about(reading, note),
     )
+
+
+def _about(reading: Reading, note: Note | None) -> About:
+    """What the report is about: by itself, else by its note. Raises ``ReportError`` where they disagree."""
+    noted = About(note.about.stack, note.about.host) if note is not None and note.about is not None else NOWHERE
+    if NOWHERE not in (reading.about, noted) and reading.about != noted:
+        raise ReportError("other-host", f"says that it is about {reading.about.host}, and its note about {noted.host}")
+    return noted if reading.about == NOWHERE else reading.about
 
 
 def _figure(gate: Gate, reading: Reading, note: Note | None) -> Figure:
@@ -196,6 +217,9 @@ def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, de
     commit, now, limit = demand.commit, demand.now, demand.limit
     if note is not None and note.sha256 != origin.digest:
         raise ReportError("altered", "is not the file that its note was written for: their SHA-256 differ")
+    # Settings that are not complete name no host to compare with; none deploys by them.
+    if gate.of_host and demand.about.host and origin.about.host != demand.about.host:
+        raise ReportError("other-host", _elsewhere(gate, origin.about, demand.about))
     if not origin.tool:
         raise ReportError("no-provenance", "does not say which tool wrote it, and no note beside it does")
     if "fallback" in origin.tool.lower() or _NO_VERSION.match(origin.version):
@@ -222,9 +246,13 @@ def _check(gate: Gate, figure: Figure, origin: Provenance, note: Note | None, de
     if now - origin.time > limit:
         hours = int((now - origin.time).total_seconds() // 3600)
         raise ReportError("stale", f"is {hours} hours old, {int(limit.total_seconds() // 3600)} are allowed")
-    # Settings that are not complete name no host to compare with; none deploys by them.
-    if gate.of_host and demand.account and origin.account != demand.account:
-        raise ReportError("other-host", f"is about {origin.account or 'no host that it names'}, not about {demand.account}")
+
+
+def _elsewhere(gate: Gate, about: About, stack: About) -> str:
+    """Which host a report is about, which one it should be about, and how to get a report about that one."""
+    told = f"{about.host}{f' (stack {about.stack})' if about.stack else ''}" if about.host else "no host that it names"
+    option = f" --stack {stack.stack}" if stack.stack else ""
+    return f"is about {told}, not about {stack.host}; make the report about it: bin/mo gates{option} --run --only {gate.name}"
 
 
 def _same(one: str, other: str) -> bool:

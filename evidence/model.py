@@ -36,6 +36,18 @@ class ReportError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """The stack and the host that a report is about. ``host`` is an account (``HostSettings.account``). Empty where nobody says, and for
+    reports about sources, which are about no host."""
+
+    stack: str = ""
+    host: str = ""
+
+
+NOWHERE = About()
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of a report. ``count``: how many things were looked at (tests, files, pages), ``None`` where the format does not
     say. ``findings``: the first places to look at, never a secret or personal value."""
@@ -55,14 +67,13 @@ class Reading:
     commit: str | None = None
     time: datetime | None = None
     uncommitted: bool = False
-    account: str = ""
-    """Whose host was looked at, where the report tells (``HostSettings.account``)."""
+    about: About = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a report comes from. ``time`` is UTC, ``digest`` the SHA-256 of the file in hex; empty strings and ``None`` where unknown.
-    ``uncommitted``: the checkout had changes that the commit does not hold; ``account``: whose host was looked at."""
+    ``uncommitted``: the checkout had changes that the commit does not hold."""
 
     tool: str = ""
     version: str = ""
@@ -70,7 +81,7 @@ class Provenance:
     time: datetime | None = None
     digest: str = ""
     uncommitted: bool = False
-    account: str = ""
+    about: About = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

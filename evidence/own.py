@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from evidence import jsonstream
 from evidence.jsonstream import amount, number
-from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.model import MAX_FINDINGS, NOWHERE, About, Figure, Reading, ReportError
 from evidence.report import moment
 
 TOOL = "mo-deploy"
@@ -28,10 +28,17 @@ class Commit:
 
 
 def write(
-    path: Path, check: str, figure: float, count: int, findings: Sequence[str], commit: Commit, now: datetime, account: str = ""
+    path: Path,
+    check: str,
+    figure: float,
+    count: int,
+    findings: Sequence[str],
+    commit: Commit,
+    now: datetime,
+    about: About = NOWHERE,
 ) -> None:
     """Writes a check's report. ``findings`` are places and kinds, never the values found; all are counted, the first are kept.
-    ``account``: whose host it is about, where it is about one."""
+    ``about``: the stack and host that it is about, where it is about a host."""
     report = {
         "version": 1,
         "tool": {"name": TOOL, "version": VERSION},
@@ -39,7 +46,8 @@ def write(
         "commit": commit.id,
         "uncommitted": commit.dirty,
         "time": now.astimezone(UTC).isoformat(timespec="seconds"),
-        "account": account,
+        "stack": about.stack,
+        "account": about.host,
         "figure": figure,
         "count": count,
         "findings": list(findings[:200]),
@@ -70,5 +78,5 @@ def read(name: str, stream: BinaryIO) -> Reading:
         commit=jsonstream.text(values.get("commit")),
         time=moment(values.get("time")),
         uncommitted=values.get("uncommitted") is not False,
-        account=jsonstream.text(values.get("account")) or "",
+        about=About(jsonstream.text(values.get("stack")) or "", jsonstream.text(values.get("account")) or ""),
     )

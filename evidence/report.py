@@ -24,6 +24,15 @@ NOTE_SUFFIX = ".provenance.json"
 _NOTE_BYTES = 64 << 10
 
 
+class NotedAbout(BaseModel):
+    """The stack that was looked at, and its host (``HostSettings.account``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stack: str = Field(min_length=1, max_length=100)
+    host: str = Field(min_length=1, max_length=500)
+
+
 class Note(BaseModel):
     """``<report>.provenance.json``, written right after the tool ran: what most formats do not say of themselves."""
 
@@ -41,6 +50,8 @@ class Note(BaseModel):
     """How many things the tool looked at, where its report does not say."""
     measures: dict[str, float] = {}
     """Further figures that the report does not hold (PHPStan's ``level``)."""
+    about: NotedAbout | None = None
+    """Of a report about a running site or its host."""
 
 
 def load_note(report: Path) -> Note | None:

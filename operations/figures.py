@@ -20,6 +20,7 @@ from components.artefacts import ArtefactError
 from components.facts import Facts, ServiceFacts
 from evidence import collect, judge, waivers
 from evidence.gates import GATES
+from evidence.model import NOWHERE
 from monitoring.textfile import DeploymentMetrics
 from operations.integrity import Difference
 from operations.report import FOLDER, TRENDS
@@ -119,7 +120,7 @@ def security_alerts(root: Path, gates: GateSettings) -> dict[str, int]:
     nothing is left out. A report that is too old for a deploy still counts: what it found is open until a newer one says otherwise."""
     wanted = gates.model_copy(update={"required": SECURITY_SOURCES})
     commit = artefacts.last_commit(root) or ""
-    evidence = collect.collect(wanted, root, commit, "")
+    evidence = collect.collect(wanted, root, commit, NOWHERE)
     try:
         accepted = waivers.load(root / "waivers.yaml")
     except waivers.WaiverError:

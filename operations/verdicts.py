@@ -8,16 +8,17 @@ from pathlib import Path
 from catalog.settings import StackSettings
 from components import artefacts
 from evidence import collect, judge, waivers
+from evidence.model import About
 from operations.report import GateLine
 
 _WAIVED = "; waived by "
 
 
-def now(root: Path, settings: StackSettings) -> tuple[GateLine, ...]:
+def now(root: Path, stack: str, settings: StackSettings) -> tuple[GateLine, ...]:
     """The verdicts as the program judges them; none where the reports cannot be judged (the program says why)."""
     commit = artefacts.last_commit(root) or ""
     try:
-        evidence = collect.collect(settings.gates, root, commit, settings.host.account)
+        evidence = collect.collect(settings.gates, root, commit, About(stack, settings.host.account))
         verdicts = judge.judge(evidence, waivers=waivers.load(root / "waivers.yaml"), commit=commit)
     except (collect.UnknownGateError, waivers.WaiverError):
         return ()

@@ -71,7 +71,7 @@ def gates(
     wish = here.commit.id
     try:
         settings = here.gates.model_copy(update={"required": wanted})
-        evidence = collect(settings, here.project, wish, here.account, reports=here.reports)
+        evidence = collect(settings, here.project, wish, here.about, reports=here.reports)
         verdicts = judge(evidence, waivers=load(here.project / "waivers.yaml"), commit=wish)
     except (UnknownGateError, WaiverError) as error:
         raise Problem(str(error)) from None

@@ -106,7 +106,7 @@ def _deploys_nothing(engine: Engine, file: Any, stack: str, message: str) -> dic
         return hour
     wished = artefacts.wishes(engine.root, project.services_of(stack, file), live)
     try:
-        red = judgement.of(wanted, engine.root, artefacts.commit_of(engine.root, wished), None).failures
+        red = judgement.of(stack, wanted, engine.root, artefacts.commit_of(engine.root, wished), None).failures
     except judgement.JudgementError as error:
         raise Problem(str(error)) from None
     if not red:

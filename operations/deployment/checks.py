@@ -55,13 +55,13 @@ def gates(here: Here, releases: Mapping[str, str]) -> Outcome:
     """The quality gates, judged as the program judges them. Raises ``Problem`` where one is red."""
     try:
         commit = artefacts.commit_of(here.root, artefacts.wishes(here.root, here.services, releases))
-        judged = judgement.of(here.settings, here.root, commit, None)
+        judged = judgement.of(here.stack, here.settings, here.root, commit, None)
     except (ArtefactError, JudgementError) as error:
         raise Problem(str(error)) from None
     if judged.failures:
         text = "\n".join(f"  {sentence}" for sentence in judged.failures)
         raise Problem(f"{_count(judged.failures, 'quality gate')} red, and nothing was changed:\n{text}")
-    waivers = verdicts.waived(verdicts.now(here.root, here.settings))
+    waivers = verdicts.waived(verdicts.now(here.root, here.stack, here.settings))
     waived = f", {len(waivers)} by a waiver ({'; '.join(waivers)})" if waivers else ""
     details = {"waived": waivers, "notes": list(judged.notes)}
     return Outcome("gates", True, f"{len(here.settings.gates.required)} quality gates pass{waived}", details)

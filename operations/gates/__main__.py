@@ -42,7 +42,7 @@ def gates(
         waivers = load(here.project / "waivers.yaml")
     except WaiverError as error:
         raise Problem(str(error)) from None
-    evidence = collect(settings, here.project, here.commit.id, here.account, reports=here.reports)
+    evidence = collect(settings, here.project, here.commit.id, here.about, reports=here.reports)
     verdicts = judge(evidence, waivers=waivers, commit=here.commit.id)
     table.show(Console(highlight=False), verdicts)
     if failed or any(verdict.verdict == "fail" for verdict in verdicts):

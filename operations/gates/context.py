@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from catalog.settings import GateSettings, StackSettings
 from catalog.settings_file import merged
+from evidence.model import NOWHERE, About
 from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
 from operations.build import cache, checkout
@@ -59,9 +60,14 @@ class Context:
     undecrypted: str = ""
 
     @property
-    def account(self) -> str:
-        """Where the stack is deployed to; empty where its settings are not complete."""
-        return self.settings.host.account if self.settings else ""
+    def about(self) -> About:
+        """The stack and its host; without a host where its settings are not complete."""
+        return About(self.stack, self.settings.host.account if self.settings else "")
+
+    @property
+    def about_site(self) -> About:
+        """The stack whose running site is looked at, and its host."""
+        return About(self.at, self.site.host.account if self.site else "")
 
     @staticmethod
     def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
@@ -110,8 +116,10 @@ class Context:
         exit_code: int = 0,
         count: int | None = None,
         measures: Mapping[str, float] | None = None,
+        about: About = NOWHERE,
     ) -> None:
-        """Takes a report that a tool just wrote into the reports folder, with a note beside it. Raises ``StepError`` without one."""
+        """Takes a report that a tool just wrote into the reports folder, with a note beside it. ``about``: the stack and host of a report
+        about a running site. Raises ``StepError`` without one."""
         if not made.is_file():
             raise StepError(f"{tool} wrote no report")
         self.reports.mkdir(parents=True, exist_ok=True)
@@ -130,6 +138,8 @@ class Context:
         }
         if count is not None:
             note["count"] = count
+        if about.host:
+            note["about"] = {"stack": about.stack, "host": about.host}
         target.write_bytes(data)
         target.with_name(name + NOTE_SUFFIX).write_text(json.dumps(note, indent=1) + "\n")
 

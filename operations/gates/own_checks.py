@@ -18,13 +18,18 @@ from operations.gates import served
 from operations.gates.context import Context, StepError
 
 ALLOW_LIST = "personal-data-allowed.txt"
+PERSONAL_DATA = "personal-data-{stack}.json"
+PERSONAL_DATA_FORMER = "personal-data.json"
+"""What the scan of any stack left before reports named their stack."""
 POLICY_PAGE = "website/datenschutz.html"
 
 
 def personal_data_in_logs(context: Context) -> None:
-    """Fetches the host's logs into a folder of this user alone, scans them there, removes them. Leaves ``personal-data.json``."""
-    name = "personal-data.json"
-    context.forget(name)
+    """Fetches the host's logs into a folder of this user alone, scans them there, removes them. Leaves a report
+    with the stack's name in its own, so that those of several stacks can lie side by side."""
+    name = PERSONAL_DATA.format(stack=context.stack)
+    for former in (name, PERSONAL_DATA_FORMER):
+        context.forget(former)
     settings = stack_settings(context)
     try:
         allowed = personal_data.load_allowed(context.project / ALLOW_LIST)
@@ -41,7 +46,7 @@ def personal_data_in_logs(context: Context) -> None:
         found.places,
         context.commit,
         datetime.now(UTC),
-        context.account,
+        context.about,
     )
 
 
@@ -102,7 +107,7 @@ def consent(context: Context) -> None:
         said = [] if active else [f"https://{address}/active.php answers {answer.status_code} and does not say that it is active"]
     except (httpx.HTTPError, ssl.SSLError, ValueError, AttributeError) as error:
         active, said = False, [f"https://{address}/active.php: {type(error).__name__}"]
-    own.write(context.reports / name, "consent", 1 if active else 0, 1, said, context.commit, datetime.now(UTC))
+    own.write(context.reports / name, "consent", 1 if active else 0, 1, said, context.commit, datetime.now(UTC), context.about_site)
 
 
 def privacy(context: Context) -> None:

@@ -76,7 +76,7 @@ def end_to_end(context: Context) -> None:
             flows.tried(flows.Trial(site, FLOWS, "write", mailbox, scratch))
         except BrowserError as error:
             raise StepError(str(error)) from None
-        context.keep(scratch / flows.JUNIT, name, "Playwright", importlib.metadata.version("playwright"))
+        context.keep(scratch / flows.JUNIT, name, "Playwright", importlib.metadata.version("playwright"), about=context.about_site)
 
 
 def _version(package: str) -> str:

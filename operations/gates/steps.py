@@ -14,8 +14,8 @@ from operations.gates.context import Context, StepError
 
 @dataclass(frozen=True)
 class Step:
-    """One tool. ``reports``: the files that it must leave, by the gate that they speak for; ``applies``: whether the monorepo has anything
-    for it."""
+    """One tool. ``reports``: the files that it must leave, by the gate that they speak for (``{stack}``: whose gates are run);
+    ``applies``: whether the monorepo has anything for it."""
 
     name: str
     reports: Mapping[str, tuple[str, ...]]
@@ -71,7 +71,7 @@ STEPS: tuple[Step, ...] = (
     Step("Codacy", {"codacy": ("codacy.json",)}, services.codacy),
     Step("axe-core", {"wcag": ("axe.json",)}, browser.axe),
     Step("Lighthouse", dict.fromkeys(_LIGHTHOUSE, ("lighthouse.json",)), browser.lighthouse),
-    Step("personal data in logs", {"personal-data": ("personal-data.json",)}, own_checks.personal_data_in_logs),
+    Step("personal data in logs", {"personal-data": (own_checks.PERSONAL_DATA,)}, own_checks.personal_data_in_logs),
     Step("consent", {"consent": ("consent.json",)}, own_checks.consent),
     Step("privacy policy", {"privacy-policy": ("privacy-policy.json",)}, own_checks.privacy),
     Step("attestation", {"attestation": ("attestation.json",)}, own_checks.attested),
@@ -90,7 +90,7 @@ def wanted(context: Context) -> dict[str, dict[str, str]]:
     for step in STEPS:
         if step.applies(context):
             for gate, names in step.reports.items():
-                found.setdefault(gate, {}).update(dict.fromkeys(names, step.name))
+                found.setdefault(gate, {}).update({name.format(stack=context.stack): step.name for name in names})
     return found
 
 

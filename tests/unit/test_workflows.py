@@ -66,7 +66,8 @@ def test_actionlint_finds_the_comment_that_cut_the_rollback_s_reason_short(tmp_p
     (tmp_path / "rollback.yml").write_text(text.replace(f'"{reason[1]}"', reason[1]))
     done = _actionlint(tmp_path / "rollback.yml")
     assert done.returncode == 1
-    assert "rollback.yml" in done.stdout and "end of string literal" in done.stdout
+    assert "rollback.yml" in done.stdout
+    assert "end of string literal" in done.stdout
 
 
 def test_the_linters_of_the_workflows_are_part_of_every_check() -> None:

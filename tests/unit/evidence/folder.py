@@ -14,7 +14,7 @@ from evidence import expected
 from evidence.collect import collect
 from evidence.gates import GATES
 from evidence.judge import Verdict, judge
-from evidence.model import Evidence, ReportError
+from evidence.model import About, Evidence, ReportError
 from evidence.waivers import Waiver
 
 COMMIT = "1234567890abcdef1234567890abcdef12345678"
@@ -122,10 +122,16 @@ def fitted(data: bytes) -> bytes:
 
 
 def evidence_of(
-    folder: Path, *gates: str, now: datetime = NOW, commit: str = COMMIT, account: str = ACCOUNT, **settings: Any
+    folder: Path,
+    *gates: str,
+    now: datetime = NOW,
+    commit: str = COMMIT,
+    account: str = ACCOUNT,
+    stack: str = "production",
+    **settings: Any,
 ) -> list[Evidence]:
     demand = GateSettings(required=gates, **settings)
-    return collect(demand, folder.parent, commit, account, reports=folder, now=now)
+    return collect(demand, folder.parent, commit, About(stack, account), reports=folder, now=now)
 
 
 def verdicts_of(

@@ -15,7 +15,7 @@ from catalog.settings import GateSettings
 from evidence.collect import UnknownGateError, collect
 from evidence.gates import GATES
 from evidence.judge import inputs, judge
-from evidence.model import Evidence, Provenance
+from evidence.model import NOWHERE, Evidence, Provenance
 from evidence.waivers import Waiver, WaiverError, load, read
 from tests.policies.programs import FIGURES
 from tests.unit.evidence.folder import COMMIT, NOW, evidence_of, put, the_report, verdicts_of
@@ -223,4 +223,4 @@ def test_the_worst_report_speaks() -> None:
 
 def test_a_gate_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownGateError, match="wishes"):
-        collect(GateSettings(required=("wishes",)), tmp_path, COMMIT, "")
+        collect(GateSettings(required=("wishes",)), tmp_path, COMMIT, NOWHERE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evidence.gates import GATES
-from evidence.model import ProblemKind
+from evidence.model import About, ProblemKind
 from tests.unit.evidence.folder import CASES, COMMIT, NOW, REPORTS, evidence_of, fitted, put, the_report, verdicts_of
 
 PAIRS = [(case, gate) for case, gates in CASES.items() for gate in gates]
@@ -253,6 +253,77 @@ def test_what_the_logs_of_another_host_hold_is_no_evidence_for_this_one(tmp_path
     (found,) = evidence_of(tmp_path / "r", "personal-data")
     assert found.problem == "other-host"
     assert "not about w01@host.example/www/htdocs/w01" in found.detail
+
+
+def scanned(folder: Path, name: str, **told: Any) -> None:
+    """Puts a report of the scan that tells this of itself."""
+    report = json.loads(fitted(the_report("personal-data", "pass").read_bytes()))
+    put(folder, name, json.dumps({**report, **told}).encode())
+
+
+ELSEWHERE = {"stack": "sandbox", "account": "mo@127.0.0.1/srv/root"}
+
+
+def test_reports_about_several_stacks_lie_side_by_side_and_each_counts_for_its_own(tmp_path: Path) -> None:
+    scanned(tmp_path / "r", "personal-data-production.json", stack="production")
+    scanned(tmp_path / "r", "personal-data-sandbox.json", **ELSEWHERE, figure=3)
+    (own,) = evidence_of(tmp_path / "r", "personal-data")
+    assert (own.report, own.problem, own.figure) == ("r/personal-data-production.json", None, 0)
+    (other,) = evidence_of(tmp_path / "r", "personal-data", stack="sandbox", account=ELSEWHERE["account"])
+    assert (other.report, other.figure) == ("r/personal-data-sandbox.json", 3)
+    assert other.provenance.about == About("sandbox", ELSEWHERE["account"])
+
+
+def test_a_report_about_another_stack_alone_is_refused_with_the_command_that_makes_one(tmp_path: Path) -> None:
+    scanned(tmp_path / "r", "personal-data-sandbox.json", **ELSEWHERE)
+    (found,) = evidence_of(tmp_path / "r", "personal-data")
+    assert found.problem == "other-host"
+    assert "mo@127.0.0.1/srv/root (stack sandbox)" in found.detail
+    assert found.detail.endswith("bin/mo gates --stack production --run --only personal-data")
+
+
+def test_two_stacks_of_one_account_share_a_report_about_its_host(tmp_path: Path) -> None:
+    scanned(tmp_path / "r", "personal-data-production.json", stack="production", figure=2)
+    (shared,) = evidence_of(tmp_path / "r", "personal-data", stack="staging")
+    assert (shared.problem, shared.figure) == (None, 2)
+    scanned(tmp_path / "r", "personal-data-staging.json", stack="staging")
+    (own,) = evidence_of(tmp_path / "r", "personal-data", stack="staging")
+    assert own.figure == 0
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"stack": 7}'])
+def test_a_report_that_does_not_say_what_it_is_about_is_never_passed_over(tmp_path: Path, broken: bytes) -> None:
+    scanned(tmp_path / "r", "personal-data-production.json", stack="production")
+    put(tmp_path / "r", "personal-data-sandbox.json", broken)
+    problems = {entry.report: entry.problem for entry in evidence_of(tmp_path / "r", "personal-data")}
+    assert problems.pop("r/personal-data-production.json") is None
+    assert list(problems.values()) != [None]
+
+
+@pytest.mark.parametrize(
+    ("about", "kind"),
+    [
+        ({"stack": "sandbox", "host": "mo@127.0.0.1/srv"}, None),
+        ({"stack": "", "host": "mo@127.0.0.1/srv"}, "unreadable"),
+        ({"stack": "sandbox"}, "unreadable"),
+        ({"stack": "sandbox", "host": "h", "port": 22}, "unreadable"),
+        ("sandbox", "unreadable"),
+        ({"stack": "s" * 101, "host": "h"}, "unreadable"),
+    ],
+)
+def test_a_note_says_which_stack_and_host_were_looked_at(tmp_path: Path, about: Any, kind: str | None) -> None:
+    put(tmp_path / "r", the_report("axe", "pass"), about=about)
+    (found,) = evidence_of(tmp_path / "r", "wcag")
+    assert found.problem == kind
+    if kind is None:
+        assert found.provenance.about == About("sandbox", "mo@127.0.0.1/srv")
+
+
+def test_a_note_and_a_report_that_name_two_hosts_are_no_evidence(tmp_path: Path) -> None:
+    report = fitted(the_report("personal-data", "pass").read_bytes())
+    put(tmp_path / "r", "personal-data.json", report, about={"stack": "production", "host": "mo@127.0.0.1/srv"})
+    (found,) = evidence_of(tmp_path / "r", "personal-data")
+    assert found.problem == "other-host"
 
 
 def test_where_the_settings_are_not_complete_a_report_of_the_logs_is_judged_by_all_but_its_host(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def project(folder: Path, *, waived: bool) -> Path:
 
 
 def test_a_waiver_is_told_in_the_message_of_its_update(tmp_path: Path) -> None:
-    lines = verdicts.now(project(tmp_path, waived=True), SETTINGS)
+    lines = verdicts.now(project(tmp_path, waived=True), "sandbox", SETTINGS)
     assert [line.verdict for line in lines] == ["waived"]
     message = verdicts.noted("deploy votes", lines)
     assert message.startswith("deploy votes [waived: eslint: Ada Lovelace until ")
@@ -63,15 +63,15 @@ def test_a_waiver_is_told_in_the_message_of_its_update(tmp_path: Path) -> None:
 
 
 def test_without_a_waiver_the_message_stays_as_it_is(tmp_path: Path) -> None:
-    lines = verdicts.now(project(tmp_path, waived=False), SETTINGS)
+    lines = verdicts.now(project(tmp_path, waived=False), "sandbox", SETTINGS)
     assert [line.verdict for line in lines] == ["fail"]
     assert verdicts.noted("deploy votes", lines) == "deploy votes"
 
 
 def test_gates_that_cannot_be_judged_give_no_verdict(tmp_path: Path) -> None:
     (project(tmp_path, waived=False) / "waivers.yaml").write_text("waivers: [")
-    assert verdicts.now(tmp_path, SETTINGS) == ()
-    assert verdicts.now(tmp_path, requiring("nothing")) == ()
+    assert verdicts.now(tmp_path, "sandbox", SETTINGS) == ()
+    assert verdicts.now(tmp_path, "sandbox", requiring("nothing")) == ()
 
 
 def test_only_waived_gates_are_told() -> None:
