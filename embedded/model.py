@@ -107,6 +107,10 @@ class Journal(Protocol):
         """Records changed outputs of a resource that was recorded before (``RegisterResourceOutputs``)."""
 
 
+class NotRecordedError(Exception):
+    """The journal cannot be written: nothing more may begin. The text is a sentence for the user."""
+
+
 class Session(Protocol):
     """A stack that is open for one operation: locked, its snapshot read, its journal ready."""
 

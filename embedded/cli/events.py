@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from embedded.model import Result
@@ -67,13 +67,14 @@ class EventLog:
 
 
 class FileLog(EventLog):
-    """Events as JSON lines in a file that is made anew."""
+    """Events as JSON lines in a file that is made anew, for its owner alone, or in a named pipe."""
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 # closed by close()
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as problem:
             raise StateError(f"could not open the event log {path}: {problem.strerror}") from None
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
 
     def write(self, event: dict[str, Any]) -> None:
         """Adds a line."""

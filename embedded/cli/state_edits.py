@@ -13,6 +13,7 @@ from embedded.cli.context import Context, note, say
 from embedded.cli.stack_views import blind, decrypter
 from embedded.cli.text import pretty
 from embedded.settings import StackSettings, has_secure, revealed
+from embedded.state import files
 from embedded.state.backend import StackName
 from embedded.state.checkpoint import Checkpoint, decode_deployment
 from embedded.state.encryption import Crypter
@@ -24,7 +25,7 @@ ROOT = "pulumi:pulumi:Stack"
 
 
 def export(context: Context) -> None:
-    """The stack's state as JSON."""
+    """The stack's state as JSON; a file with secrets in clear has the mode 600."""
     stack = context.stack()
     if context.arguments.text("version"):
         raise StateError(f"the current backend ({os.uname().nodename}) does not provide the ability to export previous deployments")
@@ -35,7 +36,12 @@ def export(context: Context) -> None:
     text = pretty({"version": 3, "deployment": deployment or {}}, 4)
     path = context.arguments.text("file")
     if path:
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        shown = context.arguments.on("show-secrets")
+        place = Path(os.path.realpath(path))
+        if shown and (place.is_file() or not place.exists()):
+            files.replace(place, (text + "\n").encode(), mode=0o600)
+        else:
+            place.write_text(text + "\n", encoding="utf-8")
     else:
         say(text)
 

@@ -12,7 +12,7 @@ from embedded.engine.policies import Policies
 from embedded.engine.policy_pack import PolicyError
 from embedded.engine.program import NoProgram, Program, prepare
 from embedded.engine.server import Server
-from embedded.model import Emit, EngineError, Options, Project, Result, Session
+from embedded.model import Emit, EngineError, NotRecordedError, Options, Project, Result, Session
 from embedded.providers import UnknownPackage
 from embedded.providers.base import ProviderError
 
@@ -71,6 +71,8 @@ class _Run:
             pass
         except (EngineError, PolicyError, ProviderError, UnknownPackage) as error:
             events.error(str(error))
+        except NotRecordedError as problem:
+            run.executor.give_up(problem)
         except Exception as error:  # a defect of ours: what was done is saved all the same
             events.error(f"the embedded engine failed: {type(error).__name__}: {error}")
             traceback.print_exc()

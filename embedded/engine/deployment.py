@@ -18,7 +18,7 @@ from embedded.engine.registry import Builtin, Registry
 from embedded.engine.scoping import Scoping
 from embedded.engine.snapshots import StateKeeper
 from embedded.engine.steps import Goal, OutputsGoal, ReadGoal, Step, dependency_urns
-from embedded.model import EngineError, Options, Project, ResourceState, Session
+from embedded.model import EngineError, NotRecordedError, Options, Project, ResourceState, Session
 from embedded.providers import UnknownPackage
 from embedded.providers.base import ProviderError
 
@@ -228,6 +228,9 @@ class Deployment:
                     return True
             except Bail:
                 self.executor.stop.set()
+                return False
+            except NotRecordedError as problem:
+                self.executor.give_up(problem)
                 return False
             except _REPORTED as error:
                 self.events.error(str(error), self._urn_of(item))

@@ -12,7 +12,7 @@ from embedded.engine.apply import PartialFailure, Protected, perform
 from embedded.engine.ranking import Ranking
 from embedded.engine.steps import Step
 from embedded.engine.workers import Workers
-from embedded.model import EngineError
+from embedded.model import EngineError, NotRecordedError
 from embedded.providers.base import ProviderError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Executor:
         self._running: set[Future[None]] = set()
         self._lock = threading.Lock()
         self.stop = threading.Event()
-        self.failed = False
+        self.failed = self.unrecorded = False
         self.errored: list[Step] = []
         self.pending: dict[str, Step] = {}  # URN → the step whose outputs may still be registered
 
@@ -89,6 +89,9 @@ class Executor:
                 return
             try:
                 done = self._step(step)
+            except NotRecordedError as problem:
+                self.give_up(problem, step)
+                done = False
             except Exception as error:  # a defect must not leave the program waiting for ever
                 self._run.events.error(f"{type(error).__name__}: {error}", step.urn)
                 self._fail(step, protected=False)
@@ -96,6 +99,17 @@ class Executor:
             if not done:
                 self._give_up(chain[position + 1 :])
                 return
+
+    def give_up(self, problem: NotRecordedError, step: Step | None = None) -> None:
+        """Ends the run, whose journal cannot be written: what ``step`` did is not recorded. The user is told once."""
+        with self._lock:
+            first, self.unrecorded, self.failed = not self.unrecorded, True, True
+            if step is not None:
+                self.errored.append(step)
+        if first:
+            self._run.events.error(str(problem))
+        self.stop.set()
+        self._stopped()
 
     def _give_up(self, rest: list[Step]) -> None:
         """Answers what waits for the rest of a chain after a failed step: a deletion, say, before the creation of what replaces it."""

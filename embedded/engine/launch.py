@@ -177,11 +177,31 @@ class ReadOnce:
         return read
 
 
+def listen_at(address: str) -> None:
+    """Has this process's gRPC server listen at ``address`` alone, a private Unix socket, whatever port the SDK asks for: it asks for
+    one on the loopback, which takes the calls of every user of this machine."""
+    try:
+        import grpc
+    except ImportError:
+        return  # nor is the SDK there, which says it
+
+    make = grpc.server
+
+    def server(*arguments: Any, **options: Any) -> Any:
+        made = make(*arguments, **options)
+        listen = made.add_insecure_port
+        made.add_insecure_port = lambda address_of_the_sdk=None, **_: listen(address)
+        return made
+
+    grpc.server = server
+
+
 def run_pack() -> None:
     """``python -m pulumi.policy``, unmodified, with the stack's configuration from standard input."""
     # Set here and not by the engine: what a process is started with is in /proc, and the configuration has secrets.
     os.environ["PULUMI_CONFIG"] = sys.stdin.read()
     sys.path.insert(0, os.getcwd())  # as with -m
+    listen_at(sys.argv.pop())
     with contextlib.suppress(ImportError, AttributeError):  # the pack will say it; another SDK does without
         policy: Any = importlib.import_module("pulumi_policy.policy")
         policy.json_format = ReadOnce(policy.json_format)

@@ -22,6 +22,7 @@ from embedded.engine.policy_settings import LEVELS, Config, SettingsError, initi
 from embedded.engine.program import Output
 from embedded.interpreters import python_of, server
 from embedded.model import EngineError, PolicyPack, Project
+from embedded.sockets import PrivateSocket
 from embedded.wire import from_struct, to_struct
 
 LEVEL_NAMES = dict(enumerate(LEVELS))
@@ -57,14 +58,20 @@ class Pack:
             "PULUMI_ORGANIZATION": project.organization,
             "PULUMI_DRY_RUN": "true" if preview else "false",
         }
+        try:
+            self._socket = PrivateSocket()
+        except EngineError as error:
+            raise PolicyError(str(error)) from None
         configuration, given = os.pipe()
-        arguments = ["127.0.0.1:0", str(described.get("main") or ".")]
+        # The first is an engine's address, for log messages that a pack never sends; the last is where it is to listen.
+        arguments = ["127.0.0.1:0", str(described.get("main") or "."), self._socket.address]
         try:
             self._process = server(python, environment, str(directory)).start(
                 "pack", arguments, str(directory), environment, configuration
             )
         except EngineError as error:
             os.close(given)
+            self._socket.close()
             raise PolicyError(str(error)) from None
         finally:
             os.close(configuration)
@@ -102,7 +109,8 @@ class Pack:
         if not line.isdigit():
             self._output.drain(timeout=2)
             raise PolicyError("policy pack not started: could not read policy pack port: io: read/write on closed pipe")
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{int(line)}", options=_OPTIONS)
+        # Not the port that it prints: ``launch.py`` has it listen here, and one that does not is not asked.
+        self._channel = grpc.insecure_channel(self._socket.address, options=_OPTIONS)
         self._stub: Any = analyzer_pb2_grpc.AnalyzerStub(self._channel)
         where = {"engine_address": "127.0.0.1:0", "root_directory": self.path, "program_directory": self.path}
         self._optional("Handshake", analyzer_pb2.AnalyzerHandshakeRequest(**where))
@@ -205,6 +213,7 @@ class Pack:
         if self._channel is not None:
             self._channel.close()
         self._kill()
+        self._socket.close()
 
     def _kill(self) -> None:
         if self._process.poll() is None:

@@ -1,4 +1,4 @@
-"""The gRPC server of a run: the ``ResourceMonitor`` and ``Engine`` services on one loopback port."""
+"""The gRPC server of a run: the ``ResourceMonitor`` and ``Engine`` services on one Unix socket that no other user can reach."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2_grpc
 
 from embedded.engine.deployment import Deployment
 from embedded.engine.monitor import Monitor
+from embedded.sockets import PrivateSocket
 
 _THREADS = 1024  # a call waits in a thread of its own until its resource is done; threads are made as they are needed
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
+_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 _SEVERITIES = ("debug", "info", "warning", "error")
 
 
@@ -44,7 +45,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
 
 
 class Server:
-    """Both services on one loopback port."""
+    """Both services on one private socket."""
 
     def __init__(self, run: Deployment) -> None:
         self.monitor = Monitor(run)
@@ -52,8 +53,9 @@ class Server:
         self._server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="rpc"), options=_OPTIONS)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(self.monitor, self._server)
         engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
-        port = self._server.add_insecure_port("127.0.0.1:0")
-        self.address = f"127.0.0.1:{port}"
+        self._socket = PrivateSocket()
+        self.address = self._socket.address
+        self._server.add_insecure_port(self.address)
         self._server.start()
 
     def mute(self) -> None:
@@ -64,3 +66,4 @@ class Server:
         self.monitor.close()
         with contextlib.suppress(Exception):
             self._server.stop(grace=0.2).wait(timeout=2)
+        self._socket.close()

@@ -1,4 +1,7 @@
-"""Files of the backend: written whole or not at all, each with the ``.attrs`` twin that Pulumi's blob store keeps."""
+"""Files of the backend: written whole or not at all, each with the ``.attrs`` twin that Pulumi's blob store keeps.
+
+Only their owner reads them. Where accounts share a backend on a disk, its folders have the setgid bit, and the group reads and writes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
+
+from embedded.state.errors import StateError
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
@@ -23,8 +29,30 @@ def attributes(content: bytes) -> bytes:
     return json.dumps(twin, separators=(",", ":")).encode() + b"\n"
 
 
+def private_mode(folder: Path) -> int:
+    """The mode of a file of the backend in ``folder``: 600, or 660 in a folder that its group shares (setgid)."""
+    return 0o660 if folder.stat().st_mode & stat.S_ISGID else 0o600
+
+
 def replace(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Writes a file durably and at once: readers see the old content or the new, also after a power cut."""
+    """Writes a file durably and at once: readers see the old content or the new, also after a power cut.
+
+    ``mode``: permissions, by default those of any new file (umask). Raises ``StateError`` where it cannot be written.
+    """
+    try:
+        _replace(path, content, mode)
+    except OSError as problem:
+        raise cannot_write(path, problem) from None
+
+
+def cannot_write(path: Path, problem: OSError) -> StateError:
+    """The refusal for a file that cannot be written: which, why, what to do."""
+    return StateError(
+        f"{path} cannot be written: {problem.strerror or problem}. Make that possible (free space, permissions), then run it again."
+    )
+
+
+def _replace(path: Path, content: bytes, mode: int | None) -> None:
     import tempfile  # here and not above: most commands write nothing
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,9 +81,14 @@ def sync_directory(directory: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file of the backend and its twin."""
-    replace(twin(path), attributes(content))
-    replace(path, content)
+    """Writes a file of the backend and its twin. Raises ``StateError`` where they cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = private_mode(path.parent)
+    except OSError as problem:
+        raise cannot_write(path, problem) from None
+    replace(twin(path), attributes(content), mode=mode)
+    replace(path, content, mode=mode)
 
 
 def twin(path: Path) -> Path:

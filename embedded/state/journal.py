@@ -15,9 +15,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from embedded.model import PendingOperation, ResourceState, Snapshot
+from embedded.model import NotRecordedError, PendingOperation, ResourceState, Snapshot
 from embedded.state.checkpoint import Encrypt, decode_resource, encode_resource, encode_value
-from embedded.state.files import sync_directory
+from embedded.state.errors import StateError
+from embedded.state.files import cannot_write, private_mode, sync_directory
 
 _Entry = dict[str, Any]
 
@@ -31,11 +32,21 @@ class FileJournal:
     """The journal of a run that changes the state (``model.Journal``). Threads share one sync."""
 
     def __init__(self, path: Path, checkpoint: bytes, snapshot: Snapshot, encrypt: Encrypt | None) -> None:
-        """Starts the journal of a run over ``snapshot``, which is what the file content ``checkpoint`` holds."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Starts the journal of a run over ``snapshot``, which is what the file content ``checkpoint`` holds.
+
+        Raises ``StateError`` where it cannot be written.
+        """
         self.path = path
         self._encrypt = encrypt
-        self._file = path.open("wb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.fchmod(descriptor, private_mode(path.parent))
+        except OSError as problem:
+            raise cannot_write(path, problem) from None
+        # Without a buffer: a line that found no room must not be written later, when what it says may no longer be so.
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self.broken: NotRecordedError | None = None
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._written = self._synced = 0
         self._operations = itertools.count(1)
@@ -44,14 +55,23 @@ class FileJournal:
         # The objects themselves are kept, so that no identity is given twice.
         self._known: dict[int, tuple[int, ResourceState]] = {id(r): (n, r) for n, r in enumerate(snapshot.resources)}
         self._next = len(snapshot.resources)
-        self._append({"journal": 1, "base": digest(checkpoint)}, durable=True)
-        sync_directory(path.parent)
+        try:
+            self._append({"journal": 1, "base": digest(checkpoint)}, durable=True)
+            sync_directory(path.parent)
+        except NotRecordedError as problem:
+            raise StateError(str(problem)) from None
 
     def _append(self, entry: _Entry, *, durable: bool) -> None:
+        """Adds a line. Raises ``NotRecordedError`` where it, or one before it, could not be written: after a gap no line may follow."""
         line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._write_lock:
-            self._file.write(line)
-            self._file.flush()
+            if self.broken is not None:
+                raise self.broken
+            try:
+                while line:
+                    line = line[self._file.write(line) :]
+            except OSError as problem:
+                raise self._broke(problem) from None
             self._written += 1
             position = self._written
         if not durable:
@@ -59,8 +79,18 @@ class FileJournal:
         with self._sync_lock:
             if self._synced < position:
                 reached = self._written
-                os.fsync(self._file.fileno())
+                try:
+                    os.fsync(self._file.fileno())
+                except OSError as problem:
+                    raise self._broke(problem) from None
                 self._synced = reached
+
+    def _broke(self, problem: OSError) -> NotRecordedError:
+        self.broken = NotRecordedError(
+            f"the state's journal {self.path} cannot be written ({problem.strerror or problem}): nothing more is begun. Make that possible "
+            "(free space, permissions), then run the command again; operations that it then calls pending may have been completed."
+        )
+        return self.broken
 
     def _number(self, state: ResourceState) -> int:
         known = self._known.get(id(state))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.model import Journal, Snapshot
+from embedded.model import Journal, NotRecordedError, Snapshot
 from embedded.state import journal
 from embedded.state.backend import Backend, StackName
 from embedded.state.checkpoint import Checkpoint
@@ -83,7 +83,10 @@ class StackSession:
         self.journal = journal.FileJournal(self._backend.journal_path(self._stack), content, self.snapshot, encrypt)
 
     def finish(self, snapshot: Snapshot, *, result: str, changes: dict[str, int]) -> None:
-        """See ``model.Session``. A preview keeps nothing."""
+        """See ``model.Session``. A preview keeps nothing.
+
+        Raises ``StateError`` where the state cannot be written: the journal stays, and the next command goes on from it.
+        """
         if self._update is None or not isinstance(self.journal, journal.FileJournal):
             return
         crypter = self._encrypt
@@ -91,8 +94,16 @@ class StackSession:
             snapshot, crypter.encrypt if crypter else None, crypter.encryption_salt if crypter else None
         )
         content = checkpoint.text().encode()
-        self.journal.close(content)
-        self._backend.write(self._stack, content)
+        told = self.journal.broken is not None
+        with contextlib.suppress(NotRecordedError):
+            self.journal.close(content)
+        try:
+            # Also after the journal broke, since there may be room again: this is all that the run did.
+            self._backend.write(self._stack, content)
+        except StateError:
+            if told:
+                return
+            raise
         self.journal.discard()
         entry: dict[str, Any] = {
             "kind": self._update.kind,

@@ -147,6 +147,30 @@ def test_export_and_import_keep_the_state(folder: Path, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["deployment"]["resources"] == [resource]
 
 
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_a_file_with_secrets_in_clear_is_for_its_owner_alone(folder: Path, before: int | None) -> None:
+    written = folder / "out.json"
+    if before:
+        written.touch(before)
+        (folder / "link.json").symlink_to(written)
+    call(folder, "stack", "export", "--show-secrets", "--file", "link.json" if before else "out.json")
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert json.loads(written.read_text())["version"] == 3
+    written.unlink()
+    call(folder, "stack", "export", "--file", "out.json")
+    assert written.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_state_is_for_its_owner_alone_or_for_the_group_that_shares_its_folder(folder: Path) -> None:
+    state = folder / "state"
+    call(folder, "stack", "tag", "set", "a", "b")
+    assert {path.stat().st_mode & 0o777 for path in state.rglob("*") if path.is_file()} == {0o600}
+    for place in (state, *(path for path in state.rglob("*") if path.is_dir())):
+        place.chmod(0o2770)
+    call(folder, "stack", "init", "shared")
+    assert (state / ".pulumi/stacks/shop/shared.json").stat().st_mode & 0o777 == 0o660
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"version": 3}', '{"version": 9, "deployment": {}}', '{"version": 3, "deployment": []}']
 )
