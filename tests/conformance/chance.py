@@ -24,6 +24,7 @@ CHANCE: Final[dict[str, str]] = {
 }
 
 RACES: Final[dict[str, str]] = {
+    "postgresql/superuser-rename": "the role is renamed while the replacement of the database revokes the role's grants: which comes first",
     "failures/many-serial": "one operation at a time, and `part1` came first, though the program declares `part0` before it",
 }
 """Recorded steps whose outcome is one of several, none of which can be told beforehand: a case in which one differs is replayed again."""

@@ -29,7 +29,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.conformance import normalise, servers
+from tests.conformance import normalise, servers, warm
 from tests.conformance.chance import CHANCE, RACES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,8 +87,8 @@ def _short(value: Any) -> str:
 class Case:
     """One case in a working folder of its own."""
 
-    def __init__(self, source: Path, work: Path) -> None:
-        self.source, self.work = source, work
+    def __init__(self, source: Path, work: Path, pool: warm.Pool | None = None) -> None:
+        self.source, self.work, self.pool = source, work, pool
         self.text = (source / "case.yaml").read_text(encoding="utf-8")
         self.document: dict[str, Any] = yaml.safe_load(self.text)
         self.directory = work / "case"
@@ -160,8 +160,11 @@ class Case:
         )  # fmt: skip
 
     def pulumi(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs the engine's command line."""
-        return self.run(["pulumi", *words, "--color", "never", "--non-interactive"], env or self.environment)
+        """Runs the engine's command line, in a warm process where there is a pool of them."""
+        command = [*words, "--color", "never", "--non-interactive"]
+        if self.pool is None:
+            return self.run(["pulumi", *command], env or self.environment)
+        return self.pool.run(command, self.directory, env or self.environment, _TIME_LIMIT)
 
     def replay(self, only: str | None) -> list[Step]:
         """Runs every step up to ``only`` and gives the outcomes."""
@@ -409,20 +412,20 @@ def _words(text: str) -> str:
     ).strip()
 
 
-def replay_case(source: Path, *, only: str | None = None, keep: bool = False) -> list[Step]:
+def replay_case(source: Path, *, only: str | None = None, keep: bool = False, pool: warm.Pool | None = None) -> list[Step]:
     """Replays one case, up to the step ``only``, and gives its steps' outcomes; a race that ended otherwise is run again, ``_RACES`` times
-    in all. ``keep`` leaves the working folder."""
+    in all. ``keep`` leaves the working folder; a ``pool`` saves the start of an interpreter for each command."""
     for _ in range(_RACES):
-        outcomes = _replayed(source, only=only, keep=keep)
+        outcomes = _replayed(source, only=only, keep=keep, pool=pool)
         if not any(step.outcome == "differs" and f"{step.case}/{step.name}" in RACES for step in outcomes):
             break
     return outcomes
 
 
-def _replayed(source: Path, *, only: str | None, keep: bool) -> list[Step]:
+def _replayed(source: Path, *, only: str | None, keep: bool, pool: warm.Pool | None) -> list[Step]:
     work = Path(tempfile.mkdtemp(prefix=f"replay-{source.name}-"))
     try:
-        return Case(source, work).replay(only)
+        return Case(source, work, pool).replay(only)
     except servers.MissingServerError as problem:
         return [Step(source.name, "(servers)", "differs", [str(problem)])]
     except subprocess.TimeoutExpired as problem:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conformance import replay
+from tests.conformance import replay, warm
 from tests.conformance.chance import CHANCE, RACES
 
 _CASES = Path(__file__).with_name("cases.tar.xz")
+_STARTED = frozenset({"automation", "interrupt-lock", "invoke"})
+"""Cases whose commands are started as users start them; the first two kill them or count their starts."""
 _SERVED = frozenset({"mysql", "postgresql", "github"})
 
 
@@ -31,13 +34,21 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pool() -> Iterator[warm.Pool]:
+    """A warm engine for the commands of the replays."""
+    made = warm.Pool()
+    yield made
+    made.close()
+
+
 def _marked(name: str) -> object:
     return pytest.param(name, marks=[pytest.mark.slow] + ([pytest.mark.sandbox] if name in _SERVED else []))
 
 
 @pytest.mark.parametrize("name", [_marked(name) for name in _names()])
-def test_case_replays_as_recorded(name: str, cases: Path) -> None:
-    outcomes = replay.replay_case(cases / name)
+def test_case_replays_as_recorded(name: str, cases: Path, pool: warm.Pool) -> None:
+    outcomes = replay.replay_case(cases / name, pool=None if name in _STARTED else pool)
     differing = [f"{step.name}: {line}" for step in outcomes if step.outcome == "differs" for line in step.differences]
     assert outcomes
     assert not differing, "\n".join(differing)
