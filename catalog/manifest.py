@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from catalog.activation import Activation
+
 ReleaseId = Annotated[str, StringConstraints(pattern=r"^(r[0-9a-f]{16}|adopted)$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -50,6 +52,9 @@ class Manifest(_Frozen):
     tools: dict[str, str] = {}
     notes: tuple[str, ...] = ()
     """Steps of the specification's build that did not run for this artefact, each with the reason."""
+    activation: Activation | None = None
+    """How the release is activated and checked, as the catalogue said at its build; ``None`` in a manifest of an earlier version of this
+    tool. No part of the release id: the same content under other rules is the same release."""
 
     @property
     def size(self) -> int:

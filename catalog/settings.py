@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from catalog.activation import Activation
 from catalog.manifest import ReleaseId
 from catalog.models import ServiceKey
 
@@ -177,6 +178,9 @@ class RollbackSettings(Settings):
     reason: str
     author: str
     time: str
+    activations: dict[ServiceKey, Activation] = {}
+    """Rules of releases whose manifests have none, because an earlier version of this tool built them: as the state or the catalogue's own
+    history had them."""
 
 
 class SnapshotSettings(Settings):

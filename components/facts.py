@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from catalog.activation import Activation
 from catalog.manifest import Manifest
 from catalog.models import Service
 from components.component import PROTOCOL
@@ -48,6 +49,9 @@ class ServiceFacts(_Read):
     """Of the live release, where it is not the one asked for."""
     wanted: Manifest | None = None
     """Of the release asked for, where the host has it."""
+    activation: Activation | None = None
+    """The rules by which the release asked for, else the live one, was last activated; ``None`` where that is not recorded, or no longer
+    readable."""
     applied: tuple[str, ...] | None = None
     """The migrations that the database has."""
     schema_version: str | None = None
@@ -70,6 +74,15 @@ class ServiceFacts(_Read):
     """The host program that opened this window; ``None`` where a person did."""
     lacks: tuple[str, ...] = ()
     """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
+
+    @field_validator("activation", mode="before")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        # A damaged record must not bar a rollback: the manifest has the same rules.
+        try:
+            return None if value is None else Activation.model_validate(value)
+        except ValidationError:
+            return None
 
     @property
     def closed(self) -> bool:

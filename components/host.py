@@ -96,9 +96,9 @@ def write_connection(args: HostArgs) -> Path:
         key_file = _absolute(args.project, args.settings.host.key_file)
         if key is not None:
             key_file = str(folder / "ssh-key")
-            _replace(Path(key_file), key.rstrip("\n") + "\n")
+            write_private(Path(key_file), key.rstrip("\n") + "\n")
         target = folder / "connection.json"
-        _replace(target, json.dumps(connection(args, key_file), sort_keys=True, indent=1) + "\n")
+        write_private(target, json.dumps(connection(args, key_file), sort_keys=True, indent=1) + "\n")
     except OSError as error:
         raise pulumi.RunError(
             f"The connection to {args.settings.host.name} cannot be written to {folder}: {error.strerror}."
@@ -110,7 +110,7 @@ def _absolute(project: Path, path: str | None) -> str | None:
     return None if path is None else str(project / Path(path).expanduser())
 
 
-def _replace(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Writes ``text`` to ``path``, 600, whole or not at all; leaves a file alone that holds it."""
     if path.is_file() and path.read_text() == text and path.stat().st_mode & 0o777 == 0o600:
         return

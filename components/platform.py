@@ -16,7 +16,7 @@ from catalog.models import Catalog, Service
 from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, panel_password
 from catalog.settings import RollbackSettings, ServerSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
-from components import artefacts, backend, facts, judgement, plan, trust, window
+from components import activation, artefacts, backend, facts, judgement, plan, trust, window
 from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
 from components.artefacts import Choice
 from components.component import Component
@@ -78,13 +78,17 @@ class Platform(Component):
         Host("host", HostArgs(args.stack, args.project, settings, args.loaded.secrets), [gate], inside)
         known = args.ask(facts.request(args.stack, settings.host.name, services, wished.releases))
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
-        plans = _plans(services, choices, known, settings.rollback is not None)
+        ruled = activation.rules(services, choices, wished, known, args.project / "dist", settings.rollback)
+        entries = {key: rules.entry for key, rules in ruled.items()}
+        plans = _plans(entries, choices, known, settings.rollback is not None)
         uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
         if uploads and judged.bypassed:
             raise GateClosed(_no_way_back(uploads, judged.bypassed))
         if settings.rollback is None and (foreign := _unjudged(uploads, wished, args.project, commit)):
             raise GateClosed(foreign)
         args.verify(args.project, settings, wished, uploads, commit)
+        if not pulumi.runtime.is_dry_run():
+            _tell_steps(args, ruled, choices)
 
         found = FoundSecrets("found-secrets", FoundSecretsArgs(args.stack, _generated(args, services)), [gate], inside).found
         used = {s.database.server for s in services.values() if s.database}
@@ -102,7 +106,8 @@ class Platform(Component):
             [gate, found],
             inside,
         )
-        subdomains = self._subdomains(args, services, choices, servers, secrets, gate, found)
+        _refuse_missing_secrets(ruled, secrets)
+        subdomains = self._subdomains(args, entries, choices, servers, secrets, gate, found)
         for key, found in plans.items():
             if pulumi.runtime.is_dry_run():
                 told = plan.lines(found, verbose=plan.VERBOSE in args.environment)
@@ -117,7 +122,7 @@ class Platform(Component):
             MonitoringArgs(
                 args.stack,
                 settings,
-                services,
+                entries,
                 choices,
                 {k: (s.release, s.check) for k, s in subdomains.items() if s.release is not None and s.check is not None},
                 commit,
@@ -200,6 +205,21 @@ def github_values(
             user, password = database_secrets(entry.database)
             values |= {user: made.user, password: made.password}
     return values
+
+
+def _tell_steps(args: PlatformArgs, ruled: Mapping[str, activation.Rules], choices: Mapping[str, Choice]) -> None:
+    folder = args.project / ".mo" / args.stack
+    try:
+        activation.write(folder, ruled, choices, back=args.loaded.settings.rollback is not None)
+    except OSError as error:
+        raise pulumi.RunError(f"{folder / activation.FILE} cannot be written: {error.strerror}.") from None
+
+
+def _refuse_missing_secrets(ruled: Mapping[str, activation.Rules], secrets: ApplicationSecrets) -> None:
+    """A secret that only a newer release reads is no reason to refuse the one that is to be live."""
+    missing = {key: [name for name in rules.needed if name not in secrets.values] for key, rules in ruled.items()}
+    if lines := [f"  {key}: {', '.join(names)}" for key, names in missing.items() if names]:
+        raise pulumi.RunError("These services read secrets that the stack does not provide:\n" + "\n".join(lines))
 
 
 def _retire(

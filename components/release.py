@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pulumi
 from pulumi_command import local
 
+from catalog.activation import Activation
 from catalog.models import Service
 from components.artefacts import Choice
 from components.component import PROTOCOL, Component, host_step, result
@@ -101,6 +102,30 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
         "probe": probe(entry, args.domain),
         "keep": args.keep,
     }
+
+
+def activation_of(
+    switch: Mapping[str, Any], stage: Mapping[str, Any] | None = None, health: Mapping[str, Any] | None = None
+) -> Activation:
+    """The rules that a release's requests state: the inverse of ``switch_request``, ``stage_request`` (the dependencies) and
+    ``health_probe`` (the version that the site tells). Raises ``ValueError`` for what are no such requests."""
+    try:
+        asked = {key: value for key, value in (health or switch)["probe"].items() if key != "domain"}
+        migrate, schema = switch["migrate"], switch["schema"]
+        return Activation.model_validate(
+            {
+                "runtime": switch["runtime"],
+                "dependencies": (stage or {}).get("dependencies"),
+                "persistent": switch["persistent"],
+                "migrate": {key: value for key, value in migrate.items() if key != "migrations"} if migrate else None,
+                "schema_query": schema["query"] if schema else None,
+                "restart": switch["restart"],
+                "programs": [names[0] for names in switch.get("programs", ()) if len(names) == 1],
+                "health": asked,
+            }
+        )
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"no requests of a release: {error!r}") from None
 
 
 def restart(entry: Service) -> dict[str, Any] | None:

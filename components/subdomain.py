@@ -125,7 +125,7 @@ class Subdomain(Component):
 
 def variables_of(args: SubdomainArgs, database: ServiceDatabase | None) -> dict[str, pulumi.Input[str]]:
     """What the service's ``secrets.env`` holds: its database and the application secrets that the catalogue gives it."""
-    variables: dict[str, pulumi.Input[str]] = {name: args.secrets[name] for name in args.entry.secrets}
+    variables: dict[str, pulumi.Input[str]] = {name: args.secrets[name] for name in args.entry.secrets if name in args.secrets}
     declared = args.entry.database
     if declared is not None and database is not None and args.server is not None:
         variables |= {

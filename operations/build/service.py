@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from catalog.activation import Activation
 from catalog.manifest import File, Link, Manifest, release_id
 from catalog.models import Service
 from operations.build import cache, packing, sbom, tree
@@ -25,7 +26,8 @@ from operations.build.store import Store, write
 from operations.build.strategies import STRATEGIES, Project
 from operations.build.tree import Listing
 
-State = Literal["built", "cached", "unchanged"]
+State = Literal["built", "cached", "rules", "unchanged"]
+"""``rules``: the content is unchanged, and the catalogue has other rules for activating it."""
 _PACKED = TypeAdapter(dict[str, Any])
 
 
@@ -70,7 +72,12 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
         made_from = _digest(service, {**strategy.inputs(project), "strategy": strategy.version}, [("", own), *included])
         before = context.store.current(key)
         if before and context.store.key(key) == made_from and context.store.whole(before):
-            return Made("unchanged", before, ())
+            if before.activation == Activation.of(service):
+                return Made("unchanged", before, ())
+            # The same content under other rules: the same release, with a manifest that says them.
+            renewed = before.model_copy(update={"activation": Activation.of(service)})
+            context.store.renew_manifest(renewed)
+            return Made("rules", renewed, ())
         told("building")
         shutil.rmtree(steps.logs, ignore_errors=True)
         with context.store.incoming(key) as incoming:
@@ -88,6 +95,7 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
                 and before.release == manifest.release
                 and before.migrations == manifest.migrations
                 and before.notes == manifest.notes
+                and before.activation == manifest.activation
                 and context.store.whole(before)
             ):
                 context.store.renew(key, materials, made_from)
@@ -195,4 +203,5 @@ def _manifest(
         build=context.build,
         tools=tools,
         notes=notes,
+        activation=Activation.of(service),
     )

@@ -93,6 +93,11 @@ class Store:
         write(self.out / service / "SBOM.json", materials)
         write(self.out / service / ".key", key.encode())
 
+    def renew_manifest(self, manifest: Manifest) -> None:
+        """Replaces the manifest of the current artefact, in ``dist/<service>`` and in the store; its content stays."""
+        for folder in (self.root / manifest.service / manifest.release, self.out / manifest.service):
+            write(folder / "manifest.json", document(manifest))
+
     def confirm(self, service: str, checkout: Checkout) -> None:
         """Notes that the artefact is what this checkout builds (``dist/<service>/.confirmed``), whenever it was made."""
         place = self.out / service / ".confirmed"

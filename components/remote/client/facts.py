@@ -102,8 +102,8 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
     found: dict[str, dict[str, Any]] = {}
     for entry in services:
         found[entry["service"]] = {
-            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "applied": None, "schema": None,
-            "schema_version": None,
+            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "activation": None, "applied": None,
+            "schema": None, "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
             "opened_by": None, "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
@@ -151,6 +151,8 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
     elif key == "maintenance":
         known["maintenance"] = True
         known["opened_by"] = values[0] if values[0] in WINDOWS else None
+    elif key == "activation":
+        known["activation"] = _activation("\t".join(values))
     elif key == "unmanaged":
         known["unmanaged"].append(values[0])
     elif key == "found":
@@ -183,6 +185,14 @@ def _take_data(known: dict[str, Any], key: str, values: list[str]) -> None:
     elif key == "dberror-of":
         known["problem"], known["reachable"] = values[0], False
         known["database"] = False if "Unknown database" in values[0] or "does not exist" in values[0] else None
+
+
+def _activation(line: str) -> object:
+    """The rules that the release was last activated by, as its switch recorded them; a damaged record counts as none."""
+    try:
+        return jsontext.loads(line)
+    except ValueError:
+        return None
 
 
 def _take_snapshot(known: dict[str, Any], line: str) -> None:

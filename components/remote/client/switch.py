@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import activation
 from . import connection as connections
 from . import restart as restarts
 from .channel import Host, Reply, words
@@ -35,6 +36,7 @@ class _Switch:
         self.restart: dict[str, Any] = request.get("restart") or {}
         self.budget = number(self.restart.get("budget", 10), "restart.budget", 1, 3600) if self.restart else 0
         self.wanted = [str(name) for name in self.migrate.get("migrations") or []]
+        self.told = activation.told(host.connection.folder, self.service, self.release)
         self.token = os.urandom(16).hex()
         self.plan = Plan("none")
         self.probe = Probe(request["probe"], host.connection.edge, self.release if self.release != "adopted" else None)
@@ -60,7 +62,7 @@ class _Switch:
             "commands": str(len(commands)), **{f"command_{n}": words(command) for n, command in enumerate(commands)},
             "db_engine": one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
             "db_name": text(database, "name") if database else "", "schema": str(self.schema.get("query") or ""),
-            **restarts.fields(self.restart),
+            **restarts.fields(self.restart), "activation": self.told.text,
             "programs": str(len(programs)), **{f"programs_{n}": words(names) for n, names in enumerate(programs)},
             # A process serves from memory and a site without its own release file cannot be told apart: those are probed after the switch.
             "candidate": "1" if self.runtime != "process" and request.get("strategy", "symlink") == "symlink" else "0",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalog import manifest as manifests
+from catalog.activation import Activation
 from operations.build import BuildError, build, cache, packing
 from operations.build.errors import StepFailedError
 from operations.build.steps import Steps
@@ -255,3 +256,29 @@ def test_a_changed_file_of_the_same_size_has_another_time(tmp_path: Path) -> Non
     times = {packing.modified(f"{number:064x}"[::-1]) for number in range(1000)}
     assert len(times) == 1000
     assert min(times) >= 946_684_800
+
+
+def test_other_rules_for_the_same_content_are_the_same_release_with_a_manifest_that_says_them(two: Monorepo) -> None:
+    first = two.build(**TWO).outcomes["a"].manifest
+    assert first
+    assert first.activation == Activation.of(TWO["a"])
+    changed = service("a", health={"path": "/health"})
+    outcome = two.build(a=changed, b=TWO["b"]).outcomes["a"]
+    assert outcome.state == "rules"
+    assert outcome.manifest == first.model_copy(update={"activation": Activation.of(changed)})
+    for place in (two.out / "a", two.out / ".store/a" / first.release):
+        assert manifests.load(place / "manifest.json") == outcome.manifest
+    assert two.states(a=changed, b=TWO["b"]) == {"a": "unchanged", "b": "unchanged"}
+
+
+def test_a_manifest_of_an_earlier_version_of_this_tool_gets_the_rules_at_the_next_build_and_keeps_its_release(
+    two: Monorepo,
+) -> None:
+    first = two.build(**TWO).outcomes["a"].manifest
+    assert first
+    for place in (two.out / "a", two.out / ".store/a" / first.release):
+        old = json.loads((place / "manifest.json").read_text())
+        del old["activation"]
+        (place / "manifest.json").write_text(json.dumps(old))
+    outcome = two.build(**TWO).outcomes["a"]
+    assert outcome.manifest == first

@@ -1,0 +1,72 @@
+"""By which rules each service's release is activated and checked, and what the steps on the host have to know of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.activation import Activation
+from catalog.models import Service
+from catalog.settings import RollbackSettings
+from components.artefacts import Choice, Wishes
+from components.facts import Facts
+from components.host import write_private
+
+FILE = "activations.json"
+"""Beside ``connection.json``: what ``switch`` records on the host. No input of any resource, so that it re-runs nothing."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """``entry``: the catalogue's entry with the rules of the release that is to be live; ``own``: those rules; ``needed``: the
+    application secrets without which the release cannot run."""
+
+    entry: Service
+    own: Activation
+    needed: tuple[str, ...]
+
+
+def rules(
+    services: Mapping[str, Service],
+    choices: Mapping[str, Choice],
+    wished: Wishes,
+    known: Facts,
+    dist: Path,
+    rollback: RollbackSettings | None,
+) -> dict[str, Rules]:
+    """The rules of every service. A release that was just built has them in its manifest. Any other has those by which it was last live,
+    as the host recorded them, else its manifest's, else what the rollback found in the history, else today's catalogue."""
+    found: dict[str, Rules] = {}
+    for key, entry in services.items():
+        choice = choices.get(key)
+        if choice is None:
+            found[key] = Rules(entry, Activation.of(entry), entry.secrets)
+            continue
+        folder, recorded = wished.folders.get(key), known.of(key).activation
+        given = rollback.activations.get(key) if rollback else None
+        if rollback is None and folder is not None and folder.parent == dist:
+            own = choice.manifest.activation or recorded
+        else:
+            own = recorded or choice.manifest.activation or given
+        if own is None:
+            found[key] = Rules(entry, Activation.of(entry), entry.secrets)
+        else:
+            needed = entry.secrets if own.secrets is None else own.secrets
+            found[key] = Rules(own.applied_to(entry, (link.path for link in choice.manifest.links)), own, needed)
+    return found
+
+
+def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice], *, back: bool) -> None:
+    """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update goes ``back`` to them, so
+    that no migration runs. Raises ``OSError``."""
+    told = {
+        key: {
+            "release": choice.release,
+            "back": back,
+            "activation": found[key].own.model_dump(mode="json"),
+        }
+        for key, choice in choices.items()
+    }
+    write_private(folder / FILE, json.dumps({"version": 1, "services": told}, sort_keys=True) + "\n")
