@@ -6,6 +6,7 @@ machine knows. The sandbox uses it; ``catalog.settings_file.load`` merges it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -229,6 +230,16 @@ class StackSettings(Settings):
     """Services with somebody else's daemon whose former passwords this update revokes."""
 
 
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+
+
 class OwnerSecrets(Settings):
     """What only the owner has. Never shown: ``repr`` masks every value."""
 
@@ -249,6 +260,10 @@ class OwnerSecrets(Settings):
     """Values that are there already, by their names in spec section 4: used instead of a generated one until that is rotated. For a
     database whose account only the panel administers ``MO_<NAME>_DB_PASS``, and ``MO_<NAME>_DB_USER`` where it is another than the
     catalogue's."""
+
+    def texts(self) -> tuple[str, ...]:
+        """The text of every secret here, whatever holds it: what must stand in nothing that is published."""
+        return tuple(_texts([getattr(self, name) for name in type(self).model_fields]))
 
     def admin_password(self, server: str) -> SecretStr | None:
         """The administrator's password of a server by its name."""

@@ -22,10 +22,12 @@ class ArtefactError(Exception):
 
 @dataclass(frozen=True)
 class Choice:
-    """What a service is to run. ``kept``: nothing was asked for it, so that it stays exactly as the last update left it."""
+    """What a service is to run. ``kept``: nothing was asked for it, so that it stays exactly as the last update left it; ``folder``: where
+    its artefact is on this machine."""
 
     manifest: Manifest
     kept: bool = False
+    folder: Path | None = None
 
     @property
     def release(self) -> str:
@@ -113,7 +115,7 @@ def choose(wished: Wishes, facts: Facts, *, allow_older: bool) -> dict[str, Choi
         elif not wished.from_set and not allow_older and (older := _older(manifest, known)):
             problems.append(older)
         else:
-            chosen[service] = Choice(manifest)
+            chosen[service] = Choice(manifest, folder=wished.folders.get(service))
     if problems:
         raise ArtefactError(problems)
     return chosen

@@ -54,6 +54,12 @@ class ServiceFacts(_Read):
     readable."""
     applied: tuple[str, ...] | None = None
     """The migrations that the database has."""
+    history: tuple[tuple[str, str, str], ...] | None = None
+    """Each entry of the database's history of migrations: name, checksum (may be empty), ``done``, ``failed`` or ``rolled``."""
+    begun: HalfApplied | None = None
+    """A migration that an earlier run of ours began and did not end."""
+    files: dict[str, tuple[str, ...]] = {}
+    """Of the release asked for, where the host has it: the checksums under which the file of an applied migration may be recorded."""
     schema_version: str | None = None
     database: bool | None = None
     """Whether the database is there."""
@@ -64,6 +70,7 @@ class ServiceFacts(_Read):
     snapshot_of: int | None = None
     """What the database held when that one was made."""
     half_applied: HalfApplied | None = None
+    """``begun``, or one that the database's history calls failed."""
     reachable: bool | None = None
     """Whether the database takes the service's own account now; ``None`` where that could not be tried (no secrets yet, no client)."""
     interrupted: bool = False
@@ -83,6 +90,13 @@ class ServiceFacts(_Read):
             return None if value is None else Activation.model_validate(value)
         except ValidationError:
             return None
+
+    @property
+    def recorded(self) -> tuple[tuple[str, str, str], ...] | None:
+        """The database's history; by the names alone where only these are known."""
+        if self.history is not None or self.applied is None:
+            return self.history
+        return tuple((name, "", "done") for name in self.applied)
 
     @property
     def closed(self) -> bool:

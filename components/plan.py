@@ -10,6 +10,8 @@ from catalog.manifest import Manifest
 from catalog.models import Service
 from components.artefacts import Choice
 from components.facts import Facts, ServiceFacts, needed_programs
+from components.remote.client.decide import Plan, Refusal
+from components.schema import decision, lists_migrations
 
 LISTED = 12
 """How many files are named one by one; the rest are counted."""
@@ -39,7 +41,9 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """What would happen to one service. ``files`` and ``migrations`` are ``None`` where they cannot be known before."""
+    """What would happen to one service. ``files`` and ``migrations`` are ``None`` where they cannot be known before; ``newer``: what the
+    schema has that the release does not know, so that only the code changes; ``refusal``: why the switch will refuse, as the host
+    decides it."""
 
     service: str
     old: str | None
@@ -53,8 +57,10 @@ class ServicePlan:
     accounts: tuple[str, ...]
     lacks: tuple[str, ...]
     snapshot: Snapshot | None = None
+    newer: tuple[str, ...] = ()
+    refusal: Refusal | None = None
     half_applied: str | None = None
-    """A migration that an earlier run left half done, and what follows from it, as a sentence."""
+    """A migration that an earlier run left half done and that this one continues, as a sentence."""
     closed: bool = False
     """Whether a person has closed the site to visitors."""
     staged: bool = False
@@ -79,6 +85,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         return None
     manifest = choice.manifest
     migrate = entry.steps.migrate
+    decided = decision(known, manifest, entry, choice.folder)
     return ServicePlan(
         service=service,
         old=known.live,
@@ -86,13 +93,15 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         files=_files(known, manifest),
         total_files=len(manifest.files),
         total_bytes=manifest.size,
-        migrations=pending(known, manifest, entry),
+        migrations=_migrations(decided, entry),
         migrates=f"{migrate.kind}, {migrate.mode}" if migrate else None,
         restart=_restart(entry, facts),
         accounts=_accounts(entry, known),
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
-        half_applied=_half_applied(entry, known, manifest),
+        newer=tuple(decided.newer) if decided and decided.schema == "ahead" else (),
+        refusal=decided.refusal if decided else None,
+        half_applied=_half_applied(known, decided),
         closed=known.closed,
         staged=choice.release in known.releases,
         content=_added(manifest),
@@ -119,20 +128,19 @@ def snapshot(entry: Service, known: ServiceFacts, room: int | None = None) -> Sn
     return Snapshot(held, None, held + SNAPSHOT_RESERVE, room)
 
 
-def _half_applied(entry: Service, known: ServiceFacts, manifest: Manifest) -> str | None:
-    half, migrate = known.half_applied, entry.steps.migrate
-    if half is None or migrate is None:
+def _migrations(decided: Plan | None, entry: Service) -> tuple[str, ...] | None:
+    if decided is None or (decided.schema == "pending" and not lists_migrations(entry)):
+        return None
+    return tuple(decided.pending)
+
+
+def _half_applied(known: ServiceFacts, decided: Plan | None) -> str | None:
+    half = known.begun
+    if half is None or decided is None or half.name not in decided.pending or decided.refusal:
         return None
     if half.resumes:
-        return f"{half.name} was cut and goes on at the statement where it stopped"
-    if half.name.endswith(".down"):
-        return f"the step back of {half.name.removesuffix('.down')} is half done, and the switch refuses"
-    if migrate.kind == "prisma":
-        return f"{half.name} failed half-way and is marked so in _prisma_migrations, and the switch refuses"
-    now = next((f.sha256 for f in manifest.files if f.path == f"{migrate.directory}/{half.name}.sql"), None)
-    if now is not None and now != half.sha256:
-        return f"{half.name} failed half-way in an earlier run; its file has changed since, so it is taken again as it is now"
-    return f"{half.name} failed half-way in an earlier run, and the switch refuses until that is settled"
+        return f"{half.name} was interrupted and continues at the statement where it stopped"
+    return f"{half.name} failed half-way in an earlier run; its file has changed since, so it is run again as it is now"
 
 
 def room(plans: Iterable[ServicePlan], facts: Facts) -> str | None:
@@ -168,23 +176,6 @@ def _files(known: ServiceFacts, manifest: Manifest) -> tuple[FileChange, ...] | 
 
 def _added(manifest: Manifest) -> tuple[FileChange, ...]:
     return tuple(FileChange("added", f.path, f.size) for f in manifest.files)
-
-
-def pending(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[str, ...] | None:
-    """The migrations to run; ``None`` where only running the tool can tell (drush, commands)."""
-    migrate = entry.steps.migrate
-    if migrate is None:
-        return ()
-    if migrate.kind in ("drush", "command"):
-        return None
-    if known.applied is None and (known.live is not None or known.database):
-        return None
-    applied = set(known.applied or ())
-    if migrate.kind == "alembic" and applied:
-        # The database names its last revision alone; one that this release does not know means that it is ahead.
-        at = max((n for n, name in enumerate(manifest.migrations) if name in applied), default=None)
-        return () if at is None else manifest.migrations[at + 1 :]
-    return tuple(name for name in manifest.migrations if name not in applied)
 
 
 def _accounts(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
@@ -232,8 +223,9 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
             more = f"… and {len(plan.files) - LISTED} more" if plan.old is not None else "…"
             yield f"    {more} (bin/mo deploy --plan --verbose names them)"
     if plan.migrates:
-        pending = "unknown before they run" if plan.migrations is None else ", ".join(plan.migrations) or "none pending"
-        yield f"  migrations ({plan.migrates}): {pending}"
+        yield f"  migrations ({plan.migrates}): {_shown(plan)}"
+    if plan.refusal:
+        yield f"  refused: {plan.refusal.text}"
     if plan.half_applied:
         yield f"  half applied: {plan.half_applied} (docs/runbook.md, A migration is half applied)"
     if plan.closed:
@@ -250,6 +242,12 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
         yield f"  to be made: {', '.join(plan.accounts)}"
     if plan.lacks:
         yield f"  the host lacks: {', '.join(plan.lacks)}"
+
+
+def _shown(plan: ServicePlan) -> str:
+    if plan.newer:
+        return f"none; the schema is newer than the release (by {', '.join(plan.newer)}), so only the code changes"
+    return "unknown before they run" if plan.migrations is None else ", ".join(plan.migrations) or "none pending"
 
 
 def _file(change: FileChange) -> str:

@@ -343,9 +343,9 @@ def _unjudged(uploads: Sequence[str], wished: artefacts.Wishes, project: Path, c
 def _plans(
     services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts, back: bool
 ) -> dict[str, plan.ServicePlan]:
-    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what all of them need, or the space for
-    it; a rollback (``back``) needs none, since it migrates nothing. What it lacks for some stops these and what is ``after`` them: their
-    ``switch`` refuses before it changes anything."""
+    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what all of them need, where it will refuse
+    all of them, or where it lacks the space; a rollback (``back``) needs none, since it migrates nothing. What is true of some stops these
+    and what is ``after`` them: their ``switch`` refuses before it changes anything."""
     found = {key: p for key, entry in services.items() if (p := plan.of(key, entry, choices.get(key), known)) is not None}
     lacking = [f"  {key}: {', '.join(p.lacks)}" for key, p in found.items() if p.lacks]
     if lacking and (known.needs or len(lacking) == len(found)):
@@ -354,6 +354,11 @@ def _plans(
         pulumi.log.warn(
             "The host lacks programs that these services need; they stay as they are, others go on:\n" + "\n".join(lacking)
         )
+    refused = [f"  {key}: {p.refusal.text}" for key, p in found.items() if p.refusal]
+    if refused and len(refused) == len(found):
+        raise pulumi.RunError("The host will refuse these releases, and nothing was changed:\n" + "\n".join(refused))
+    if refused:
+        pulumi.log.warn("The host will refuse these releases; the others go on:\n" + "\n".join(refused))
     if not back and (wrong := plan.room(found.values(), known)):
         raise pulumi.RunError(wrong)
     return found

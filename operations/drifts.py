@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from catalog.models import Service
-from components import plan
+from components import schema
 from components.facts import Facts, ServiceFacts
 from operations.integrity import Difference
 from operations.validation.smoke import Answer
@@ -95,7 +95,7 @@ def missing_migrations(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
     manifest = known.manifest or known.wanted
     if manifest is None or manifest.release != known.live or known.applied is None:
         return ()
-    return plan.pending(known, manifest, entry) or ()
+    return schema.lacking(known, manifest, entry) or ()
 
 
 def _of_files(difference: Difference | None) -> Iterator[Drift]:

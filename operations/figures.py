@@ -15,7 +15,7 @@ from catalog.exports import SECURITY_SOURCES
 from catalog.manifest import Manifest
 from catalog.models import Service
 from catalog.settings import GateSettings
-from components import artefacts
+from components import artefacts, schema
 from components.artefacts import ArtefactError
 from components.facts import Facts, ServiceFacts
 from evidence import collect, judge, waivers
@@ -76,21 +76,10 @@ def on_host(
 def pending_migrations(entry: Service, manifest: Manifest | None, known: ServiceFacts) -> int | None:
     """How many migrations of the live release its database lacks; ``None`` where only running the tool can tell (drush, commands), or
     where release or database are not known."""
-    migrate = entry.steps.migrate
-    if (
-        migrate is None
-        or migrate.kind in ("drush", "command")
-        or manifest is None
-        or known.applied is None
-        or known.reachable is not True
-    ):
+    if not schema.lists_migrations(entry) or manifest is None or known.reachable is not True:
         return None
-    if migrate.kind == "alembic":
-        # The database tells its head alone, and the manifest lists revisions from the base on; an unknown head is ahead of it.
-        heads = [manifest.migrations.index(head) for head in known.applied if head in manifest.migrations]
-        done = max(heads, default=len(manifest.migrations) - 1 if known.applied else -1) + 1
-        return len(manifest.migrations) - done
-    return len(set(manifest.migrations) - set(known.applied))
+    lacking = schema.lacking(known, manifest, entry)
+    return None if lacking is None else len(lacking)
 
 
 def live_manifests(root: Path, services: Iterable[str], facts: Facts) -> dict[str, Manifest]:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from catalog.settings import GitHubSettings
-from catalog.settings_file import Loaded
+from catalog.settings_file import Loaded, reveal
 from evidence.personal_kinds import Allowed, kinds
 from operations.deployment.outcome import Outcome
 
@@ -44,11 +44,8 @@ class Issue:
 
 def of(loaded: Loaded, stack: str) -> Issues:
     """The issues of a stack's repository, by the stack's own token."""
-    secrets = [value.get_secret_value() for name in type(loaded.secrets).model_fields if (value := getattr(loaded.secrets, name))]
-    token = loaded.secrets.github_token
-    return Issues(
-        loaded.settings.github, token.get_secret_value() if token else os.environ.get("GITHUB_TOKEN", ""), stack, tuple(secrets)
-    )
+    token = reveal(loaded.secrets.github_token) or os.environ.get("GITHUB_TOKEN", "")
+    return Issues(loaded.settings.github, token, stack, loaded.secrets.texts())
 
 
 @dataclass

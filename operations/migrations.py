@@ -9,7 +9,7 @@ from typing import Any
 from catalog import manifest as manifests
 from catalog.models import Migration, Service
 from catalog.settings import StackSettings
-from components import facts, plan
+from components import facts, schema
 from components.facts import ServiceFacts
 from components.release import probe
 from operations import drifts, remote
@@ -81,7 +81,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
         migrate.mode,
         known.schema_version,
         known.applied,
-        plan.pending(known, built, entry) if built else None,
+        schema.lacking(known, built, entry) if built else None,
         built.release if built else None,
         half.name if half else None,
         known.live if known.manifest and last in known.manifest.migrations else None,

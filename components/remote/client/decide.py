@@ -1,91 +1,138 @@
-"""What a switch does to the database: nothing, its pending migrations, or nothing because the database is ahead. Pure."""
+"""What a switch does to the database: nothing, its pending migrations, or nothing because the schema is newer than the release.
+
+One function, standard library only: the preview (``components/schema.py``) and the switch ask it on the same facts, so that a plan never
+promises what the host refuses. Pure."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Literal
+
+    Code = Literal["edited", "diverged", "failed", "file-missing", "half-applied", "half-reverted"]
+    Schema = Literal["none", "same", "pending", "ahead"]
 
 Applied = tuple[str, str, str]
 """Name, checksum (empty where unknown), state: ``done``, ``failed`` or ``rolled``."""
+ALL = "all that the tool finds"
+"""The one pending name of a tool that lists none."""
+
+
+class Refusal:
+    """Why a switch does not go on. ``code``: what it is, for programs; ``text``: a sentence for people."""
+
+    __slots__ = ("code", "text")
+
+    def __init__(self, code: Code, text: str) -> None:
+        self.code, self.text = code, text
+
+
+class Facts:
+    """What is known before the decision.
+
+    ``wanted``: the release's migrations in order; ``applied``: the database's history; ``files``: the checksums under which the file of a
+    migration may be recorded, its own first (other line endings, a byte order mark), none where the release lacks the file, and no entry
+    where it was not looked at; ``value``: the schema's version now; ``expect``: what it must be afterwards; ``begun``: name and checksum
+    of one that a failed or killed run left and that does not go on by itself; ``live``: whether the release is live already."""
+
+    __slots__ = ("applied", "begun", "expect", "files", "kind", "live", "value", "wanted")
+
+    def __init__(
+        self, kind: str, wanted: Iterable[str] = (), applied: Iterable[Applied] = (), *,
+        files: Mapping[str, Sequence[str]] | None = None, value: str | None = None, expect: str | None = None,
+        begun: tuple[str, str] | None = None, live: bool = False,
+    ) -> None:  # fmt: skip
+        self.kind, self.wanted, self.applied = kind, list(wanted), list(applied)
+        self.files: Mapping[str, Sequence[str]] = files or {}
+        self.value, self.begun, self.live = value, begun, live
+        self.expect = expect or (self.wanted[-1] if self.wanted and kind != "none" else None)
 
 
 class Plan:
-    """``schema``: ``none``, ``same``, ``pending`` or ``ahead``; ``pending``: what to apply; ``refuse``: why not to go on."""
+    """``pending``: what the database lacks of the release, in order; ``newer``: what it has that the release does not know; ``refusal``: why
+    nothing of it is done."""
 
-    __slots__ = ("pending", "refuse", "schema")
+    __slots__ = ("newer", "pending", "refusal", "schema")
 
-    def __init__(self, schema: str, pending: Sequence[str] = (), refuse: str | None = None) -> None:
-        self.schema, self.pending, self.refuse = schema, list(pending), refuse
+    def __init__(
+        self, schema: Schema, pending: Sequence[str] = (), refusal: Refusal | None = None, newer: Sequence[str] = ()
+    ) -> None:
+        self.schema: Schema = schema
+        self.pending, self.refusal, self.newer = list(pending), refusal, list(newer)
 
 
-def plan(
-    kind: str, wanted: Sequence[str], applied: Sequence[Applied], files: dict[str, str], value: str | None, expect: str | None,
-    begun: tuple[str, str] | None = None, live: bool = False,
-) -> Plan:  # fmt: skip
-    """``wanted``: the release's migrations in order; ``files``: digest (or ``missing``) of each one's file on the host; ``value``: the
-    schema's version now; ``begun``: name and digest of one that a failed or killed run left; ``live``: the release is live already."""
-    if kind in ("sql", "prisma"):
-        return _by_name(kind, wanted, applied, files, begun)
-    if kind == "alembic":
-        return _by_revision(wanted, [name for name, _, _ in applied])
-    if kind in ("drush", "command"):
-        if value and expect and version_key(value) > version_key(expect):
-            return Plan("ahead")
-        if live and (not expect or value == expect):
-            return Plan("same")
-        return Plan("pending", wanted or ("all that the tool finds",))
+def plan(facts: Facts) -> Plan:
+    """The decision."""
+    if facts.kind in ("sql", "prisma"):
+        return _by_name(facts)
+    if facts.kind == "alembic":
+        return _by_revision(facts.wanted, [name for name, _, _ in facts.applied])
+    if facts.kind in ("drush", "command"):
+        return _by_version(facts)
     return Plan("none")
 
 
-def _by_name(
-    kind: str, wanted: Sequence[str], applied: Sequence[Applied], files: dict[str, str], begun: tuple[str, str] | None
-) -> Plan:
-    done = {name: checksum for name, checksum, state in applied if state == "done"}
-    pending = [name for name in wanted if name not in done]
-    unknown = [name for name in done if name not in wanted]
-    failed = next((name for name, _, state in applied if state == "failed" and name not in done), None)
+def _by_name(facts: Facts) -> Plan:
+    done = {name: checksum for name, checksum, state in facts.applied if state == "done"}
+    pending = [name for name in facts.wanted if name not in done]
+    unknown = [name for name in done if name not in facts.wanted]
+    if refusal := _refusal(facts, done, pending, unknown):
+        return Plan("none", pending, refusal, unknown)
+    if unknown:
+        return Plan("ahead", newer=unknown)
+    if pending:
+        return Plan("pending", pending)
+    return Plan("same" if facts.wanted else "none")
+
+
+def _refusal(facts: Facts, done: Mapping[str, str], pending: Sequence[str], unknown: Sequence[str]) -> Refusal | None:
+    failed = next((name for name, _, state in facts.applied if state == "failed" and name not in done), None)
     if failed and pending:
-        return Plan("none", refuse=(
+        return Refusal("failed", (
             f"the migration {failed} failed in an earlier run and is marked so in "
-            f"_prisma_migrations; expected it to be resolved: mend the schema, "
+            f"_prisma_migrations; expected it to be resolved: repair the schema, "
             "then set finished_at (applied by hand) or rolled_back_at (to be run again) of its row, as `prisma migrate resolve` does"
         ))  # fmt: skip
-    for name in wanted:
-        if name in done and done[name] and files.get(name, done[name]) not in (done[name], "missing"):
-            return Plan("none", refuse=(
+    for name in facts.wanted:
+        recorded, known = done.get(name), facts.files.get(name)
+        if recorded and known and recorded not in known:
+            return Refusal("edited", (
                 f"the migration {name} was edited after it had been applied (another "
                 f"checksum than in the database); expected applied migrations to stay "
                 "as they were; restore the file and write a new migration"
             ))  # fmt: skip
     for name in pending:
-        if files.get(name) == "missing":
-            return Plan(
-                "none", refuse=f"the release lacks the file of the migration {name}, which its manifest lists; build it again"
+        if name in facts.files and not facts.files[name]:
+            return Refusal(
+                "file-missing", f"the release lacks the file of the migration {name}, which its manifest lists; build it again"
             )
     if unknown and pending:
-        return Plan("none", refuse=(
+        return Refusal("diverged", (
             f"the database has the migration {unknown[-1]}, which this release does not know, and lacks {pending[0]}, which it brings; "
             "expected one to be a continuation of the other; merge the two lines of migrations"
         ))  # fmt: skip
-    if begun and begun[0].endswith(".down"):
-        return Plan("none", refuse=(
-            f"the step back of {begun[0].removesuffix('.down')} was begun by an earlier run and may be half done; look at the schema, then "
+    return _half_done(facts, pending)
+
+
+def _half_done(facts: Facts, pending: Sequence[str]) -> Refusal | None:
+    if facts.begun is None:
+        return None
+    name, checksum = facts.begun
+    if name.endswith(".down"):
+        return Refusal("half-reverted", (
+            f"the step back of {name.removesuffix('.down')} was begun by an earlier run and may be half done; look at the schema, then "
             "restore the snapshot that was made before it, or finish it by hand and remove the file migrating beside the lock on the host"
         ))  # fmt: skip
-    if begun and begun[0] in pending and kind == "sql" and files.get(begun[0]) == begun[1]:
-        return Plan("none", refuse=(
-            f"the migration {begun[0]} was begun by an earlier run and is not "
+    if facts.kind == "sql" and name in pending and checksum in facts.files.get(name, ()):
+        return Refusal("half-applied", (
+            f"the migration {name} was begun by an earlier run and is not "
             f"recorded as applied, so it may be half applied (MariaDB commits each "
             f"statement); look at the schema, then either finish it by hand and "
-            f"insert ('{begun[0]}', '{begun[1]}') into schema_version, or undo what "
+            f"insert ('{name}', '{checksum}') into schema_version, or undo what "
             "it did and remove the file migrating beside the lock on the host, or ship a corrected file"
         ))  # fmt: skip
-    if unknown:
-        return Plan("ahead")
-    if pending:
-        return Plan("pending", pending)
-    return Plan("same" if wanted else "none")
+    return None
 
 
 def _by_revision(wanted: Sequence[str], current: Sequence[str]) -> Plan:
@@ -95,10 +142,18 @@ def _by_revision(wanted: Sequence[str], current: Sequence[str]) -> Plan:
         return Plan("pending", wanted)
     unknown = [revision for revision in current if revision not in wanted]
     if unknown:
-        return Plan("ahead")
+        return Plan("ahead", newer=unknown)
     last = max(wanted.index(revision) for revision in current)
     pending = wanted[last + 1 :]
     return Plan("pending", pending) if pending else Plan("same")
+
+
+def _by_version(facts: Facts) -> Plan:
+    if facts.value and facts.expect and version_key(facts.value) > version_key(facts.expect):
+        return Plan("ahead", newer=[facts.value])
+    if facts.live and (not facts.expect or facts.value == facts.expect):
+        return Plan("same")
+    return Plan("pending", facts.wanted or (ALL,))
 
 
 def version_key(text: str) -> list[tuple[int, int, str]]:

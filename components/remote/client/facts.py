@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SCRIPT = ("common", "database", "facts")
+SCRIPT = ("common", "database", "checksums", "facts")
 WINDOWS = ("switch", "down", "snapshot", "remove")
 """The host programs that open a maintenance window."""
 
@@ -48,12 +48,13 @@ def _words(entry: dict[str, Any]) -> list[str]:
         schema = schema.get("query")
     wanted = release(entry) if entry.get("release") else ""
     key = service(entry)
+    kind = one_of(migrate["kind"], "migrate.kind", ("sql", "alembic", "prisma", "drush", "command")) if migrate else "none"
     return [
         key, relative(entry["target"], "target"), wanted,
         one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
         text(database, "name") if database else "",
-        one_of(migrate["kind"], "migrate.kind", ("sql", "alembic", "prisma", "drush", "command")) if migrate else "none",
-        str(schema or ""), "0" if not wanted or _here(key, wanted) else "1",
+        kind, str(schema or ""), "0" if not wanted or _here(key, wanted) else "1",
+        relative(migrate.get("directory") or ("prisma/migrations" if kind == "prisma" else "migrations"), "migrate.directory"),
     ]  # fmt: skip
 
 
@@ -105,6 +106,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "activation": None, "applied": None,
             "schema": None, "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
+            "history": None, "begun": None, "files": {},
             "opened_by": None, "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
     needs = [values[0] for values in reply.all("needs")]
@@ -124,7 +126,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
     for name, entry in zip(found, services, strict=True):
         found[name]["lacks"] = [*needs, *found[name]["lacks"]]
         if found[name]["database"] and entry.get("migrate") and found[name]["applied"] is None:
-            found[name]["applied"] = []
+            found[name]["applied"], found[name]["history"] = [], found[name]["history"] or []
     space = [int(part) * 1024 if part.isdigit() else None for part in next(iter(reply.all("space")), [])]
     free, size = (space[0], space[1]) if len(space) == 2 else (None, None)
     quota = [int(part) * 1024 for part in reply.first("quota").replace("*", "").split() if part.isdigit()]
@@ -167,18 +169,17 @@ def _take_data(known: dict[str, Any], key: str, values: list[str]) -> None:
     """One line about a service's database and snapshots."""
     if key == "snapshot":
         _take_snapshot(known, values[0])
-    elif key == "half":
-        known["half_applied"] = {"name": values[0], "sha256": values[1], "resumes": values[2:] == ["steps"]}
-    elif key == "applied-of" and values[2:] == ["failed"]:
-        known["half_applied"] = {"name": values[0], "sha256": values[1], "resumes": False}
+    elif key == "begun-of":
+        known["begun"] = known["half_applied"] = {"name": values[0], "sha256": values[1], "resumes": values[2:] == ["steps"]}
+    elif key == "file-of":
+        known["files"][values[0]] = values[1:]
     elif key == "database":
         known["database"] = known["reachable"] = True if values[0] == "yes" else None
         known["problem"] = values[1] if len(values) > 1 else known["problem"]
     elif key == "db-of":
         known["database_bytes"] = int(float(values[2])) if len(values) > 2 and values[2] else None
     elif key == "applied-of":
-        if len(values) > 2 and values[2] == "done":
-            known["applied"] = [*(known["applied"] or []), values[0]]
+        _take_applied(known, *values[:3])
     elif key == "schema-of":
         value = values[0] if values and values[0] not in ("", "NULL") else None
         known["schema"] = known["schema_version"] = value
@@ -193,6 +194,15 @@ def _activation(line: str) -> object:
         return jsontext.loads(line)
     except ValueError:
         return None
+
+
+def _take_applied(known: dict[str, Any], name: str, checksum: str = "", state: str = "done") -> None:
+    """One line of the database's history of migrations."""
+    known["history"] = [*(known["history"] or []), [name, checksum, state]]
+    if state == "done":
+        known["applied"] = [*(known["applied"] or []), name]
+    elif state == "failed":
+        known["half_applied"] = {"name": name, "sha256": checksum, "resumes": False}
 
 
 def _take_snapshot(known: dict[str, Any], line: str) -> None:

@@ -9,7 +9,7 @@ from . import activation
 from . import connection as connections
 from . import restart as restarts
 from .channel import Host, Reply, words
-from .decide import Plan, plan
+from .decide import Facts, Plan, plan
 from .failure import printable
 from .probe import Probe
 from .programs import quote
@@ -86,14 +86,14 @@ class _Switch:
         state = next(iter(reply.all("state")), ["none", "-", "-", "-"])
         begun = next(((values[0], values[1]) for values in reply.all("begun") if values[2:] != ["steps"]), None)
         applied = [(values[0], values[1], values[2]) for values in reply.all("applied") if len(values) >= 3]
-        files = {values[0]: values[1] for values in reply.all("file")}
-        expect = self.schema.get("expect") or (self.wanted[-1] if self.wanted and kind != "none" else None)
-        self.plan = plan(
-            kind, self.wanted, applied, files, reply.first("schema") or None, expect, begun, live=state[1] == self.release
-        )
+        facts = Facts(
+            kind, self.wanted, applied, files={values[0]: values[1:] for values in reply.all("file")},
+            value=reply.first("schema") or None, expect=self.schema.get("expect"), begun=begun, live=state[1] == self.release,
+        )  # fmt: skip
+        self.plan = plan(facts)
         lines = {
-            "schema": self.plan.schema, "pending": words(self.plan.pending), "expect": str(expect or ""), "token": self.token,
-            "refuse": self.plan.refuse or "",
+            "schema": self.plan.schema, "pending": words(self.plan.pending), "expect": str(facts.expect or ""), "token": self.token,
+            "refuse": self.plan.refusal.text if self.plan.refusal else "",
         }  # fmt: skip
         return "\n".join(f"d_{name}={quote(value)}" for name, value in lines.items()) + "\n."
 

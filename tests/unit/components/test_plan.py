@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
+import pulumi
 import pytest
 
 from catalog import reader
@@ -225,21 +226,75 @@ def test_beside_the_snapshot_s_size_stands_what_is_free(host: dict[str, int], le
 
 
 @pytest.mark.parametrize(
-    ("half", "told"),
+    ("begun", "line"),
     [
-        ({"name": "0002_x", "sha256": "1" * 64, "resumes": True}, "goes on at the statement where it stopped"),
-        ({"name": "0002_x", "sha256": "1" * 64}, "its file has changed since, so it is taken again"),
-        ({"name": "0002_x", "sha256": "f" * 64}, "the switch refuses until that is settled"),
-        ({"name": "0002_x.down", "sha256": "f" * 64}, "the step back of 0002_x is half done"),
+        ({"name": "0002_x", "sha256": "1" * 64, "resumes": True}, "half applied: 0002_x was interrupted and continues at the statement"),
+        ({"name": "0002_x", "sha256": "1" * 64}, "half applied: 0002_x failed half-way in an earlier run; its file has changed since"),
+        ({"name": "0002_x", "sha256": "f" * 64}, "refused: the migration 0002_x was begun by an earlier run"),
+        ({"name": "0002_x.down", "sha256": "f" * 64}, "refused: the step back of 0002_x was begun by an earlier run"),
     ],
 )
-def test_a_half_applied_migration_is_named_before_anything_runs(half: dict[str, object], told: str) -> None:
-    file = File(path="migrations/0002_x.sql", size=3, sha256="f" * 64, mode="644")
-    new = artefact("votes").model_copy(update={"files": (file,), "migrations": ("0002_x",)})
-    found = _plan("votes", new, live="r" + "0" * 16, database=True, applied=[], half_applied=half)
+def test_a_half_applied_migration_is_named_before_anything_runs(begun: dict[str, object], line: str) -> None:
+    found = _plan("votes", _migrating("0002_x"), live="r" + "0" * 16, database=True, applied=[], begun=begun)
     assert found is not None
-    (line,) = [text for text in plan.lines(found) if "half applied" in text]
-    assert told in line
+    assert [text for text in plan.lines(found) if text.startswith(f"  {line}")], list(plan.lines(found))
+
+
+def _migrating(*names: str) -> Manifest:
+    files = tuple(File(path=f"migrations/{name}.sql", size=3, sha256="f" * 64, mode="644") for name in names)
+    return artefact("votes").model_copy(update={"files": files, "migrations": names})
+
+
+OTHER = "r" + "0" * 16
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [
+        ({"history": [["0001_init", "e" * 64, "done"]]}, "edited"),
+        ({"history": [["0001_init", "f" * 64, "done"], ["0009_other", "", "done"]]}, "diverged"),
+        ({"history": [["0001_init", "f" * 64, "done"]]}, None),
+        ({"history": [["0001_init", "e" * 64, "done"]], "files": {"0001_init": ["f" * 64, "e" * 64]}}, None),
+        ({"history": [["0001_init", "e" * 64, "done"]], "interrupted": True}, None),
+    ],
+    ids=["edited", "diverged", "same", "other line endings", "a cut run is recovered first"],
+)
+def test_what_the_switch_will_refuse_is_said_in_the_plan(known: dict[str, object], code: str | None) -> None:
+    found = _plan("votes", _migrating("0001_init", "0002_more"), live=OTHER, database=True, **known)
+    assert found is not None
+    assert (found.refusal.code if found.refusal else None) == code
+    assert any(line.startswith("  refused: ") for line in plan.lines(found)) is (code is not None)
+
+
+def test_a_schema_that_is_newer_than_the_release_is_said_in_the_plan() -> None:
+    found = _plan("votes", _migrating("0001_init"), live=OTHER, database=True, applied=["0001_init", "0002_more"])
+    assert found is not None
+    assert (
+        "  migrations (sql, online): none; the schema is newer than the release (by 0002_more), so only the code changes"
+        in plan.lines(found)
+    )
+    unknown_head = _plan("api", artefact("api", migrations=("a1", "b2")), live=OTHER, database=True, applied=["zz"])
+    assert unknown_head is not None
+    assert unknown_head.newer == ("zz",)
+
+
+def test_releases_that_the_host_will_refuse_stop_a_deployment_where_there_are_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: said.append(text))
+    put(tmp_path, _released(_migrating("0001_init")))
+    known = {"live": OTHER, "database": True, "history": [["0001_init", "e" * 64, "done"]]}
+    facts = Facts.model_validate({"services": {"votes": known}})
+    with pytest.raises(pulumi.RunError, match=r"(?s)nothing was changed.*votes: the migration 0001_init was edited"):
+        run(tmp_path, facts, preview=True, services=frozenset({"votes"}))
+    put(tmp_path, artefact("docs"))
+    run(tmp_path, facts, preview=True, services=frozenset({"votes", "docs"}))
+    assert [text for text in said if "votes: the migration 0001_init was edited" in text]
+
+
+def _released(manifest: Manifest) -> Manifest:
+    return manifest.model_copy(update={"release": release_id(manifest.files, manifest.links, manifest.build_inputs)})
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from operations import github_issues
 from operations.deployment.outcome import Outcome
 from operations.github_issues import Issues, clean
 from sandbox.github.server import GitHub, serve
+from tests.unit.components import program
 
 TOKEN = "token-canary-7c1f"
 MOVES = {"votes": ("r1", "r2"), "docs": (None, "r3")}
@@ -176,6 +177,23 @@ def test_no_secret_and_no_personal_data_is_published(stand_in: StandIn) -> None:
         assert word not in stand_in.held()[0]["body"]
     assert "(a line is left out here: e-mail)" in stand_in.held()[0]["body"]
     assert "| votes | r1 | r2 |" in stand_in.held()[0]["body"]
+
+
+EXISTING = {"MO_VOTES_DB_PASS": "panel-canary-5b'\"{", "JWT_SECRET": "jwt-canary-7713"}
+KEY = "-----BEGIN KEY-----\nkey-canary-line-0001\n-----END KEY-----"
+
+
+def test_no_secret_of_the_owner_is_published_however_it_is_kept(stand_in: StandIn, tmp_path: Path) -> None:
+    loaded = program.loaded(tmp_path, githubToken=TOKEN, sshPrivateKey=KEY, existing=EXISTING)
+    issues = replace(github_issues.of(loaded, "sandbox"), settings=stand_in.issues.settings)
+    secrets = [TOKEN, KEY, *EXISTING.values(), *(text for text in program.CANARIES if text not in ("canary-key", "canary-token"))]
+    assert sorted(issues.hidden) == sorted(secrets)
+    told = issues.incident("run1", "now", f"the database says {secrets[2]}", MOVES, [f"line of {text}" for text in secrets])
+    assert told.ok, told.summary
+    (issue,) = stand_in.held()
+    assert "the database says ***" in issue["body"]
+    for text in [line for secret in secrets for line in secret.splitlines() if "canary" in line]:
+        assert text not in issue["body"] + issue["title"]
 
 
 def test_a_text_too_long_for_github_is_cut(stand_in: StandIn) -> None:
