@@ -343,9 +343,9 @@ def _unjudged(uploads: Sequence[str], wished: artefacts.Wishes, project: Path, c
 def _plans(
     services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts, back: bool
 ) -> dict[str, plan.ServicePlan]:
-    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what all of them need, where it will refuse
-    all of them, or where it lacks the space; a rollback (``back``) needs none, since it migrates nothing. What is true of some stops these
-    and what is ``after`` them: their ``switch`` refuses before it changes anything."""
+    """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what all of them need, where it will
+    refuse all of them, or where it lacks the space; a rollback (``back``) needs none, since it migrates nothing. What is true of some
+    stops these and what is ``after`` them: their ``switch`` refuses before it changes anything."""
     found = {key: p for key, entry in services.items() if (p := plan.of(key, entry, choices.get(key), known)) is not None}
     lacking = [f"  {key}: {', '.join(p.lacks)}" for key, p in found.items() if p.lacks]
     if lacking and (known.needs or len(lacking) == len(found)):

@@ -54,8 +54,8 @@ def lacking(known: ServiceFacts, manifest: Manifest, entry: Service) -> tuple[st
 
 
 def _files(known: ServiceFacts, manifest: Manifest, entry: Service, artefact: Path | None) -> dict[str, Sequence[str]]:
-    """The checksums under which each migration's file may be recorded: as the host tells for a release that it holds, else of the artefact on
-    this machine, else by the manifest."""
+    """The checksums under which each migration's file may be recorded: as the host tells for a release that it holds, else of the artefact
+    on this machine, else by the manifest."""
     migrate = entry.steps.migrate
     if migrate is None or migrate.kind not in ("sql", "prisma"):
         return {}
@@ -92,7 +92,7 @@ def _others(place: Path) -> tuple[str, ...]:
 
 
 def checksums(text: bytes) -> tuple[str, ...]:
-    """The checksums of a text with LF and with CRLF, each without and with a byte order mark (as the host program ``checksums`` has them)."""
+    """The checksums of a text with LF and with CRLF, each without and with a byte order mark, as the host program ``checksums`` has them."""
     lf = re.sub(rb"\r(?=\n|\Z)", b"", text.removeprefix(MARK))
     crlf = lf.replace(b"\n", b"\r\n")
     return tuple(hashlib.sha256(form).hexdigest() for form in (lf, MARK + lf, crlf, MARK + crlf))

@@ -50,8 +50,8 @@ class Facts:
 
 
 class Plan:
-    """``pending``: what the database lacks of the release, in order; ``newer``: what it has that the release does not know; ``refusal``: why
-    nothing of it is done."""
+    """``pending``: what the database lacks of the release, in order; ``newer``: what it has that the release does not know; ``refusal``:
+    why nothing of it is done."""
 
     __slots__ = ("newer", "pending", "refusal", "schema")
 
