@@ -92,7 +92,7 @@ def _others(place: Path) -> tuple[str, ...]:
 
 
 def checksums(text: bytes) -> tuple[str, ...]:
-    """The checksums of a text with LF and with CRLF, each without and with a byte order mark, as the host program ``checksums`` has them."""
+    """The checksums of a text with LF and with CRLF, each without and with a byte order mark (the host program ``checksums``)."""
     lf = re.sub(rb"\r(?=\n|\Z)", b"", text.removeprefix(MARK))
     crlf = lf.replace(b"\n", b"\r\n")
     return tuple(hashlib.sha256(form).hexdigest() for form in (lf, MARK + lf, crlf, MARK + crlf))

@@ -228,8 +228,14 @@ def test_beside_the_snapshot_s_size_stands_what_is_free(host: dict[str, int], le
 @pytest.mark.parametrize(
     ("begun", "line"),
     [
-        ({"name": "0002_x", "sha256": "1" * 64, "resumes": True}, "half applied: 0002_x was interrupted and continues at the statement"),
-        ({"name": "0002_x", "sha256": "1" * 64}, "half applied: 0002_x failed half-way in an earlier run; its file has changed since"),
+        (
+            {"name": "0002_x", "sha256": "1" * 64, "resumes": True},
+            "half applied: 0002_x was interrupted and continues at the statement",
+        ),
+        (
+            {"name": "0002_x", "sha256": "1" * 64},
+            "half applied: 0002_x failed half-way in an earlier run; its file has changed since",
+        ),
         ({"name": "0002_x", "sha256": "f" * 64}, "refused: the migration 0002_x was begun by an earlier run"),
         ({"name": "0002_x.down", "sha256": "f" * 64}, "refused: the step back of 0002_x was begun by an earlier run"),
     ],

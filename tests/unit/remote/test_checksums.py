@@ -20,9 +20,7 @@ TEXT = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 
 
 def _on_host(shell: list[str], files: list[Path], recorded: str = "") -> list[list[str]]:
-    script = (
-        f'. "{HOST}/common"; . "{HOST}/checksums"; for file; do checksums "$file" "{recorded}"; printf "%s\\n" "$sums"; done'
-    )
+    script = f'. "{HOST}/common"; . "{HOST}/checksums"; for file; do checksums "$file" "{recorded}"; printf "%s\\n" "$sums"; done'
     done = subprocess.run([*shell, "-c", script, "sh", *map(str, files)], capture_output=True, text=True, check=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 
