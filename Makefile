@@ -58,8 +58,9 @@ check: setup ## types, lint, format, shell programs, import rules, workflows
 format: ## format the code
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
 
-docs: setup ## write docs/commands.md from the commands
+docs: setup ## write docs/commands.md from the commands, the workflow secrets from the catalogue
 	@$(PY) -m operations.reference > docs/.commands.md && mv docs/.commands.md docs/commands.md
+	@$(PY) -m operations.workflow_secrets > docs/.secrets.yml && mv docs/.secrets.yml .github/workflows/secrets.yml
 
 gates: setup ## run the real tools on the sandbox's monorepo and site, print the table of gates
 	@$(PY) -m operations.gates

@@ -13,7 +13,7 @@ import yaml
 
 from catalog import neighbours, reader, yaml_source
 from catalog.models import Service
-from catalog.settings_file import SettingsError
+from catalog.settings_file import SettingsError, merged
 from operations.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +43,30 @@ def stack_file(stack: str, root: Path = ROOT) -> StackFile:
     if not isinstance(whole, dict) or not isinstance(config, dict):
         raise Problem(f"{path.name} has no config; see Pulumi.production.yaml for its form.")
     return StackFile(path, whole, {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)})
+
+
+def settings_of(file: StackFile, root: Path = ROOT) -> dict[str, Any]:
+    """A stack's settings with those of its machine (``mo:settingsFile``) laid over them; what is encrypted is left out. A settings file
+    that cannot be read lays nothing over them: ``catalog.settings_file.load`` says why."""
+    values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not is_encrypted(value)}
+    above = {key: value for key, value in of_machine(file, root).items() if key != "secrets"}
+    return {**values, **{key: merged(values.get(key), value) for key, value in above.items()}}
+
+
+def of_machine(file: StackFile, root: Path = ROOT) -> dict[str, Any]:
+    """What ``mo:settingsFile`` holds; nothing where a stack has none, or none that can be read."""
+    if "settingsFile" not in file.settings:
+        return {}
+    try:
+        document = yaml.safe_load((root / str(file.settings["settingsFile"])).read_bytes())
+    except (OSError, yaml.YAMLError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def is_encrypted(value: object) -> bool:
+    """Whether a setting is one that Pulumi has encrypted."""
+    return isinstance(value, dict) and set(value) == {"secure"}
 
 
 def services_of(stack: str, file: StackFile) -> dict[str, Service]:

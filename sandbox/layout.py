@@ -41,11 +41,13 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """One sandbox. ``directory`` holds all of it; ``clone`` is the checkout whose catalogue it serves and where it is linked."""
+    """One sandbox. ``directory`` holds all of it; ``clone`` is the checkout whose catalogue it serves and where it is linked.
+    ``builds_of``: the stack whose builds are deployed to it; ``None`` for its own, of ``sandbox/monorepo``."""
 
     directory: Path
     clone: Path
     base: int = DEFAULT_BASE
+    builds_of: str | None = None
 
     def port(self, name: str) -> int:
         """The TCP port of a part, on 127.0.0.1."""
@@ -148,9 +150,10 @@ class Layout:
 
 
 def of_clone(clone: Path, environment: dict[str, str] | None = None) -> Layout:
-    """The sandbox of a checkout: ``MO_SANDBOX_DIR`` and ``MO_SANDBOX_PORT``, else a folder named after the checkout and port base 28000.
+    """The sandbox of a checkout: ``MO_SANDBOX_DIR`` and ``MO_SANDBOX_PORT``, else a folder named after the checkout and port base 28000;
+    for the builds of ``MO_SANDBOX_STACK``, where it is given.
 
-    Raises ``SandboxError`` for a relative folder or a port base that leaves no room.
+    Raises ``SandboxError`` for a relative folder, a port base that leaves no room, or a stack that does not exist.
     """
     env = dict(os.environ) if environment is None else environment
     clone = clone.resolve()
@@ -162,7 +165,16 @@ def of_clone(clone: Path, environment: dict[str, str] | None = None) -> Layout:
     else:
         name = hashlib.sha256(str(clone).encode()).hexdigest()[:8]
         directory = Path("/var/tmp") / f"mo-sandbox-{name}"
-    return Layout(directory.resolve(), clone, _base(env.get("MO_SANDBOX_PORT")))
+    return Layout(directory.resolve(), clone, _base(env.get("MO_SANDBOX_PORT")), _stack(clone, env.get("MO_SANDBOX_STACK")))
+
+
+def _stack(clone: Path, name: str | None) -> str | None:
+    if not name or name == "sandbox":
+        return None
+    known = sorted(path.name.split(".")[1] for path in clone.glob("Pulumi.*.yaml"))
+    if name not in known:
+        raise SandboxError(f"MO_SANDBOX_STACK is {name!r}; a stack is expected: {', '.join(known)}")
+    return name
 
 
 def _base(text: str | None) -> int:

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from catalog import yaml_source
+from catalog.settings import StackSettings
 from sandbox import account, authority
 from sandbox.databases import ADMIN
-from sandbox.layout import Layout
+from sandbox.layout import Layout, SandboxError
 from sandbox.site import Site
 
 OWNER, REPOSITORY = "menschlichkeit-oesterreich", "menschlichkeit-oesterreich-development"
@@ -31,6 +33,7 @@ def overlay(site: Site) -> dict[str, Any]:
         "accountHosts": ["127.0.0.1"],
     }
     return {
+        **_builds(layout),
         "host": {
             "name": "sandbox",
             "address": "127.0.0.1",
@@ -75,6 +78,22 @@ def overlay(site: Site) -> dict[str, Any]:
             "webhookSecret": site.passwords["webhook-secret"],
         },
     }
+
+
+def _builds(layout: Layout) -> dict[str, Any]:
+    """Where the builds of another stack come from and who may sign them, as that stack's file has it. Raises ``SandboxError``."""
+    if layout.builds_of is None:
+        return {}
+    name = f"Pulumi.{layout.builds_of}.yaml"
+    try:
+        document = yaml_source.read(layout.clone / name, name).data
+    except yaml_source.SourceError as error:
+        raise SandboxError(str(error)) from None
+    config = document.get("config") if isinstance(document, dict) else None
+    config = config if isinstance(config, dict) else {}
+    provenance = config.get("mo:provenance")
+    source = {"source": config.get("mo:source", StackSettings.model_fields["source"].default)}
+    return source if provenance is None else {**source, "provenance": provenance}
 
 
 def write(site: Site) -> None:

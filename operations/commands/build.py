@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from catalog import reader, yaml_source
+from catalog import reader
 from catalog.models import Service
-from catalog.settings import ProvenanceSettings
+from catalog.settings import ProvenanceSettings, StackSettings
 from operations.options import complete_service, complete_stack
 from operations.problem import Problem
+from operations.project import settings_of, stack_file
 from operations.wording import counted
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def build(
         chosen = _chosen(wanted.services, services or [])
         signer: Signer = builds.load_or_make(key, wanted.builder)
         built = builds.build(chosen, wanted.source, out, jobs=jobs, signer=signer, tell=_teller(console, len(chosen), as_json))
-    except (builds.BuildError, reader.CatalogError, yaml_source.SourceError) as error:
+    except (builds.BuildError, reader.CatalogError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     if as_json:
@@ -86,11 +87,11 @@ def build(
 
 
 def read(stack: str, source: Path | None = None, project: Path = PROJECT) -> Wanted:
-    """What ``Pulumi.<stack>.yaml`` says about builds. Raises ``BuildError``, ``CatalogError`` or ``SourceError``."""
-    config = yaml_source.read(project / f"Pulumi.{stack}.yaml", f"Pulumi.{stack}.yaml").data.get("config") or {}
-    named = source or project / str(config.get("mo:source", "../monorepo"))
-    extra = tuple(config.get("mo:services") or ())
-    provenance = config.get("mo:provenance") or {}
+    """What a stack's settings say about builds. Raises ``Problem``, ``BuildError`` or ``CatalogError``."""
+    settings = settings_of(stack_file(stack, project), project)
+    named = source or project / str(settings.get("source", StackSettings.model_fields["source"].default))
+    extra = tuple(settings.get("services") or ())
+    provenance = settings.get("provenance") or {}
     builder = str(provenance.get("builder") or ProvenanceSettings().builder)
     return Wanted(named, reader.read(project / "catalog/services.yaml").of_stack(stack, extra), builder)
 

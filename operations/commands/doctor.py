@@ -68,8 +68,11 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
     root, file = project.ROOT, project.stack_file(stack)
     services = project.services_of(stack, file)
     findings = machine.programs()
-    findings += [Finding("catalogue", True, f"{len(services)} services"), machine.monorepo(root, stack, file.settings)]
-    findings += machine.gates(root, file.settings)
+    findings += [
+        Finding("catalogue", True, f"{len(services)} services"),
+        machine.monorepo(root, stack, project.settings_of(file, root)),
+    ]
+    findings += machine.gates(root, project.settings_of(file, root))
     findings += machine.permissions(root, file.settings, fix)
     told, loaded = stacks.look(root, stack, file)
     findings += told

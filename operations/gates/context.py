@@ -16,17 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from catalog.settings import GateSettings, StackSettings
-from catalog.settings_file import merged
 from evidence.model import NOWHERE, About
 from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
 from operations.build import cache, checkout
 from operations.problem import Problem
-from operations.project import ROOT, StackFile, stack_file
+from operations.project import ROOT, StackFile, is_encrypted, of_machine, settings_of, stack_file
 from operations.settings import decrypted
 
 LOOKED_AT = "sandbox"
@@ -167,7 +165,7 @@ def context(
     file = stack_file(stack, project)
     values, secrets = _values(file, project)
     undecrypted = ""
-    if decrypt and any(_is_secret(file.settings.get(key)) for key in _USED):
+    if decrypt and any(is_encrypted(file.settings.get(key)) for key in _USED):
         try:
             told = decrypted(project, stack)
             secrets = {key: told[key] for key in _USED if key in told} | secrets
@@ -199,13 +197,9 @@ def context(
 
 def _values(file: StackFile, project: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """A stack's settings with those of its machine laid over them, and the secrets of that machine; what is encrypted is left out."""
-    values = {key: value for key, value in file.settings.items() if key != "settingsFile" and not _is_secret(value)}
-    if "settingsFile" not in file.settings:
-        return values, {}
-    overlay = _overlay(project / str(file.settings["settingsFile"]))
-    found = overlay.pop("secrets", {})
+    found = of_machine(file, project).get("secrets")
     secrets = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
-    return merged(values, overlay), secrets
+    return settings_of(file, project), secrets
 
 
 def commit_of(source: Path, out: Path) -> Commit:
@@ -233,18 +227,6 @@ def _built(source: Path, out: Path, head: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return built if same.returncode == 0 else None
-
-
-def _is_secret(value: object) -> bool:
-    return isinstance(value, dict) and set(value) == {"secure"}
-
-
-def _overlay(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _settings(values: Mapping[str, Any]) -> StackSettings | None:

@@ -18,6 +18,7 @@ import yaml
 from catalog import provenance, reader, secret_names
 from catalog.provenance import Expectation
 from components.remote.client import artefact
+from operations import workflow_secrets
 from operations.app import app, register
 from operations.build import build, signing
 from operations.deployment.trigger import Kind
@@ -121,7 +122,7 @@ STUB = """#!/bin/sh
 { printf '%s' "$0"; for argument; do printf '\\t%s' "$argument"; done; printf '\\n'; } >> "$RECORD"
 case "$0 $*" in */gh*--paginate*) printf '%s' "${FOUND:-}" ;; */ssh-add*) cat > /dev/null ;; esac
 """
-PROGRAMS = ("bin/mo", "bin/setup", "bin/pulumi", "path/make", "path/gh", "path/ssh-agent", "path/ssh-add")
+PROGRAMS = ("bin/mo", "bin/setup", "bin/pulumi", "path/git", "path/make", "path/gh", "path/ssh-agent", "path/ssh-add")
 
 
 def performed(step: dict[str, Any], folder: Path, **environment: str) -> list[list[str]]:
@@ -194,8 +195,6 @@ def test_a_rollback_without_a_goal_goes_to_the_one_before(tmp_path: Path) -> Non
 
 
 def test_the_gates_look_at_this_build_on_a_sandbox_before_the_stack_is_deployed(tmp_path: Path) -> None:
-    signer = "0123456789abcdef" * 4
-    (tmp_path / "Pulumi.staging.yaml").write_text(f"config:\n  mo:provenance:\n    signers:\n      - {signer}\n")
     done = [
         call
         for step in steps(PROJECT / ".github/workflows/deploy.yml")
@@ -203,12 +202,11 @@ def test_the_gates_look_at_this_build_on_a_sandbox_before_the_stack_is_deployed(
         for call in performed(step, tmp_path, STACK="staging")
     ]
     assert [(call[1], _parsed(call[1:])["stack"]) for call in done if call[0] == "mo"] == [
-        ("gates", "staging"), ("deploy", "sandbox"), ("gates", "staging"), ("deploy", "staging"), ("validate", "staging")
+        ("gates", "sandbox"), ("deploy", "sandbox"), ("gates", "staging"), ("deploy", "staging"), ("validate", "staging")
     ]  # fmt: skip
     assert ["make", "sandbox-up"] in done
-    required = yaml.safe_load((PROJECT / "Pulumi.sandbox.yaml").read_text())["config"]["mo:gates"]["required"]
-    assert _parsed(done[0][1:])["only"] == required
-    assert (tmp_path / ".mo/signing.pub").read_text().strip() == signer
+    (sandbox,) = [step for step in steps(PROJECT / ".github/workflows/deploy.yml") if "make sandbox-up" in step.get("run", "")]
+    assert sandbox["env"] == {"MO_SANDBOX_STACK": "${{ inputs.stack }}"}, "it takes the builds of the stack, and sees no secret"
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -444,6 +442,26 @@ def test_the_look_at_the_secrets_names_each_that_a_job_needs_and_shows_none(envi
     assert lacking.returncode == 1
     assert "missing in this environment: JWT_SECRET SMTP_PASS" in lacking.stdout
     assert "kanarie" not in done.stdout + done.stderr + lacking.stdout + lacking.stderr
+
+
+def test_the_workflow_secrets_is_what_the_catalogue_makes_of_it() -> None:
+    text = (PROJECT / workflow_secrets.FILE).read_text()
+    assert text == workflow_secrets.text(), "run `make docs`"
+
+
+def test_a_new_service_s_secrets_come_into_the_workflow_by_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    catalogue = yaml.safe_load((PROJECT / "catalog/services.yaml").read_text())
+    votes = catalogue["services"]["votes"]
+    new = {**votes, "host": "polls", "path": votes["path"].replace("votes", "polls")}
+    new["database"] = {**votes["database"], "name": "mo_polls", "user": "svc_polls"}
+    catalogue["services"]["polls"] = new
+    (tmp_path / "services.yaml").write_text(json.dumps(catalogue))
+    changed = reader.read(tmp_path / "services.yaml")
+    monkeypatch.setattr(reader, "read", lambda: changed)
+    jobs = yaml.safe_load(workflow_secrets.text())["jobs"]
+    seen = {name: set(job["steps"][0]["env"]) for name, job in jobs.items()}
+    assert seen["production"] >= {"SEEN_MO_POLLS_DB_USER", "SEEN_MO_POLLS_DB_PASS"}
+    assert not [name for name in seen["staging"] if "POLLS" in name], "an environment sees no secret that its stack does not need"
 
 
 def test_every_secret_that_a_workflow_reads_is_one_of_the_list() -> None:

@@ -33,3 +33,12 @@ def test_a_port_base_that_leaves_no_room_is_refused(text: str) -> None:
 def test_a_folder_that_is_not_its_own_is_refused(text: str) -> None:
     with pytest.raises(SandboxError, match="MO_SANDBOX_DIR"):
         of_clone(Path("/a"), {"MO_SANDBOX_DIR": text})
+
+
+def test_a_sandbox_is_for_the_builds_of_a_stack_that_there_is(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.staging.yaml").touch()
+    assert of_clone(tmp_path, {"MO_SANDBOX_STACK": "staging"}).builds_of == "staging"
+    assert of_clone(tmp_path, {"MO_SANDBOX_STACK": "sandbox"}).builds_of is None
+    assert of_clone(tmp_path, {}).builds_of is None
+    with pytest.raises(SandboxError, match="a stack is expected: staging"):
+        of_clone(tmp_path, {"MO_SANDBOX_STACK": "../production"})

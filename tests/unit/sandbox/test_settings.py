@@ -43,6 +43,40 @@ def test_the_stack_file_and_the_overlay_make_complete_settings(made: Site) -> No
     assert settings_file.reveal(loaded.secrets.github_token) == made.passwords["github-token"]
 
 
+@pytest.mark.parametrize("stack", ["production", "staging"])
+def test_a_sandbox_for_another_stack_s_builds_takes_its_source_and_its_signers(made: Site, tmp_path: Path, stack: str) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / f"Pulumi.{stack}.yaml").write_text(
+        f"config:\n  mo:provenance:\n    signers: ['{'ab' * 32}']\n    builder: https://b\n"
+    )
+    layout = Layout(made.layout.directory, clone, 31000, stack)
+    assert (
+        settings.overlay(Site(layout, "someone", made.services, made.passwords)).items()
+        >= {
+            "source": "../monorepo",
+            "provenance": {"signers": ["ab" * 32], "builder": "https://b"},
+        }.items()
+    )
+    (clone / f"Pulumi.{stack}.yaml").write_text("config:\n  mo:source: elsewhere\n")
+    plain = settings.overlay(Site(layout, "someone", made.services, made.passwords))
+    assert plain["source"] == "elsewhere"
+    assert "provenance" not in plain
+    assert {"source", "provenance"}.isdisjoint(settings.overlay(made))
+
+
+@pytest.mark.parametrize("text", ["", "config:", "[", "- x", "config: x"])
+def test_a_stack_file_that_cannot_be_read_is_refused_or_says_nothing(made: Site, tmp_path: Path, text: str) -> None:
+    (tmp_path / "Pulumi.staging.yaml").write_text(text)
+    layout = Layout(made.layout.directory, tmp_path, 31000, "staging")
+    site_of_staging = Site(layout, "someone", made.services, made.passwords)
+    if text in ("", "["):
+        with pytest.raises(SandboxError, match=r"Pulumi\.staging\.yaml"):
+            settings.overlay(site_of_staging)
+    else:
+        assert settings.overlay(site_of_staging)["source"] == "../monorepo"
+
+
 def test_secrets_stand_in_files_of_mode_600_only(made: Site) -> None:
     settings.write(made)
     holding = set()
