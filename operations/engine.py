@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Any
 
 from pulumi import automation as auto
 from pulumi.automation import errors
+from pulumi.automation.events import EngineEvent
 
 from components import plan
 from operations import locks
+from operations.event_pipe import EventPipe
 from operations.problem import Problem
 from operations.project import ROOT
 
@@ -50,13 +51,6 @@ class State:
     cut: Sequence[str]
 
 
-class _Workspace(auto.LocalWorkspace):
-    """After an update the Automation API runs the engine twice more for the stack's outputs, of which no command here reads anything."""
-
-    def stack_outputs(self, stack_name: str) -> auto.OutputMap:
-        return {}
-
-
 class Engine:
     """One stack. Every method raises ``Problem`` for what the operator can mend."""
 
@@ -68,7 +62,9 @@ class Engine:
             # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
             os.environ["PULUMI_STACK"] = stack
             command = auto.PulumiCommand(root=str(root))
-            workspace = _Workspace(work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack, **_WITHOUT_DEBUG})
+            workspace = auto.LocalWorkspace(
+                work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack, **_WITHOUT_DEBUG}
+            )
             self._stack = auto.Stack.create_or_select(stack, workspace)
         except subprocess.CalledProcessError as error:
             raise Problem(f"bin/pulumi ended with {error.returncode}; why, it said above.") from None
@@ -81,10 +77,20 @@ class Engine:
         """What an update would do; changes nothing. ``verbose``: the plans name every file."""
         if verbose:
             self._stack.workspace.env_vars = {**self._stack.workspace.env_vars, plan.VERBOSE: "1"}
+        summed: list[str] = []
+
+        def hand_on(event: Mapping[str, Any]) -> None:
+            summed.extend(key for key in event if key == "summary")
+            on_event(event)
+
         try:
-            self._stack.preview(config_file=str(config_file), on_event=_plain(on_event), color="never")
+            self._run(["preview"], config_file, hand_on)
         except errors.CommandError as error:
             return Outcome(False, _said(error))
+        if not summed:
+            raise Problem(
+                f"The preview of {self.name} reported no events: bin/pulumi is neither Pulumi's CLI nor the embedded engine."
+            )
         return Outcome(True)
 
     def up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
@@ -109,20 +115,22 @@ class Engine:
 
     def _up(self, config_file: Path, message: str, on_event: OnEvent) -> Outcome:
         try:
-            self._stack.up(
-                config_file=str(config_file),
-                message=message,
-                on_event=_plain(on_event),
-                color="never",
-                show_secrets=False,
-                continue_on_error=True,
-            )
+            self._run(["up", "--yes", "--skip-preview", "--message", message, "--continue-on-error"], config_file, on_event)
         except errors.ConcurrentUpdateError:
             raise
         except errors.CommandError as error:
             said = _said(error)
             return Outcome(False, said, cut=said == KILLED)
         return Outcome(True)
+
+    def _run(self, words: Sequence[str], config_file: Path, on_event: OnEvent) -> None:
+        """An operation as the Automation API would run it, but for its event server, which any local user could talk to."""
+        workspace = self._stack.workspace
+        given = ["--color", "never", "--config-file", str(config_file), "--exec-kind", "auto.local", "--stack", self.name]
+        # The CLI has `--event-log` and `--exec-kind` only where it is told so.
+        variables = {"PULUMI_DEBUG_COMMANDS": "true", **workspace.env_vars}
+        with EventPipe(_plain(on_event)) as events:
+            workspace.pulumi_command.run([*words, *given, "--event-log", events.path], workspace.work_dir, variables)
 
     def resources(self) -> list[Mapping[str, Any]]:
         """The stack's resources as the state keeps them, secrets encrypted. After a failed update they tell what was done all the same,
@@ -174,15 +182,13 @@ def _without_cut_readers() -> None:
     tell.__name__ = _without_cut_readers.__name__
     if getattr(told, "__name__", "") != tell.__name__:
         threading.excepthook = tell
-    # A killed engine cuts its stream of events; what is said of the update tells enough.
-    warnings.filterwarnings("ignore", message="Error in event stream")
 
 
-def _plain(on_event: OnEvent) -> Callable[[Any], None]:
-    """Events as the plain JSON that Pulumi sends, the same for each version of the Automation API's classes."""
+def _plain(on_event: OnEvent) -> Callable[[dict[str, Any]], None]:
+    """Events in the form that the commands read, whatever the engine's version adds to them."""
 
-    def hand_on(event: Any) -> None:
-        on_event(plain_event(event))
+    def hand_on(event: dict[str, Any]) -> None:
+        on_event(plain_event(EngineEvent.from_json(event)))
 
     return hand_on
 

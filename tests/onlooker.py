@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +111,45 @@ def look(pid: int, *folders: Path) -> Seen:
             except OSError:
                 continue
     return seen
+
+
+class Watch:
+    """Looks again and again, while the context lasts, at the commands of a deployment that this process runs."""
+
+    PAUSE = 0.5
+    """Seconds between two looks."""
+    COMMANDS = (b"bin/pulumi", b"bin/mo", b"embedded", b"operations")
+    """What the arguments of such a command hold. The servers of a sandbox, which this process may run too, are no part of a deployment."""
+
+    def __init__(self) -> None:
+        self.doors: set[str] = set()
+        self.called: set[str] = set()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stop.wait(self.PAUSE):
+            for child in Path(f"/proc/self/task/{threading.main_thread().native_id}/children").read_text().split():
+                try:
+                    arguments = Path(f"/proc/{child}/cmdline").read_bytes()
+                except OSError:
+                    continue
+                if any(name in arguments for name in self.COMMANDS):
+                    sockets = doors(family(int(child)))
+                    self.doors |= {f"{kind} {name}" for kind, name in sockets}
+                    if sockets:
+                        self.called |= look(int(child)).called
 
 
 def _open(path: Path, right: int) -> bool:

@@ -101,7 +101,7 @@ class Executor:
                 return
 
     def give_up(self, problem: NotRecordedError, step: Step | None = None) -> None:
-        """Ends the run, whose journal cannot be written: what ``step`` did is not recorded. The user is told once."""
+        """Ends the run, whose journal cannot be written: what ``step`` did is not recorded. Reports it once."""
         with self._lock:
             first, self.unrecorded, self.failed = not self.unrecorded, True, True
             if step is not None:

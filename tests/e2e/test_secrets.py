@@ -22,6 +22,7 @@ import yaml
 from sandbox.databases import ADMIN
 from tests.e2e.canaries import Canaries, Processes
 from tests.e2e.deployment import Deployment, deployment
+from tests.onlooker import Watch
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -55,6 +56,7 @@ class Deployed:
     canaries: Canaries = field(default_factory=Canaries)
     outputs: dict[str, str] = field(default_factory=dict)
     processes: Processes = field(default_factory=Processes)
+    watch: Watch = field(default_factory=Watch)
 
     def run(self, *command: str, expect: int | None = 0) -> None:
         """Runs a command and keeps what it says."""
@@ -104,7 +106,7 @@ def deployed() -> Iterator[Deployed]:
     with deployment() as site:
         made = Deployed(site, site.clone.parent, began)
         _prepare(made)
-        with made.processes:
+        with made.processes, made.watch:
             _first_deploy(made)
             _commands(made)
             _failures(made)
@@ -338,3 +340,9 @@ def test_no_secret_is_in_a_process_s_arguments_or_environment(deployed: Deployed
     # read secrets.env anyway (components/remote/host/migrate); nothing else may.
     tool = re.compile(r"environment of (\S*/\.deploy/[^/]+/\S+|\.venv/bin/\S+|(\S*/)?php[\d.]*)")
     assert {what: names for what, names in found.items() if not tool.fullmatch(what)} == {}
+
+
+def test_another_user_can_call_nothing_while_a_deployment_runs(deployed: Deployed) -> None:
+    assert any("pulumi-engine-" in door for door in deployed.watch.doors), "the engine was not seen"
+    assert [door for door in deployed.watch.doors if not door.startswith("unix /")] == []
+    assert deployed.watch.called == set()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pulumi.automation import errors
 from pulumi.automation._cmd import CommandResult
 
-from operations import engine
+from operations import engine, project
 from operations.problem import Problem
+from tests.onlooker import Seen, look
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def test_the_state_is_read_without_decrypting_a_secret_and_tells_what_was_cut(tm
 @pytest.mark.parametrize("verbose", [False, True])
 def test_a_verbose_preview_has_its_program_name_every_file(verbose: bool, tmp_path: Path) -> None:
     stack = opened(tmp_path, "")
-    with pytest.raises(RuntimeError, match="summary event"):  # this engine previews nothing
+    with pytest.raises(Problem, match="reported no events"):  # this engine previews nothing
         stack.preview(tmp_path / "config.yaml", lambda _: None, verbose=verbose)
     (asked,) = [line for line in (tmp_path / "bin/asked").read_text().splitlines() if "preview" in line.split()]
     assert asked.endswith(" 1") is verbose
@@ -107,3 +112,55 @@ def test_a_stack_that_was_never_deployed_has_nothing(state: str, tmp_path: Path)
 def test_a_state_of_another_form_is_refused_and_never_taken_for_an_empty_one(state: str, tmp_path: Path) -> None:
     with pytest.raises(Problem, match="prints is no state; nothing was changed"):
         opened(tmp_path, state).resources()
+
+
+EMBEDDED = f"""#!/bin/sh
+PYTHONPATH={project.ROOT} exec {sys.executable} -m embedded "$@"
+"""
+PROGRAM = """
+import pulumi
+from pulumi_command import local
+
+local.Command("held", create="touch begun; while [ ! -e go ]; do sleep 0.05; done", delete="true")
+"""
+
+
+@pytest.mark.slow
+def test_what_the_engine_tells_arrives_while_it_works_and_no_other_user_can_say_anything_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "bin/pulumi").write_text(EMBEDDED)
+    (tmp_path / "bin/pulumi").chmod(0o755)
+    (tmp_path / "Pulumi.yaml").write_text("name: held\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("config: {}\n")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}/state")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "held")
+    monkeypatch.setenv("PULUMI_STACK", "dev")
+    told: list[str] = []
+    seen: list[Seen] = []
+
+    def hears(event: Mapping[str, Any]) -> None:
+        told.extend(event)
+        if "begun" in event and event["begun"]["type"] == "command:local:Command" and len(told) > planned:
+            seen.append(look(os.getpid()))
+            (tmp_path / "go").touch()
+
+    planned = sys.maxsize
+    stack = engine.Engine("dev", tmp_path)
+    assert stack.preview(settings, hears) == engine.Outcome(True)
+    assert told.count("summary") == 1
+    planned = len(told)
+    assert stack.up(settings, "a message", hears) == engine.Outcome(True)
+    assert told[planned:].count("summary") == 1
+    assert [update.message for update in stack.history()] == ["a message"]
+    (look_at_work,) = seen
+    assert look_at_work.doors
+    assert [door for door in look_at_work.doors if not door.startswith("unix /")] == []
+    assert look_at_work.called == set()
+    (tmp_path / "__main__.py").write_text(PROGRAM.replace("touch begun;", "exit 3;"))
+    assert not stack.up(settings, "it fails", hears).ok
