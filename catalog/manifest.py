@@ -77,6 +77,14 @@ def release_id(files: tuple[File, ...], links: tuple[Link, ...], build_inputs: d
     return "r" + hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
 
+def is_of(manifest: Manifest, service: str, release: str) -> bool:
+    """Whether the manifest is that of this release: its lists give the id. So one from the host can be trusted by an id of the stack's own
+    (its state, its history, its settings); commit, time and the names of migrations are no part of the id."""
+    return manifest.service == service and manifest.release == release == release_id(
+        manifest.files, manifest.links, manifest.build_inputs
+    )
+
+
 def load(path: Path) -> Manifest:
     """Reads a manifest. Raises ``OSError`` where it cannot be read and ``ValueError`` where it is none."""
     return Manifest.model_validate_json(path.read_bytes())

@@ -90,9 +90,7 @@ def pre_authentication_encoding(payload: bytes) -> bytes:
 
 def verify_statement(place: Path, expectation: Expectation) -> Statement:
     """The attestation in ``place``, its signature and claims checked. Raises ``ProvenanceError``."""
-    payload, signatures = _envelope(place)
-    signer = _signer(payload, signatures, expectation.signers, place)
-    statement = _statement(payload, signer, place)
+    statement = verify_signature(_read(place), place, expectation.signers)
     if statement.builder != expectation.builder:
         raise ProvenanceError(
             "builder",
@@ -106,6 +104,13 @@ def verify_statement(place: Path, expectation: Expectation) -> Statement:
     if statement.dirty and not expectation.allow_dirty:
         raise ProvenanceError("dirty", f"{place} is for a checkout with uncommitted changes; commit them and build again.")
     return statement
+
+
+def verify_signature(raw: bytes, place: Path | str, signers: tuple[str, ...]) -> Statement:
+    """The statement in the envelope ``raw``, signed by one of ``signers``; its claims are for the caller to judge. ``place``: where it was
+    read. Raises ``ProvenanceError``."""
+    payload, signatures = _envelope(raw, place)
+    return _statement(payload, _signer(payload, signatures, signers, place), place)
 
 
 def verify(out: Path, services: Iterable[str], expectation: Expectation) -> Statement:
@@ -154,15 +159,21 @@ def verify_artefact(folder: Path, service: str, statement: Statement) -> Manifes
     return manifest
 
 
-def _envelope(place: Path) -> tuple[bytes, list[tuple[str, bytes]]]:
-    again = "build again (bin/mo build)"
+_AGAIN = "build again (bin/mo build)"
+
+
+def _read(place: Path) -> bytes:
     try:
         with place.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
+            return stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ProvenanceError("unsigned", f"{place} is not there: the artefacts have no attestation; {again}.") from None
+        raise ProvenanceError("unsigned", f"{place} is not there: the artefacts have no attestation; {_AGAIN}.") from None
     except OSError as error:
         raise ProvenanceError("unreadable", f"{place} cannot be read: {error.strerror}.") from None
+
+
+def _envelope(raw: bytes, place: Path | str) -> tuple[bytes, list[tuple[str, bytes]]]:
+    again = _AGAIN
     try:
         if len(raw) > _MAX_BYTES:
             raise ValueError
@@ -179,7 +190,7 @@ def _envelope(place: Path) -> tuple[bytes, list[tuple[str, bytes]]]:
     return payload, signatures
 
 
-def _signer(payload: bytes, signatures: list[tuple[str, bytes]], trusted: tuple[str, ...], place: Path) -> str:
+def _signer(payload: bytes, signatures: list[tuple[str, bytes]], trusted: tuple[str, ...], place: Path | str) -> str:
     """The trusted public key that made one of the signatures."""
     message = pre_authentication_encoding(payload)
     names = {hashlib.sha256(bytes.fromhex(key)).hexdigest()[:16]: key for key in trusted}
@@ -203,7 +214,7 @@ def _signer(payload: bytes, signatures: list[tuple[str, bytes]], trusted: tuple[
     )
 
 
-def _statement(payload: bytes, signer: str, place: Path) -> Statement:
+def _statement(payload: bytes, signer: str, place: Path | str) -> Statement:
     try:
         statement: dict[str, Any] = json.loads(payload)
         if statement["_type"] != STATEMENT_TYPE or statement["predicateType"] != PREDICATE_TYPE:

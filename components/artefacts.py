@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog import manifest as manifests
@@ -38,38 +38,44 @@ class Choice:
 @dataclass(frozen=True)
 class Wishes:
     """What is asked for, before the host was asked: ``releases`` by service (``None``: nothing), ``manifests`` of the artefacts,
-    ``folders`` where those lie."""
+    ``folders`` where those lie; ``damaged``: what is wrong with an artefact that a release set does not need where the host has it."""
 
     releases: dict[str, str | None]
     manifests: dict[str, Manifest]
     folders: dict[str, Path]
     from_set: bool
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 def wishes(project: Path, services: Iterable[str], release_set: Mapping[str, str] | None) -> Wishes:
-    """What the release set, or else ``dist/``, asks for. Raises ``ArtefactError`` for artefacts that cannot be used."""
+    """What the release set, or else ``dist/``, asks for. Raises ``ArtefactError`` for artefacts that cannot be used, unless a set names the
+    release, which the host may hold."""
     problems: list[str] = []
+    damaged: dict[str, str] = {}
     releases: dict[str, str | None] = {}
     found: dict[str, Manifest] = {}
     folders: dict[str, Path] = {}
     for service in services:
-        try:
-            folder = project / "dist" / service
-            current = read(folder / "manifest.json", service)
+        asked = releases[service] = release_set.get(service) if release_set is not None else None
+        places = [project / "dist" / service]
+        if release_set is not None:
+            places = [*places, project / "dist" / ".store" / service / asked] if asked else []
+        for folder in places:
+            try:
+                current = read(folder / "manifest.json", service)
+            except ArtefactError as error:
+                if release_set is None:
+                    problems += error.problems
+                damaged[service] = str(error)
+                continue
             if release_set is None:
                 releases[service] = current.release if current else None
-            else:
-                asked = releases[service] = release_set.get(service)
-                if asked and (current is None or current.release != asked):
-                    folder = project / "dist" / ".store" / service / asked
-                    current = read(folder / "manifest.json", service)
             if current is not None and current.release == releases[service]:
                 found[service], folders[service] = current, folder
-        except ArtefactError as error:
-            problems += error.problems
+                break
     if problems:
         raise ArtefactError(problems)
-    return Wishes(releases, found, folders, release_set is not None)
+    return Wishes(releases, found, folders, release_set is not None, damaged)
 
 
 def read(path: Path, service: str) -> Manifest | None:
@@ -106,10 +112,16 @@ def choose(wished: Wishes, facts: Facts, *, allow_older: bool) -> dict[str, Choi
             if known.manifest is not None:
                 chosen[service] = Choice(known.manifest, kept=True)
             continue
-        manifest = wished.manifests.get(service) or _on_host(known, release)
-        if manifest is None:
+        manifest = wished.manifests.get(service) or known.manifest_of(service, release)
+        if manifest is None and release in (m.release for m in (known.wanted, known.manifest) if m is not None):
             problems.append(
-                f"Release {release} of service {service} is neither in dist/ nor on the host; build its commit again, "
+                f"The manifest of release {release} of service {service} was changed on the host: its list of files does not give that id. "
+                f"Build its commit again (bin/mo build {service}), or take another release; nothing was changed."
+            )
+        elif manifest is None:
+            problems.append(
+                wished.damaged.get(service)
+                or f"Release {release} of service {service} is neither in dist/ nor on the host; build its commit again, "
                 "or leave it out of the set."
             )
         elif not wished.from_set and not allow_older and (older := _older(manifest, known)):
@@ -119,10 +131,6 @@ def choose(wished: Wishes, facts: Facts, *, allow_older: bool) -> dict[str, Choi
     if problems:
         raise ArtefactError(problems)
     return chosen
-
-
-def _on_host(known: ServiceFacts, release: str) -> Manifest | None:
-    return next((m for m in (known.wanted, known.manifest) if m is not None and m.release == release), None)
 
 
 def _older(manifest: Manifest, known: ServiceFacts) -> str | None:
@@ -155,5 +163,10 @@ def commit_of(project: Path, wished: Wishes) -> str | None:
     """The commit that the evidence must be of: that of the last build (``dist/manifest.json``), else of the newest artefact."""
     if (commit := last_commit(project)) is not None:
         return commit
-    latest = max(wished.manifests.values(), key=lambda m: m.built_at or "", default=None)
+    return newest_commit(wished.manifests.values())
+
+
+def newest_commit(built: Iterable[Manifest]) -> str | None:
+    """The commit of the manifest that was built last."""
+    latest = max(built, key=lambda m: m.built_at or "", default=None)
     return latest.commit if latest else None

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from catalog import manifest as manifests
 from catalog.activation import Activation
 from catalog.manifest import Manifest
 from catalog.models import Service
@@ -48,7 +49,11 @@ class ServiceFacts(_Read):
     manifest: Manifest | None = None
     """Of the live release, where it is not the one asked for."""
     wanted: Manifest | None = None
-    """Of the release asked for, where the host has it."""
+    """Of the release asked for, where the host has it and another one is live."""
+    attestation: str | None = None
+    """The signed statement kept beside the release asked for, where this machine has no artefact of it."""
+    digest: str | None = None
+    """SHA-256 of the host's manifest of the release asked for, as its file stands there."""
     activation: Activation | None = None
     """The rules by which the release asked for, else the live one, was last activated; ``None`` where that is not recorded, or no longer
     readable."""
@@ -97,6 +102,10 @@ class ServiceFacts(_Read):
         if self.history is not None or self.applied is None:
             return self.history
         return tuple((name, "", "done") for name in self.applied)
+
+    def manifest_of(self, service: str, release: str) -> Manifest | None:
+        """The host's manifest of ``release``, verified by the id; ``None`` where the host did not tell it, or tells another content."""
+        return next((m for m in (self.wanted, self.manifest) if m is not None and manifests.is_of(m, service, release)), None)
 
     @property
     def closed(self) -> bool:

@@ -87,6 +87,9 @@ class Platform(Component):
         if settings.rollback is None and (foreign := _unjudged(uploads, wished, args.project, commit)):
             raise GateClosed(foreign)
         args.verify(args.project, settings, wished, uploads, commit)
+        from_host = {key: (found.new, known.of(key)) for key, found in plans.items() if key not in wished.manifests}
+        for note in trust.attested(settings, from_host):
+            pulumi.log.warn(note, self)
         if not pulumi.runtime.is_dry_run():
             _tell_steps(args, ruled, choices)
 
@@ -125,7 +128,7 @@ class Platform(Component):
                 entries,
                 choices,
                 {k: (s.release, s.check) for k, s in subdomains.items() if s.release is not None and s.check is not None},
-                commit,
+                commit or artefacts.newest_commit(choice.manifest for choice in choices.values()),
             ),
             [gate],
             inside,

@@ -141,8 +141,7 @@ def ahead_too(here: Here, moves: Mapping[str, tuple[str | None, str]], restores:
 
 def migrations(root: Path, service: str, release: str, known: ServiceFacts) -> tuple[str, ...] | None:
     """Those of a release, by its manifest here or on the host."""
-    manifest = known.wanted if known.wanted is not None and known.wanted.release == release else None
-    manifest = manifest or release_set.manifest_of(root, service, release)
+    manifest = known.manifest_of(service, release) or release_set.manifest_of(root, service, release)
     return manifest.migrations if manifest else None
 
 

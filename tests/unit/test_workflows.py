@@ -18,6 +18,7 @@ import yaml
 from catalog import provenance, reader, secret_names
 from catalog.provenance import Expectation
 from components.remote.client import artefact
+from components.remote.client.manifest import verified
 from operations import workflow_secrets
 from operations.app import app, register
 from operations.build import build, signing
@@ -330,7 +331,9 @@ def test_artefacts_come_through_the_upload_with_their_links_modes_and_hidden_fil
     dist = tmp_path / "deploying/dist"
     statement = provenance.verify(dist, ["site"], Expectation((signer.public,), "https://example.org/builder", built))
     assert statement.commit == built
-    artefact.compare(artefact.Artefact(str(dist / "site"), b"", json.loads((dist / "site/manifest.json").read_bytes())), "site")
+    text = (dist / "site/manifest.json").read_bytes()
+    manifest = verified(text, "site", json.loads(text)["release"], "", "")
+    artefact.compare(artefact.Artefact(str(dist / "site"), manifest), "site")
 
 
 def test_the_deploy_has_the_programs_that_its_gates_look_for_on_the_path() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 from . import connection as connections
 from . import jsontext
+from .artefact import places
 from .channel import ATTEMPTS, Host, Reply, encode, words
-from .connection import PROJECT
+from .digest import sha256
 from .failure import Failure
 from .programs import HOST_FOLDER
 from .request import one_of, relative, release, service, text
@@ -60,8 +60,7 @@ def _words(entry: dict[str, Any]) -> list[str]:
 
 def _here(key: str, wanted: str) -> bool:
     """Whether the artefact is on this machine, so that its manifest need not come from the host."""
-    dist = os.environ.get("MO_DIST_DIR") or PROJECT + "/dist"
-    for folder in (f"{dist}/{key}", f"{dist}/.store/{key}/{wanted}"):
+    for folder in places(key, wanted):
         try:
             with open(folder + "/manifest.json", "rb") as file:
                 if f'"{wanted}"'.encode() in file.read(4096):
@@ -103,8 +102,8 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
     found: dict[str, dict[str, Any]] = {}
     for entry in services:
         found[entry["service"]] = {
-            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "activation": None, "applied": None,
-            "schema": None, "schema_version": None,
+            "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "attestation": None, "digest": None,
+            "activation": None, "applied": None, "schema": None, "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
             "history": None, "begun": None, "files": {},
             "opened_by": None, "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
@@ -114,16 +113,23 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
     for key, values in reply.facts:
         if not values or values[0] not in found:
             continue
-        if key in ("manifest", "wanted"):
+        if key in ("manifest", "wanted", "attestation"):
             texts.setdefault((values[0], key), []).append("\t".join(values[1:]))
         else:
             _take(found[values[0]], key, values[1:])
     for (name, key), lines in texts.items():
+        text = "\n".join([*lines, ""])
+        if key == "attestation":
+            found[name][key] = text
+            continue
         try:
-            found[name][key] = jsontext.loads("\n".join(lines))
+            found[name][key] = jsontext.loads(text)
         except ValueError:
             found[name]["problem"] = f"the {key} manifest on the host is no JSON"
     for name, entry in zip(found, services, strict=True):
+        asked = texts.get((name, "manifest" if found[name]["live"] == entry.get("release") else "wanted"))
+        if asked and entry.get("release"):
+            found[name]["digest"] = sha256("\n".join([*asked, ""]).encode("utf-8", "surrogateescape"))
         found[name]["lacks"] = [*needs, *found[name]["lacks"]]
         if found[name]["database"] and entry.get("migrate") and found[name]["applied"] is None:
             found[name]["applied"], found[name]["history"] = [], found[name]["history"] or []

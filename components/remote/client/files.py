@@ -40,7 +40,7 @@ def _here(entry: dict[str, Any]) -> dict[str, Any] | None:
     if not entry.get("release"):
         return None
     try:
-        return find(service(entry), release(entry)).manifest
+        return find(service(entry), release(entry)).manifest.raw
     except Failure:
         return None
 

@@ -1,4 +1,5 @@
-"""``run stage``: brings an artefact to the host in one rsync channel; the host's far end prepares, verifies and finishes it."""
+"""``run stage``: brings an artefact to the host in one rsync channel; the host's far end prepares, verifies and finishes it. A release that
+lies finished there needs no artefact."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import os
 
 from . import artefact as artefacts
 from . import connection as connections
+from . import finished
 from .channel import Host, Reply, encode
 from .child import Child
 from .failure import Failure
@@ -29,20 +31,40 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     dependencies = request.get("dependencies")
     if dependencies is not None:
         one_of(dependencies, "dependencies", ("venv",))
+    target = relative(request["target"], "target")
     host = Host(connections.load(str(request["stack"])))
-    artefact = artefacts.find(key, wanted)
-    artefacts.compare(artefact, key)
+    try:
+        artefact = artefacts.find(key, wanted)
+        artefacts.compare(artefact, key)
+    except Failure as problem:
+        return _on_host(host, key, wanted, target, dependencies or "none", problem)
+    manifest = artefact.manifest
     fields = {
-        "root": host.connection.root, "service": key, "release": wanted, "target": relative(request["target"], "target"),
+        "root": host.connection.root, "service": key, "release": wanted, "target": target,
         "hard_links": "1" if request.get("hard_links", True) else "0", "dependencies": dependencies or "none",
-        "files": str(len(artefact.files)), "links": str(len(artefact.links)), "bytes": str(artefact.bytes),
+        "files": str(len(manifest.files)), "links": str(len(manifest.links)), "bytes": str(manifest.size),
     }  # fmt: skip
     reply, sent = transfer(host, artefact, fields, f"{key}: staging {wanted}")
     uploaded = not reply.all("already")
     return {
-        "release": wanted, "files": len(artefact.files), "bytes": artefact.bytes, "uploaded": uploaded,
+        "release": wanted, "files": len(manifest.files), "bytes": manifest.size, "uploaded": uploaded,
         "sent": sent if uploaded else 0, "steps": reply.steps,
     }  # fmt: skip
+
+
+def _on_host(host: Host, key: str, wanted: str, target: str, dependencies: str, problem: Failure) -> dict[str, Any]:
+    """The result where this machine has no artefact that could be sent, as ``problem`` says: the host is the store of what it holds."""
+    found = finished.look(host, key, wanted, target, dependencies)
+    if found is not None:
+        return {
+            "release": wanted, "files": len(found.files), "bytes": found.size, "uploaded": False, "sent": 0, "steps": [],
+        }  # fmt: skip
+    if not isinstance(problem, artefacts.Absent):
+        raise problem
+    raise Failure(
+        f"{key}: release {wanted} is neither on {host.connection.name} (finished) nor in dist/ of this machine; build its commit again "
+        f"(bin/mo build {key}), or take a release that the host has (bin/mo history)."
+    )
 
 
 def transfer(

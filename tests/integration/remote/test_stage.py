@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -97,3 +99,83 @@ def test_a_release_without_its_mark_is_finished_by_the_next_run(remote: Remote) 
     assert stage(remote, release)["uploaded"] is True
     assert (place / "b").read_text() == "b"
     assert os.listdir(remote.root / ".deploy/votes/incoming") == []
+
+
+def other_machine(remote: Remote, place: Path) -> None:
+    """Another clone: its own folder of artefacts, with nothing in it."""
+    place.mkdir()
+    remote.dist = place
+
+
+def test_a_release_that_lies_finished_on_the_host_needs_no_artefact(remote: Remote, tmp_path: Path) -> None:
+    release = remote.artefact("votes", {"index.html": "hello", "ä b.txt": "umlaut"})
+    stage(remote, release)
+    other_machine(remote, tmp_path / "dist")
+    result = stage(remote, release)
+    assert (result["uploaded"], result["sent"], result["files"], result["bytes"]) == (False, 0, 2, 11)
+    # Nor does one whose artefact is damaged here.
+    folder = remote.dist / "votes"
+    folder.mkdir(parents=True)
+    for text in ("", "{", json.dumps({"release": release}), "[]"):
+        (folder / "manifest.json").write_text(text)
+        assert stage(remote, release)["uploaded"] is False
+    again = remote.artefact("docs", {"index.html": "hello"})
+    (remote.dist / "docs/tree/index.html").unlink()
+    assert "is in the manifest but not in" in remote.refused("stage", service="docs", release=again, target="a/b")
+
+
+def test_a_release_that_nobody_has_is_named_with_the_ways_out(remote: Remote) -> None:
+    sentence = remote.refused("stage", service="votes", release="r0123456789abcdef", target="a/b")
+    assert "neither on test-host (finished) nor in dist/" in sentence
+    assert "bin/mo build votes" in sentence
+    assert not (remote.root / ".deploy/votes").exists()
+
+
+@pytest.mark.parametrize("what", ["file", "manifest", "sums", "both"])
+def test_a_release_that_was_changed_on_the_host_is_not_taken_from_there(remote: Remote, tmp_path: Path, what: str) -> None:
+    release = remote.artefact("votes", {"index.html": "hello"})
+    stage(remote, release)
+    releases = remote.root / ".deploy/votes/releases"
+    evil = hashlib.sha256(b"evil!").hexdigest()
+    manifest, sums = releases / f"{release}.json", releases / f"{release}.sums"
+    good = hashlib.sha256(b"hello").hexdigest()
+    if what in ("manifest", "both"):
+        manifest.write_text(manifest.read_text().replace(good, evil))
+    if what in ("sums", "both"):
+        sums.write_text(sums.read_text().replace(good, evil))
+    if what != "manifest":
+        (releases / release / "index.html").write_text("evil!")
+    other_machine(remote, tmp_path / "dist")
+    sentence = remote.refused("stage", service="votes", release=release, target="subdomains/votes/httpdocs")
+    assert release in sentence
+    assert "build its commit again" in sentence
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", "[" * 100_000, '{"release": 1, "files": [{"path": "x"}]}', "\x00\xff"])
+def test_a_manifest_on_the_host_that_is_none_is_one_sentence(remote: Remote, tmp_path: Path, text: str) -> None:
+    release = remote.artefact("votes", {"index.html": "hello"})
+    stage(remote, release)
+    (remote.root / f".deploy/votes/releases/{release}.json").write_text(text, "latin-1")
+    other_machine(remote, tmp_path / "dist")
+    sentence = remote.refused("stage", service="votes", release=release, target="subdomains/votes/httpdocs")
+    assert "is no manifest" in sentence
+
+
+def test_the_attestation_of_its_manifest_lies_beside_a_release(remote: Remote, tmp_path: Path) -> None:
+    release = remote.artefact("votes", {"index.html": "hello"})
+    manifest = (remote.dist / "votes/manifest.json").read_bytes()
+    statement = json.dumps({"subject": [{"digest": {"sha256": hashlib.sha256(manifest).hexdigest()}}]})
+    envelope = json.dumps({"payload": base64.b64encode(statement.encode()).decode(), "signatures": []}, indent=1) + "\n"
+    (remote.dist / "SLSA-attestation.json").write_text(envelope)
+    stage(remote, release)
+    assert (remote.root / f".deploy/votes/releases/{release}.attestation").read_text() == envelope
+    # One of another build says nothing of it.
+    other = remote.artefact("docs", {"index.html": "hello"})
+    stage(remote, other, "docs")
+    assert not (remote.root / f".deploy/docs/releases/{other}.attestation").exists()
+    asked = [{"service": "votes", "target": "subdomains/votes/httpdocs", "release": release, "database": None, "migrate": None}]
+    known = remote.run("facts", services=asked, programs=[])["services"]["votes"]
+    assert known["attestation"] is None, "this machine has it"
+    other_machine(remote, tmp_path / "dist")
+    known = remote.run("facts", services=asked, programs=[])["services"]["votes"]
+    assert (known["attestation"], known["digest"]) == (envelope, hashlib.sha256(manifest + b"\n").hexdigest())

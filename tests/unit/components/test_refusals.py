@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import logging
 from datetime import UTC, datetime
@@ -11,7 +13,9 @@ from typing import Any
 
 import pulumi
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from catalog import provenance
 from catalog.settings_file import SettingsError
 from components import trust
 from components.artefacts import ArtefactError
@@ -71,6 +75,78 @@ def test_a_release_of_the_set_may_be_on_the_host_only(tmp_path: Path) -> None:
     done = run(tmp_path, _live("votes", live="adopted", wanted=old.model_dump()), releases={"votes": old.release})
     assert done["votes-switch"].request["release"] == old.release
     assert done["votes-switch"].request["migrate"]["migrations"] == ["0001_init"]
+
+
+def test_a_damaged_artefact_stops_no_release_that_the_host_holds(tmp_path: Path) -> None:
+    old = artefact("votes")
+    for place in ("dist/votes", f"dist/.store/votes/{old.release}"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "manifest.json").write_text('{"version": 1')
+    done = run(tmp_path, _live("votes", live="adopted", wanted=old.model_dump()), releases={"votes": old.release})
+    assert done["votes-switch"].request["release"] == old.release
+    with pytest.raises(ArtefactError, match="is no manifest"):
+        run(tmp_path, releases={"votes": old.release})
+
+
+def test_a_manifest_that_was_changed_on_the_host_is_refused(tmp_path: Path) -> None:
+    old, other = artefact("votes"), artefact("votes", content="2")
+    forged = {**other.model_dump(), "release": old.release}
+    with pytest.raises(ArtefactError, match=f"The manifest of release {old.release} of service votes was changed on the host"):
+        run(tmp_path, _live("votes", live="adopted", wanted=forged), releases={"votes": old.release})
+
+
+class Signed:
+    """A release that only the host holds, as a builder signed it."""
+
+    def __init__(self) -> None:
+        self.manifest = artefact("votes", migrations=("0001_init",))
+        self.text = self.manifest.model_dump_json(indent=1).encode() + b"\n"
+        self.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+        self.public = self.key.public_key().public_bytes_raw().hex()
+
+    def envelope(self, digest: str) -> str:
+        statement = {
+            "_type": provenance.STATEMENT_TYPE,
+            "predicateType": provenance.PREDICATE_TYPE,
+            "subject": [{"name": "votes/manifest.json", "digest": {"sha256": digest}}],
+            "predicate": {
+                "buildDefinition": {"buildType": provenance.BUILD_TYPE, "resolvedDependencies": [{"name": "monorepo"}]},
+                "runDetails": {"builder": {"id": "b"}, "metadata": {"invocationId": "b1", "finishedOn": "2026-01-01"}},
+            },
+        }
+        payload = json.dumps(statement).encode()
+        signature = self.key.sign(provenance.pre_authentication_encoding(payload))
+        signatures = [{"keyid": "k", "sig": base64.b64encode(signature).decode()}]
+        told = {"payloadType": provenance.PAYLOAD_TYPE, "payload": base64.b64encode(payload).decode(), "signatures": signatures}
+        return json.dumps(told)
+
+    def run(self, project: Path, attestation: str | None, signer: str | None = None, **more: Any) -> program.Run:
+        digest = hashlib.sha256(self.text).hexdigest()
+        facts = _live("votes", live="adopted", wanted=self.manifest.model_dump(), attestation=attestation, digest=digest)
+        settings = {"signers": [signer or self.public]} if signer != "" else None
+        return run(project, facts, releases={"votes": self.manifest.release}, provenance=settings, **more)
+
+
+def test_what_the_host_holds_is_taken_by_its_signature_where_the_stack_declares_signers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed = Signed()
+    good = signed.envelope(hashlib.sha256(signed.text).hexdigest())
+    assert signed.run(tmp_path, good)["votes-switch"].request["release"] == signed.manifest.release
+    for attestation, signer, said in (
+        (good, "0" * 64, "signed by a foreign key"),
+        (signed.envelope("0" * 64), None, "is not the one that was signed"),
+        (good.replace('"payload": "ey', '"payload": "fy'), None, "signed by a foreign key"),
+        ("", None, "is no DSSE envelope"),
+        ("[" * 100_000, None, "is no DSSE envelope"),
+    ):
+        with pytest.raises(ArtefactError, match=said):
+            signed.run(tmp_path, attestation, signer)
+    # Without declared signers nobody is to be asked; nor can an earlier version's release be, which has none.
+    assert signed.run(tmp_path, "", "")["votes-switch"].request["release"] == signed.manifest.release
+    with caplog.at_level(logging.WARNING):
+        signed.run(tmp_path, None, log=logging.getLogger("pulumi-test"))
+    assert "votes: brought to the host without an attestation" in caplog.text
 
 
 def test_a_release_that_is_nowhere_is_named(tmp_path: Path) -> None:

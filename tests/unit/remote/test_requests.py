@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from catalog.manifest import File, Link, Manifest, is_of, release_id
 from components.remote.client import connection, env, mariadb_account, request
-from components.remote.client.artefact import Artefact, compare, find
+from components.remote.client.artefact import Absent, Artefact, compare, find
 from components.remote.client.channel import Reply, encode, words
 from components.remote.client.failure import Failure
+from components.remote.client.manifest import VerifiedManifest, verified
 
 PROJECT = Path(__file__).resolve().parents[3]
 RUN = PROJECT / "components" / "remote" / "run"
@@ -144,13 +148,42 @@ def _artefact(tmp_path: Path, **more: object) -> Artefact:
     (tmp_path / "tree").mkdir(exist_ok=True)
     (tmp_path / "tree/a").write_text("x")
     (tmp_path / "tree/a").chmod(0o644)
-    return Artefact(str(tmp_path), b"", {"files": [{"path": "a", "size": 1, "sha256": "0" * 64, "mode": "644", **more}]})
+    return Artefact(str(tmp_path), _manifest(files=[{"path": "a", "size": 1, "sha256": "0" * 64, "mode": "644", **more}]))
+
+
+def _manifest(**raw: Any) -> VerifiedManifest:
+    """A manifest with the id of its lists."""
+    text = json.dumps({"service": "votes", "links": [], **raw}).encode()
+    made = Manifest(
+        service="votes",
+        release="adopted",
+        files=tuple(File(**file) for file in raw["files"]),
+        links=tuple(Link(**link) for link in raw.get("links", ())),
+    )
+    release = release_id(made.files, made.links, {})
+    return verified(text.replace(b"{", b'{"release": "%s", ' % release.encode(), 1), "votes", release, "here", "again")
+
+
+def test_the_id_of_a_manifest_is_that_of_the_catalogue() -> None:
+    """Both sides make the digest: other words for a path, a link, an input that JSON escapes would part them."""
+    files = tuple(File(path=path, size=1, sha256="0" * 64, mode="755") for path in ("b", "a/ä\U0001f600", 'q"\x7f'))
+    links = (Link(path="l", target="a/ä"),)
+    inputs = {"z": [1, 2.5, None, True], "a": {"ü": "\x1f"}}
+    release = release_id(files, links, inputs)
+    made = Manifest(service="votes", release=release, files=files, links=links, build_inputs=inputs)
+    assert is_of(made, "votes", release)
+    text = made.model_dump_json(indent=1).encode()
+    assert verified(text, "votes", release, "", "").release == release
+    for service, wanted in (("docs", release), ("votes", "r" + "0" * 16)):
+        assert not is_of(made, service, wanted)
+        with pytest.raises(Failure, match="is not the manifest of release"):
+            verified(text, service, wanted, "here", "again")
 
 
 def test_an_artefact_that_is_not_its_manifest_is_refused(tmp_path: Path) -> None:
     compare(_artefact(tmp_path), "votes")
     for change in ({"size": 2}, {"mode": "755"}, {"path": "b"}, {"path": "../a"}, {"path": "a\nb"}):
-        with pytest.raises(Failure):
+        with pytest.raises((Failure, ValidationError)):
             compare(_artefact(tmp_path, **change), "votes")
     (tmp_path / "tree/release.json").write_text("{}")
     with pytest.raises(Failure, match=r"release\.json"):
@@ -159,16 +192,20 @@ def test_an_artefact_that_is_not_its_manifest_is_refused(tmp_path: Path) -> None
 
 def test_an_artefact_is_found_by_its_release_in_dist_or_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MO_DIST_DIR", str(tmp_path))
-    for folder, release in ((tmp_path / "votes", "r1"), (tmp_path / ".store/votes/r2", "r2")):
+    one, two = (_manifest(files=[{"path": "a", "size": 1, "sha256": digit * 64, "mode": "644"}]) for digit in "12")
+    for folder, made in ((tmp_path / "votes", one), (tmp_path / ".store/votes" / two.release, two)):
         folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(json.dumps({"release": release}))
-    assert find("votes", "r1").tree == f"{tmp_path}/votes/tree"
-    assert find("votes", "r2").tree == f"{tmp_path}/.store/votes/r2/tree"
-    with pytest.raises(Failure, match="r3"):
+        (folder / "manifest.json").write_bytes(made.text)
+    assert find("votes", one.release).tree == f"{tmp_path}/votes/tree"
+    assert find("votes", two.release).tree == f"{tmp_path}/.store/votes/{two.release}/tree"
+    with pytest.raises(Absent, match="r3"):
         find("votes", "r3")
+    (tmp_path / "votes/manifest.json").write_bytes(one.text.replace(b'"1111', b'"2222'))
+    with pytest.raises(Failure, match="is not the manifest of release"):
+        find("votes", one.release)
     (tmp_path / "votes/manifest.json").write_text("{")
     with pytest.raises(Failure, match="no manifest"):
-        find("votes", "r1")
+        find("votes", one.release)
 
 
 def test_rights_beyond_the_own_database_are_found() -> None:
@@ -192,11 +229,11 @@ def test_rights_beyond_the_own_database_are_found() -> None:
 
 @pytest.mark.parametrize("target", ["../../secrets.env", "/etc/passwd", "..", "b/../../x"])
 def test_a_link_that_leads_out_of_the_artefact_is_refused(tmp_path: Path, target: str) -> None:
-    artefact = _artefact(tmp_path)
+    _artefact(tmp_path)
     (tmp_path / "tree/l").symlink_to("a")
-    artefact.manifest["links"] = [{"path": "l", "target": "a"}]
-    compare(artefact, "votes")
-    artefact.manifest["links"] = [{"path": "l", "target": target}]
+    files = [{"path": "a", "size": 1, "sha256": "0" * 64, "mode": "644"}]
+    compare(Artefact(str(tmp_path), _manifest(files=files, links=[{"path": "l", "target": "a"}])), "votes")
+    artefact = Artefact(str(tmp_path), _manifest(files=files, links=[{"path": "l", "target": target}]))
     with pytest.raises(Failure, match="not the link"):
         compare(artefact, "votes")
     (tmp_path / "tree/l").unlink()
