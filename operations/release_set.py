@@ -16,23 +16,31 @@ from operations import unbuilt
 from operations.problem import Problem
 from operations.wording import build_command
 
+DATABASES = {"mysql:index/database:Database", "postgresql:index/database:Database"}
+"""The type tokens of what is a database itself."""
+
 
 @dataclass(frozen=True)
 class Live:
     """What is live as the stack's state knows it. ``releases``: by service; ``since``: when each was switched (UTC).
 
-    ``export``: the stack's output ``monitoring`` of the last succeeded update, ``None`` before the first.
+    ``export``: the stack's output ``monitoring`` of the last succeeded update, ``None`` before the first. ``databases``: the services with
+    a database of their own; ``dropped``: of those, the ones whose database goes with them when they leave the catalogue.
     """
 
     releases: Mapping[str, str]
     since: Mapping[str, str]
     export: Mapping[str, Any] | None
+    databases: Collection[str] = ()
+    dropped: Collection[str] = ()
 
 
 def live(resources: Sequence[Mapping[str, Any]]) -> Live:
     """Reads ``Engine.resources``: a failed step leaves what the last good one did."""
     releases: dict[str, str] = {}
     since: dict[str, str] = {}
+    databases: set[str] = set()
+    dropped: set[str] = set()
     export = None
     for resource in resources:
         kind, name = str(resource.get("type")), str(resource.get("urn")).rsplit("::", 1)[-1]
@@ -44,7 +52,12 @@ def live(resources: Sequence[Mapping[str, Any]]) -> Live:
             if isinstance(release := done.get("live") or done.get("release"), str):
                 service = name.removesuffix("-switch")
                 releases[service], since[service] = release, str(done.get("at") or "")
-    return Live(releases, since, export)
+        service, _, what = name.rpartition("-")
+        if what in ("database", "account") and not resource.get("delete"):
+            databases.add(service)
+            if kind in DATABASES and not resource.get("retainOnDelete"):
+                dropped.add(service)
+    return Live(releases, since, export, databases, dropped)
 
 
 def _result(text: Any) -> dict[str, Any]:

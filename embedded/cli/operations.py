@@ -16,6 +16,7 @@ from typing import Any, Final
 from embedded.cli import metadata
 from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
+from embedded.cli.text import ask
 from embedded.interpreters import python_of, server
 from embedded.model import EngineError, Options, PolicyPack, Project, Result
 from embedded.settings import StackSettings, as_recorded, full_key, has_secure
@@ -288,7 +289,7 @@ class Run:
         word = {"update": "update", "destroy": "destroy", "refresh": "refresh"}[self.kind]
         while True:
             try:
-                answer = input(f"Do you want to perform this {word}? [yes/no/details]: ").strip().lower()
+                answer = ask(f"Do you want to perform this {word}? [yes/no/details]: ").strip().lower()
             except EOFError:
                 answer = "no"
             if answer in ("yes", "y"):

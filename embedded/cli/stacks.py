@@ -7,7 +7,7 @@ from typing import Any
 from embedded.cli.configuration import copy_config
 from embedded.cli.context import Context, note, say
 from embedded.cli.stack_views import last_update
-from embedded.cli.text import ago, milliseconds, pretty, table
+from embedded.cli.text import ago, ask, milliseconds, pretty, table
 from embedded.settings import StackSettings
 from embedded.state.backend import StackName
 from embedded.state.encryption import Crypter
@@ -96,7 +96,7 @@ def _confirm(context: Context, warning: str, word: str, what: str) -> None:
     if not context.interactive:
         raise StateError(f"{what} must be confirmed: pass --yes in non-interactive mode")
     say(warning)
-    if input(f"Please confirm that this is what you'd like to do by typing `{word}`: ").strip() != word:
+    if ask(f"Please confirm that this is what you'd like to do by typing `{word}`: ").strip() != word:
         raise StateError("confirmation declined")
 
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
+import termios
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Any
+
+
+def ask(question: str) -> str:
+    """The line that is typed after the question stands on the terminal; what was typed before is thrown away, for it answers another one.
+    Raises ``EOFError`` where nobody answers."""
+    print(question, end="", flush=True)
+    if sys.stdin.isatty():
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    return input()
 
 
 def table(header: list[str], rows: list[list[str]], indent: str = "") -> str:

@@ -34,7 +34,7 @@ def drift(
     Examples: `bin/mo drift`; `bin/mo drift --stack production --json`; `bin/mo drift --mend`.
     Exit code 7 where something drifted (with `--mend`: still).
     """
-    from operations import display, mending, project, release_set, remote
+    from operations import display, mending, project, question, release_set, remote
     from operations.deployment.lock import HostLock, asker
     from operations.engine import Engine
     from operations.problem import Problem
@@ -51,7 +51,7 @@ def drift(
     if mend and found:
         if not as_json:
             _show(out, found, services)
-        if not yes and not typer.confirm(f"Replace this on {stack}?", err=as_json):
+        if not yes and not question.confirmed(f"Replace this on {stack}?", err=as_json):
             out.print("Nothing was changed.")
             raise typer.Exit(STOPPED)
         with HostLock(asker(project.ROOT, stack), "mend drift"):

@@ -35,7 +35,7 @@ def migrate(
 
     Examples: `bin/mo migrate votes --list`; `bin/mo migrate api --down`.
     """
-    from operations import migrations, project, settings
+    from operations import migrations, project, question, settings
     from operations.deployment import lock
     from operations.problem import Problem
     from operations.remote import connect
@@ -55,8 +55,9 @@ def migrate(
         raise Problem(f"{service} has no applied migration; there is nothing to take back.")
     what = known.last or "its last migration"
     migrations.refuse_needed(service, known, although=needed)
-    if not yes and not typer.confirm(
-        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database."
+    if not yes and not question.typed(
+        f"Take {what} of {service} on {stack} back? A snapshot is made first; what the step back drops is gone from the database.",
+        [service],
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)

@@ -41,7 +41,7 @@ def remove(
 
     Examples: `bin/mo remove forum --stack production`; `bin/mo remove forum --keep /www/htdocs/w01234567/backup --yes`.
     """
-    from operations import project, removal, settings
+    from operations import project, question, removal, settings
     from operations.deployment import lock
     from operations.engine import Engine
     from operations.remote import connect
@@ -58,7 +58,7 @@ def remove(
         removal.refuse_shared(service, entry, found.found)
         for line in [f"{service} on {stack}: this goes for good:", *found.lines()]:
             typer.echo(line, err=as_json)
-        if not yes and not typer.confirm(f"Remove {service} from {stack}?", err=as_json):
+        if not yes and not question.typed(f"Remove {service} from {stack}?", [service], err=as_json):
             typer.echo("Nothing was changed.", err=as_json)
             raise typer.Exit(3)
     done: dict[str, Any] = {

@@ -39,7 +39,7 @@ def rotate(
     Examples: `bin/mo rotate votes`; `bin/mo rotate JWT_SECRET --stack production`; `bin/mo rotate n8n --revoke`.
     """
     from catalog import neighbours, settings_file
-    from operations import display, project, remote, rotation
+    from operations import display, project, question, remote, rotation
     from operations.deployment import lock
     from operations.engine import Engine
 
@@ -61,7 +61,7 @@ def rotate(
         changes["revoke"] = [name]
     elif not resumed:
         changes["rotate"] = {name: datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ") + "-" + os.urandom(2).hex()}
-    if not yes and not typer.confirm(_question(wanted, stack, revoke, resumed)):
+    if not yes and not question.confirmed(_question(wanted, stack, revoke, resumed)):
         typer.echo("Nothing was changed.", err=as_json)
         raise typer.Exit(STOPPED)
     remote.connect(engine.root, stack)

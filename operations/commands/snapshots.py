@@ -161,13 +161,13 @@ def restore(
 
     Example: `bin/mo snapshots restore votes 20261121T090000Z-r0123456789abcdef`.
     """
-    from operations import migrations, project, settings, snapshots
+    from operations import migrations, project, question, settings, snapshots
     from operations.deployment import lock
 
     entry = _with(stack, service, name)
     told = settings.load(project.ROOT, stack).settings
-    if not yes and not typer.confirm(
-        f"Put the database of {service} on {stack} back to {name}? Whatever was written since is lost."
+    if not yes and not question.typed(
+        f"Put the database of {service} on {stack} back to {name}? Whatever was written since is lost.", [service]
     ):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)

@@ -14,7 +14,7 @@ def unlock(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
 
     Example: `bin/mo unlock --stack production`.
     """
-    from operations import project, remote
+    from operations import project, question, remote
     from operations.deployment import lock
 
     project.stack_file(stack)
@@ -24,7 +24,7 @@ def unlock(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     if holder is None:
         typer.echo(f"Nobody has the lock of {stack}.")
         return
-    if not yes and not typer.confirm(f"Take the lock of {stack} from {holder}?"):
+    if not yes and not question.confirmed(f"Take the lock of {stack} from {holder}?"):
         typer.echo("Nothing was changed.")
         raise typer.Exit(3)
     if not lock.release(ask, holder):

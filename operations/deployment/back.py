@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import typer
-
-from operations import display, records, release_set
+from operations import display, question, records, release_set
 from operations.deployment import astray, checks, closed, ending, engine_busy, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
@@ -116,7 +114,7 @@ class _Rollback:
             out.print(said, style="yellow", markup=False)
         if not self.wish.yes:
             self._tell_ahead(moves, names)
-            if not typer.confirm(f"Go back to update {target.number} on {here.stack}?"):
+            if not self._confirmed(target, restores):
                 self.session.finish(False, "the operator said no; nothing was changed")
                 out.print("Nothing was changed.")
                 return 3
@@ -124,6 +122,13 @@ class _Rollback:
         self.session.planned(before, releases, message, target.number)
         done = self.phases.carry(PHASE, lambda: self._up(target, before, releases, moves, restores, message), show=False)
         return self._validated(done, before, moves, restores, message)
+
+    def _confirmed(self, target: Record, restores: Sequence[Restore]) -> bool:
+        text = f"Go back to update {target.number} on {self.here.stack}?"
+        if not restores:
+            return question.confirmed(text)
+        names = [one.service for one in restores]
+        return question.typed(f"{text} What {', '.join(names)} wrote to the database since its snapshot is lost.", names)
 
     def _known(self) -> tuple[Mapping[str, str], list[Record]]:
         """What is live, and the history, asked for at the same time."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import typer
-
-from operations import display, left_out, release_set, verdicts
+from operations import display, left_out, question, release_set, verdicts
 from operations.deployment import astray, back, checks, closed, ending, engine_busy
 from operations.deployment import journal as journals
 from operations.deployment.here import Here
@@ -114,7 +112,7 @@ class _Deployment:
         live = self._plan()
         self.phases.carry(closed.NAME, lambda: closed.looked(here, live, self.releases), show=False)
         self._words += closed.lines(self.session.closed)
-        self.phases.carry("gates", lambda: checks.gates(here, self.releases), show=bool(self.wish.yes))
+        self.phases.carry("gates", lambda: checks.gates(here, self.releases))
         self._note()
         resumed = self.session.resumes is not None and self.session.resumes.changed
         if not resumed or not self.moves:
@@ -126,13 +124,19 @@ class _Deployment:
                 return self._left_behind(left) if left else self._nothing()
             if progress:
                 display.plan(out, progress[0])
-                if not self.wish.yes and not typer.confirm(f"Deploy this to {here.stack}?"):
+                if not self.wish.yes and not self._confirmed():
                     self.session.finish(False, "the operator said no; nothing was changed")
                     out.print("Nothing was changed.")
                     return Ended(3, False)
         ending.open_issue(here, self.session, self.moves)
         up = self.phases.carry("up", self._up, show=False)
         return self._validated(up)
+
+    def _confirmed(self) -> bool:
+        text, drops = f"Deploy this to {self.here.stack}?", dropped(self.here)
+        if not drops:
+            return question.confirmed(text)
+        return question.typed(f"{text} The DATABASE of {', '.join(drops)} IS DROPPED, with everything in it.", drops)
 
     def _nothing(self) -> Ended:
         """The end of a deployment that has nothing to change; no good one where an interrupted run has left the services unasked."""
@@ -150,7 +154,7 @@ class _Deployment:
         here, out = self.here, self.here.out
         for one in left:
             out.print(f"{one.service}: {one.what}", style="yellow", markup=False)
-        if not self.wish.yes and not typer.confirm(
+        if not self.wish.yes and not question.confirmed(
             f"Bring this to its end on {here.stack}, with the release that the state names?"
         ):
             self.session.finish(False, "the operator said no; nothing was changed")
@@ -252,11 +256,21 @@ class _Deployment:
 
 def going(here: Here) -> list[str]:
     """What becomes of the services that are live and out of the catalogue: this update is the first without them."""
-    gone = sorted(set(here.live().releases) - set(here.services))
-    stays = "its database, its account and its files stay (bin/mo remove {0})"
-    if here.settings.on_remove == "purge":
-        stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay (bin/mo remove {0})"
-    return [f"{service} is out of the catalogue and is no longer deployed; {stays.format(service)}." for service in gone]
+    live, drops = here.live(), dropped(here)
+    told = []
+    for service in sorted({*live.releases, *live.databases} - set(here.services)):
+        stays = "its files stay"
+        if service in drops:
+            stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay"
+        elif service in live.databases:
+            stays = "its database, its account and its files stay"
+        told.append(f"{service} is out of the catalogue and is no longer deployed; {stays} (bin/mo remove {service}).")
+    return told
+
+
+def dropped(here: Here) -> list[str]:
+    """The services whose database this update drops: they are out of the catalogue, and the stack says so (mo:onRemove)."""
+    return sorted(set(here.live(anew=False).dropped) - set(here.services))
 
 
 def nothing(stack: str, only: Collection[str] | None) -> str:

@@ -422,7 +422,7 @@ def test_mending_takes_back_nothing_that_another_did_since_it_was_shown(
             changed.clear()
         return True
 
-    monkeypatch.setattr("typer.confirm", meanwhile)
+    monkeypatch.setattr("operations.question.confirmed", meanwhile)
     code, text = _mo("drift", "--stack", "staging", "--mend")
     assert (code, asked) == (1, [])
     assert "nothing was changed. Look again" in text
@@ -607,7 +607,7 @@ def test_a_deploy_does_not_take_back_what_another_has_deployed_since_it_was_plan
         return True
 
     stack.events = [{"summary": {"update": 1}}]
-    monkeypatch.setattr("typer.confirm", meanwhile)
+    monkeypatch.setattr("operations.question.confirmed", meanwhile)
     code, text = _mo("deploy", "--stack", "staging", "--only", "api_stg")
     assert code == 1
     assert "Another update has changed admin_stg since this one was planned" in text
