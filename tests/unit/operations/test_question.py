@@ -38,6 +38,14 @@ class Terminal:
             assert time.monotonic() < end, f"{text!r} never came: {self.shown!r}"
             self._read(0.2)
 
+    def answer(self, text: str, until: str) -> None:
+        """Types ``text`` until the screen shows ``until``: the first may come before the program listens."""
+        end = time.monotonic() + LONG
+        while until not in self.shown:
+            assert time.monotonic() < end, f"{until!r} never came: {self.shown!r}"
+            self.type(text)
+            self._read(1.0)
+
     def _read(self, wait: float) -> None:
         ready, _, _ = select.select([self.master], [], [], wait)
         if ready:
@@ -73,15 +81,11 @@ def test_what_is_typed_before_the_question_is_no_answer_to_it(tmp_path: Path, ca
     terminal.until("yes")  # the terminal has it: the program could read it now
     go.touch()
     terminal.until("[y/N]: " if "confirmed" in call else "Type forum to confirm: ")
-    terminal.type("n\n")
-    terminal.until("said no")
+    terminal.answer("n\n", "said no")
     assert terminal.ended() == 0
     again = Terminal(ASKS.format(go=str(go), call=call))
     again.until("[y/N]: " if "confirmed" in call else "Type forum to confirm: ")
-    # The flush is over once the program reads: what a person types at what they see comes after it.
-    time.sleep(0.5)
-    again.type("y\n" if "confirmed" in call else "forum\n")
-    again.until("said yes")
+    again.answer("y\n" if "confirmed" in call else "forum\n", "said yes")
     assert again.ended() == 0
 
 
