@@ -12,6 +12,8 @@ from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
 from evidence.report import moment
 
 _AA = {"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"}
+_NEEDED = {"wcag2a", "wcag2aa"}
+"""Tags without which a run of axe-core is not about WCAG AA."""
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -33,6 +35,8 @@ class _Axe:
     rule: str = ""
     tags: set[str] = field(default_factory=set)
     nodes: int = 0
+    incomplete: int = 0
+    only: dict[str, set[str]] = field(default_factory=lambda: {"type": set(), "values": set()})
 
     def take(self, path: str, kind: str, value: Any) -> None:
         """One event of a page; ``path`` is relative to the page."""
@@ -47,8 +51,30 @@ class _Axe:
             self.times += [time] if time else []
         elif path == "url" and kind == "string":
             self.url = value[:150]
-        elif path in ("passes.item", "incomplete.item") and kind == "start_map":
+        elif path == "passes.item" and kind == "start_map":
             self.checks += 1
+        elif path.startswith("incomplete.item"):
+            self._incomplete(path, kind, value)
+        elif path == "toolOptions.runOnly.type":
+            self.only["type"].add(str(value))
+        elif path == "toolOptions.runOnly.values.item":
+            self.only["values"].add(str(value))
+
+    def _incomplete(self, path: str, kind: str, value: Any) -> None:
+        """A check that axe-core could not decide: a person has to."""
+        if path == "incomplete.item" and kind == "start_map":
+            self.tags = set()
+        elif path == "incomplete.item.tags.item":
+            self.tags.add(str(value))
+        elif path == "incomplete.item" and kind == "end_map":
+            self.incomplete += not self.tags or bool(self.tags & _AA)
+
+    def missed(self) -> tuple[str, ...]:
+        """What ``runOnly`` left out of WCAG AA."""
+        if self.only["type"] & {"rule", "rules"}:
+            return (f"any rule of WCAG AA but {', '.join(sorted(self.only['values']))[:150]} (runOnly)",)
+        lacking = _NEEDED - self.only["values"] if self.only["type"] else set()
+        return (f"rules with the tag {' or '.join(sorted(lacking))} (runOnly)",) if lacking else ()
 
     def _violation(self, path: str, kind: str, value: Any) -> None:
         if path == "violations.item" and kind == "start_map":
@@ -86,9 +112,13 @@ def _axe(stream: BinaryIO) -> Reading:
         raise ReportError("unreadable", f"holds the violations of {lists} of {pages} pages")
     if seen.checks == 0:
         raise ReportError("nothing-checked", "holds no check that passed or failed")
+    undecided = f"{seen.incomplete} checks need a person to decide (axe-core's incomplete)"
     return Reading(
         tool="axe-core",
         figures={"violations": Figure(seen.violations, pages, tuple(seen.findings[:MAX_FINDINGS]))},
+        failed=seen.violations,
+        missed=seen.missed(),
+        remarks=(undecided,) if seen.incomplete else (),
         version=seen.version or None,
         time=min(seen.times, default=None),
     )
@@ -122,10 +152,12 @@ def _pa11y(stream: BinaryIO) -> Reading:
         elif path.startswith("results.") and path.endswith(".item.code") and len(findings) < MAX_FINDINGS:
             findings.append(str(text)[:100])
     if listed:
-        return Reading(tool="pa11y", figures={"violations": Figure(errors, None, tuple(findings[:MAX_FINDINGS]))})
+        return Reading(tool="pa11y", figures={"violations": Figure(errors, None, tuple(findings[:MAX_FINDINGS]))}, failed=errors)
     if not {"total", "passes", "errors"} <= set(values):
         raise ReportError("wrong-tool", "is no pa11y-ci report (total, passes, errors, results)")
     total, told = jsonstream.amount(values["total"], "total"), jsonstream.amount(values["errors"], "errors")
-    if total != len(pages):
+    missed = (f"{total - len(pages)} of the {total} pages that it tells of",) if total > len(pages) else ()
+    if total < len(pages):
         raise ReportError("unreadable", f"tells of {total} pages and holds {len(pages)}")
-    return Reading(tool="pa11y-ci", figures={"violations": Figure(max(errors, told), total, tuple(findings))})
+    worst = max(errors, told)
+    return Reading(tool="pa11y-ci", figures={"violations": Figure(worst, total, tuple(findings))}, failed=worst, missed=missed)

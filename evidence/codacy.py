@@ -27,6 +27,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         tool="Codacy",
         figures={"maintainability": Figure(number(values["data.grade"], "data.grade", 0, 100))},
         version="API v3",
+        is_answer=True,
         commit=jsonstream.text(values.get("data.lastAnalysedCommit.sha")),
         time=moment(values.get("data.lastAnalysedCommit.endedAnalysis") or values.get("data.lastAnalysedCommit.startedAnalysis")),
     )

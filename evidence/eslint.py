@@ -1,40 +1,82 @@
-"""ESLint's JSON (``--format json``): errors, fatal ones included; warnings do not count."""
+"""ESLint's JSON (``--format json`` or ``json-with-metadata``): errors, fatal ones included; warnings do not count."""
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 from evidence import jsonstream
 from evidence.jsonstream import amount
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
 
+_IGNORED = "File ignored "
+"""How the one message of a file that was named and not linted begins (``lib/eslint/eslint-helpers.js``, ``createIgnoreResult``)."""
+
+
+@dataclass
+class _Run:
+    files: int = 0
+    ignored: int = 0
+    errors: int = 0
+    told: int = 0
+    warnings: int = 0
+    place: str = ""
+    seen: set[str] = field(default_factory=set)
+    findings: list[str] = field(default_factory=list)
+
+    def take(self, path: str, kind: str, value: Any) -> None:
+        """One event; ``path`` is relative to the list of files."""
+        if path == "item":
+            self._file(kind, value)
+        elif path == "item.filePath":
+            self.place = str(value)[-150:]
+        elif path == "item.errorCount":
+            self.told += amount(value, "errorCount")
+        elif path == "item.messages.item.message" and kind == "string":
+            self.ignored += value.startswith(_IGNORED)
+        elif path == "item.messages.item.severity":
+            if value == 1:
+                self.warnings += 1
+                return
+            self.errors += 1
+            if len(self.findings) < MAX_FINDINGS:
+                self.findings.append(self.place)
+
+    def _file(self, kind: str, value: Any) -> None:
+        if kind == "start_map":
+            self.files += 1
+            self.seen = set()
+        elif kind == "map_key":
+            self.seen.add(value)
+        elif kind != "end_map":
+            raise ReportError("wrong-tool", "is no ESLint report: an entry is no object")
+        elif not self.seen >= {"filePath", "errorCount", "messages"}:
+            raise ReportError("wrong-tool", f"is no ESLint report: entry {self.files} has no filePath, errorCount and messages")
+
 
 def read(name: str, stream: BinaryIO) -> Reading:
-    """``count`` is the number of files."""
-    files = errors = messages = told = 0
-    place = ""
-    findings: list[str] = []
-    seen: set[str] = set()
-    for path, kind, value in jsonstream.events(stream, "start_array"):
-        if path == "item":
-            if kind == "start_map":
-                files += 1
-                seen = set()
-            elif kind == "end_map":
-                if not seen >= {"filePath", "errorCount", "messages"}:
-                    raise ReportError("wrong-tool", f"is no ESLint report: entry {files} has no filePath, errorCount and messages")
-            elif kind == "map_key":
-                seen.add(value)
-            else:
-                raise ReportError("wrong-tool", "is no ESLint report: an entry is no object")
-        elif path == "item.filePath":
-            place = str(value)[-150:]
-        elif path == "item.errorCount":
-            told += amount(value, "errorCount")
-        elif path == "item.messages.item.severity":
-            messages += 1
-            if value != 1:
-                errors += 1
-                if len(findings) < MAX_FINDINGS:
-                    findings.append(place)
-    return Reading(tool="ESLint", figures={"errors": Figure(max(errors, told), files, tuple(findings))})
+    """``count`` is the number of files that were linted, not ignored."""
+    run = _Run()
+    prefix: str | None = None
+    held = False
+    for path, kind, value in jsonstream.events(stream):
+        if prefix is None:
+            if kind not in ("start_array", "start_map"):
+                raise ReportError("wrong-tool", "is no ESLint report: a list of files expected")
+            prefix = "" if kind == "start_array" else "results."
+        held |= path == prefix.rstrip(".") and kind == "start_array"
+        if path.startswith(prefix):
+            run.take(path[len(prefix) :], kind, value)
+    if not held:
+        raise ReportError("wrong-tool", "is no ESLint report: a list of files, or an object with results, expected")
+    linted = run.files - min(run.ignored, run.files)
+    if run.files and not linted:
+        raise ReportError("nothing-checked", f"says that all of its {run.files} files were ignored")
+    errors = max(run.errors, run.told)
+    remarks = (f"{run.warnings - run.ignored} warnings",) if run.warnings > run.ignored else ()
+    return Reading(
+        tool="ESLint",
+        figures={"errors": Figure(errors, linted, tuple(run.findings))},
+        failed=errors,
+        remarks=(*remarks, *((f"{run.ignored} files ignored",) if run.ignored else ())),
+    )

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from evidence import jsonstream
 from evidence.jsonstream import mapping
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.severity import is_severe
 
 _STATES = {"open", "dismissed", "fixed", "auto_dismissed"}
 
@@ -36,7 +37,7 @@ def _reading(stream: BinaryIO, severe: Callable[[dict[str, Any]], str | None]) -
             number += 1
             if len(findings) < MAX_FINDINGS:
                 findings.append(f"alert {alert['number']} ({word})")
-    return Reading(tool="GitHub", figures={"severe": Figure(number, None, tuple(findings))})
+    return Reading(tool="GitHub", figures={"severe": Figure(number, None, tuple(findings))}, failed=number)
 
 
 def read_dependabot(name: str, stream: BinaryIO) -> Reading:
@@ -45,8 +46,10 @@ def read_dependabot(name: str, stream: BinaryIO) -> Reading:
     def severe(alert: dict[str, Any]) -> str | None:
         advisory = mapping(alert.get("security_advisory"), "security_advisory")
         vulnerability = mapping(alert.get("security_vulnerability"), "security_vulnerability")
-        words = {str(advisory.get("severity")), str(vulnerability.get("severity"))}
-        return None if words <= {"low", "medium"} else f"{alert.get('state')}, {'/'.join(sorted(words))}"
+        words = {str(holder["severity"]) for holder in (advisory, vulnerability) if holder.get("severity") is not None}
+        cvss = advisory.get("cvss")
+        severe = is_severe(words, [cvss.get("score")] if isinstance(cvss, dict) else ())
+        return f"{alert.get('state')}, {'/'.join(sorted(words)) or 'no severity'}" if severe else None
 
     return _reading(stream, severe)
 
@@ -57,8 +60,8 @@ def read_code_scanning(name: str, stream: BinaryIO) -> Reading:
     def severe(alert: dict[str, Any]) -> str | None:
         rule = mapping(alert.get("rule"), "rule")
         level, security = rule.get("severity"), rule.get("security_severity_level")
-        if level in ("none", "note", "warning") and (security is None or security in ("low", "medium")):
-            return None
-        return f"{rule.get('id', 'rule')}, {security or level}"
+        # An error counts whatever its security severity is, and so does a severe one whatever its level is.
+        severe = is_severe([level]) or (security is not None and is_severe([security]))
+        return f"{rule.get('id', 'rule')}, {security or level}" if severe else None
 
     return _reading(stream, severe)

@@ -11,12 +11,17 @@ _NEEDED = {"RuleID", "File", "StartLine"}
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
-    """The list does not say what was scanned: an empty one needs a note that does (``count``: commits or files)."""
+    """The list does not say what was scanned: an empty one needs a note that does (``count``: commits or files). Older versions
+    of Gitleaks write ``null`` for an empty one."""
     found = 0
     keys: set[str] = set()
     values: dict[str, str] = {}
     findings: list[str] = []
-    for path, kind, value in jsonstream.events(stream, "start_array"):
+    for path, kind, value in jsonstream.events(stream):
+        if path == "" and kind == "null":
+            continue
+        if path == "" and kind not in ("start_array", "end_array"):
+            raise ReportError("wrong-tool", "is no Gitleaks report: a list of findings expected")
         if path == "item" and kind == "start_map":
             found += 1
             keys, values = set(), {}
@@ -31,4 +36,4 @@ def read(name: str, stream: BinaryIO) -> Reading:
             raise ReportError("wrong-tool", "is no Gitleaks report: an entry is no object")
         elif kind in ("string", "number") and path.removeprefix("item.") in _NEEDED:
             values[path.removeprefix("item.")] = str(value)[:150]
-    return Reading(tool="Gitleaks", figures={"findings": Figure(found, None, tuple(findings))})
+    return Reading(tool="Gitleaks", figures={"findings": Figure(found, None, tuple(findings))}, failed=found)

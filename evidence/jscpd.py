@@ -40,5 +40,6 @@ def read(name: str, stream: BinaryIO) -> Reading:
     return Reading(
         tool="jscpd",
         figures={"duplication": Figure(max(declared, round(share, 2)), sources if lines else 0, tuple(findings))},
+        failed=clones,
         time=moment(values.get("statistics.detectionDate")),
     )

@@ -39,7 +39,9 @@ def events(stream: BinaryIO, root: str | None = None) -> Iterator[Event]:
                 depth -= 1
             yield path, kind, value
     except ijson.IncompleteJSONError as error:
-        raise ReportError("unreadable", f"is cut short or no JSON: {_first_line(error)}") from None
+        # The parser raises it for any fault; its words tell where the file ended too early.
+        cut = "premature eof" in str(error).lower() or "incomplete" in str(error).lower()
+        raise ReportError("unreadable", f"{'is cut short' if cut else 'is no JSON'}: {_first_line(error)}") from None
     except (ijson.JSONError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise ReportError("unreadable", f"is no JSON: {_first_line(error)}") from None
     if first:

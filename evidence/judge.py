@@ -25,6 +25,8 @@ class Verdict:
     threshold: str
     report: str
     reason: str
+    remarks: tuple[str, ...] = ()
+    """What people should know although it fails nothing: skipped tests, checks that a person has to decide."""
 
 
 def judge(
@@ -51,7 +53,8 @@ def _verdict(gate: Gate, reports: list[Evidence], waivers: Sequence[Waiver], com
     worst = min(reports, key=lambda entry: _standing(gate, entry))
     threshold = f"{'≤' if gate.comparison == '<=' else '≥'} {gate.threshold:g}"
     if worst.problem is None and worst.figure is not None and gate.passes(worst.figure):
-        return Verdict(gate.name, gate.group, "pass", worst.figure, threshold, worst.report, "")
+        remarks = tuple(f"{entry.report}: {remark}" for entry in reports for remark in entry.remarks)
+        return Verdict(gate.name, gate.group, "pass", worst.figure, threshold, worst.report, "", remarks)
     reason = explain(gate, worst)
     waiver = find(waivers, gate.name, commit, now) if gate.waivable else None
     # A report that proves nothing cannot be waived: nobody knows what it would let through.
@@ -73,10 +76,8 @@ def explain(gate: Gate, entry: Evidence) -> str:
     if entry.problem is not None:
         return f"{gate.name}: {entry.report} {entry.detail}" if entry.problem != "missing" else f"{gate.name}: {entry.detail}"
     found = f"; first: {', '.join(entry.findings[:3])}" if entry.findings else ""
-    limit = "at most" if gate.comparison == "<=" else "at least"
-    return f"{gate.name}: {entry.figure:g} {gate.unit}, {limit} {gate.threshold:g} allowed (see {entry.report}){found}".replace(
-        "at least " + f"{gate.threshold:g} allowed", f"at least {gate.threshold:g} needed"
-    )
+    said = gate.sentence(entry.figure) if entry.figure is not None else "there is no figure"
+    return f"{gate.name}: {said} (see {entry.report}){found}"
 
 
 def inputs(

@@ -1,4 +1,4 @@
-"""JUnit XML as pytest, vitest, PHPUnit and Playwright write it: the share of the tests that ran and passed."""
+"""JUnit XML as pytest, vitest, jest, node:test, mocha, PHPUnit and Playwright write it: the share of the tests that ran and passed."""
 
 from __future__ import annotations
 
@@ -6,49 +6,53 @@ from datetime import datetime
 from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
-from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.model import Reading, ReportError
 from evidence.report import moment
+from evidence.units import Outcome, Units
 from evidence.xmlstream import elements, whole
 
-_NAMES = {"pytest": "pytest", "pytest tests": "pytest", "vitest tests": "vitest", "jest tests": "jest"}
+_NAMES = {"pytest": "pytest", "pytest tests": "pytest", "vitest tests": "vitest", "jest tests": "jest", "mocha tests": "mocha"}
+_NOT_PASSED = ("failure", "error", "warning")
+"""PHPUnit writes ``<warning>`` for a class without tests, and ``<error>`` for a risky test."""
 
 
 class _Tally:
-    """Counts test cases; a case is passed, failed (failure or error) or skipped."""
+    """Reads suites and cases, and what the suites tell of themselves."""
 
     def __init__(self) -> None:
-        self.cases = self.failed = self.skipped = 0
-        self.declared = self.declared_failed = 0
-        self.findings: list[str] = []
+        self.units = Units()
         self.tool = ""
         self.times: list[datetime] = []
-        self._state = "passed"
+        self.declared = self.declared_failed = 0
+        self._state: Outcome = "passed"
 
     def start(self, element: Element, path: tuple[str, ...]) -> None:
         if element.tag == "testcase":
-            self._state = "passed"
-        elif element.tag == "testsuite":
+            # PHPUnit counts assertions: a test without one proved nothing, though PHPUnit calls it risky at most.
+            self._state = "asserted-nothing" if element.get("assertions") == "0" else "passed"
+            return
+        if element.tag not in ("testsuite", "testsuites"):
+            return
+        self.tool = self.tool or _NAMES.get(element.get("name", "").lower(), "")
+        if element.tag == "testsuite":
+            self.units.open(element.get("name", ""))
             time = moment(element.get("timestamp"))
-            if time is not None:
-                self.times.append(time)
-        if element.tag in ("testsuite", "testsuites"):
-            self.tool = self.tool or _NAMES.get(element.get("name", ""), "")
-            if path in (("testsuite",), ("testsuites", "testsuite")):
-                self.declared += whole(element, "tests", 0)
-                self.declared_failed += whole(element, "failures", 0) + whole(element, "errors", 0)
+            self.times += [time] if time is not None else []
+        if path in (("testsuite",), ("testsuites", "testsuite")):
+            self.declared += whole(element, "tests", 0)
+            self.declared_failed += whole(element, "failures", 0) + whole(element, "errors", 0)
 
     def end(self, element: Element, path: tuple[str, ...]) -> None:
         if len(path) >= 2 and path[-2] == "testcase":
-            if element.tag in ("failure", "error"):
+            if element.tag in _NOT_PASSED:
                 self._state = "failed"
-            elif element.tag == "skipped" and self._state == "passed":
+            elif element.tag == "skipped" and self._state != "failed":
                 self._state = "skipped"
         elif element.tag == "testcase":
-            self.cases += 1
-            self.failed += self._state == "failed"
-            self.skipped += self._state == "skipped"
-            if self._state == "failed" and len(self.findings) < MAX_FINDINGS:
-                self.findings.append(f"{element.get('classname', '')} {element.get('name', '')}".strip()[:200])
+            self.units.add(f"{element.get('classname', '')} {element.get('name', '')}".strip(), self._state)
+        elif element.tag == "testsuite":
+            # Mocha's reporter writes a suite without tests for each outer ``describe`` and for its root.
+            self.units.close(may_be_empty=self.tool == "mocha" and whole(element, "tests", 0) == 0)
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -58,15 +62,18 @@ def read(name: str, stream: BinaryIO) -> Reading:
         if len(path) == 1 and event == "start" and element.tag not in ("testsuites", "testsuite"):
             raise ReportError("wrong-tool", f"is no JUnit report: its root is <{element.tag[:40]}>")
         (tally.start if event == "start" else tally.end)(element, path)
-    if tally.declared > tally.cases:
-        raise ReportError("unreadable", f"tells of {tally.declared} tests and holds {tally.cases}: the run was cut short")
-    failed = max(tally.failed, tally.declared_failed)
-    ran = tally.cases - tally.skipped
-    if ran <= 0 and not failed:
-        raise ReportError("nothing-checked", f"holds {tally.cases} tests, none of which ran")
-    passed = 100.0 * max(ran - failed, 0) / max(ran, 1)
+    units = tally.units
+    missed = list(units.missed())
+    # pytest counts each subtest, re-run and late error in ``tests`` without a test case of its own; all others count what they hold.
+    if tally.declared > units.held and tally.tool != "pytest":
+        missed.append(f"{tally.declared - units.held} of the {tally.declared} tests that its suites tell of")
+    figure = units.figure(tally.declared_failed)
     return Reading(
         tool=tally.tool,
-        figures={"passed": Figure(passed, max(ran, failed), tuple(tally.findings))},
+        figures={"passed": figure},
+        failed=max(units.counts["failed"], tally.declared_failed),
+        missed=tuple(missed),
+        remarks=units.remarks(),
         time=min(tally.times, default=None),
+        held=units.held,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median_low
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from evidence import jsonstream
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
@@ -23,6 +24,8 @@ class _Page:
     """Scores of one run by category."""
 
     url: str = ""
+    asked: str = ""
+    warnings: list[str] = field(default_factory=list)
     version: str = ""
     time: datetime | None = None
     scores: dict[str, float] = field(default_factory=dict)
@@ -55,9 +58,21 @@ def read(name: str, stream: BinaryIO) -> Reading:
     return Reading(
         tool="Lighthouse",
         figures=figures,
+        missed=tuple(dict.fromkeys(f"{page.asked}: it was redirected to {page.url}" for page in pages if _redirected(page))),
+        remarks=tuple(dict.fromkeys(warning for page in pages for warning in page.warnings))[:3],
         version=next((p.version for p in pages if p.version), None),
         time=min(times, default=None),
     )
+
+
+def _redirected(page: _Page) -> bool:
+    """Whether another page was looked at than the one asked for. HTTPS instead of HTTP, a slash at the end and a fragment make none."""
+    return bool(page.asked) and _place(page.asked) != _place(page.url)
+
+
+def _place(url: str) -> tuple[str, str, str]:
+    parts = urlsplit(url)
+    return (parts.hostname or "").lower().removeprefix("www."), parts.path.rstrip("/"), parts.query
 
 
 def _score(value: Any, category: str) -> float:
@@ -83,6 +98,7 @@ def _results(stream: BinaryIO) -> list[_Page]:
     for page in pages:
         if not page.version:
             raise ReportError("wrong-tool", "is no Lighthouse result (lighthouseVersion, categories)")
+        page.url = page.url or page.asked
     return pages
 
 
@@ -91,8 +107,13 @@ def _fact(page: _Page, path: str, kind: str, value: Any) -> None:
         page.version = value[:50]
     elif path == "fetchTime":
         page.time = moment(value)
-    elif path in ("finalDisplayedUrl", "finalUrl", "requestedUrl") and kind == "string":
-        page.url = page.url if path == "requestedUrl" and page.url else value[:200]
+    elif path == "requestedUrl" and kind == "string":
+        page.asked = value[:200]
+    elif path in ("finalDisplayedUrl", "finalUrl") and kind == "string":
+        # Since Lighthouse 10 both are there; what was displayed at the end is what was looked at.
+        page.url = page.url if path == "finalUrl" and page.url else value[:200]
+    elif path == "runWarnings.item" and kind == "string":
+        page.warnings.append(value[:150])
     elif path == "runtimeError.code" and kind == "string" and value != "NO_ERROR":
         page.failed = value[:60]
     elif path.startswith("categories.") and path.endswith(".score"):

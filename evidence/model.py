@@ -1,4 +1,8 @@
-"""What a report says, as one typed, frozen ``Evidence``, whichever tool wrote it."""
+"""What a report says, in one form for all tools: what ran, what failed, what was not looked at, how the tool ended, what it is about.
+
+A reader turns a file into a ``Reading`` and decides nothing; ``evidence.soundness`` decides, by one rule for all of them, whether a reading
+proves anything. What does is an ``Evidence`` without a problem.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from evidence.lines import Lines
 
 ProblemKind = Literal[
     "missing",
@@ -15,6 +21,8 @@ ProblemKind = Literal[
     "wrong-tool",
     "fallback",
     "nothing-checked",
+    "incomplete",
+    "tool-failed",
     "no-provenance",
     "altered",
     "other-commit",
@@ -33,6 +41,8 @@ class ReportError(Exception):
         super().__init__(sentence)
         self.kind: ProblemKind = kind
         self.sentence = sentence
+        self.digest = ""
+        """SHA-256 of the file, where it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +69,28 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader found: figures by measure (``errors``, ``passed``, ``performance``, …) and what the report says of its own origin."""
+    """What a reader found, and what the report says of its own origin.
+
+    ``figures``: by measure (``errors``, ``passed``, ``performance``, …), each with the number of units looked at. ``failed``: how many
+    things the report shows for which the tool ends with its exit code for findings (``evidence.exit_codes``). ``missed``: what should
+    have been looked at and was not, a phrase each that fits "did not look at …"; any of them fails the gate. ``remarks``: what people
+    should know and what fails nothing (skipped tests, checks that need a person). ``is_answer``: there is no tool whose end could be
+    judged, since the report is a service's answer or written by this program after its check. ``shard``: which part of how many a run
+    was. ``lines``: which lines are covered, for the union over all reports of a gate.
+    """
 
     tool: str
     figures: Mapping[str, Figure]
+    failed: int = 0
+    missed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    exit_code: int | None = None
+    """What the report itself says of how its tool ended; ``None`` where only a note can say it."""
+    is_answer: bool = False
+    shard: tuple[int, int] | None = None
+    held: int | None = None
+    """How many units the report holds, whether they ran or not; a note that gives another number was not written for all of it."""
+    lines: Lines | None = None
     version: str | None = None
     commit: str | None = None
     time: datetime | None = None
@@ -97,6 +125,7 @@ class Evidence:
     provenance: Provenance = field(default_factory=Provenance)
     problem: ProblemKind | None = None
     detail: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 MAX_FINDINGS = 20

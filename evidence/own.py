@@ -74,6 +74,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     return Reading(
         tool=TOOL,
         figures={measure: Figure(figure, amount(values.get("count"), "count"), tuple(findings))},
+        is_answer=True,
         version=jsonstream.text(values.get("tool.version")),
         commit=jsonstream.text(values.get("commit")),
         time=moment(values.get("time")),

@@ -33,4 +33,5 @@ def read(name: str, stream: BinaryIO) -> Reading:
     told = amount(totals.get("totals.errors"), "totals.errors"), amount(totals.get("totals.file_errors"), "totals.file_errors")
     if told[0] > general or told[1] > listed:
         raise ReportError("unreadable", f"tells of {sum(told)} errors and holds {general + listed}")
-    return Reading(tool="PHPStan", figures={"errors": Figure(general + listed, None, tuple(files))})
+    errors = general + listed
+    return Reading(tool="PHPStan", figures={"errors": Figure(errors, None, tuple(files))}, failed=errors)

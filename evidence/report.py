@@ -45,11 +45,16 @@ class Note(BaseModel):
     dirty: bool = False
     time: datetime
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    exit_code: int = 0
+    exit_code: int | None = Field(default=None, ge=-255, le=255)
+    """How the tool ended; below 0 by a signal. Without it a report is no evidence."""
     count: int | None = Field(default=None, ge=0)
     """How many things the tool looked at, where its report does not say."""
     measures: dict[str, float] = {}
     """Further figures that the report does not hold (PHPStan's ``level``)."""
+    shard: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}/[0-9]{1,4}$")] | None = None
+    """``2/3`` of a run of the second of three parts (``--shard``), where the report does not say so."""
+    same_run: tuple[str, ...] = Field(default=(), max_length=10)
+    """Names of the other reports that the same run of the tool wrote beside it: one of them may show why it ended as it did."""
     about: NotedAbout | None = None
     """Of a report about a running site or its host."""
 
@@ -100,12 +105,30 @@ class _Hashing(io.RawIOBase):
         return len(data)
 
 
+_UTF8_BOM = b"\xef\xbb\xbf"
+_WIDE = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
 class OpenReport:
-    """A report being read: ``stream`` to read from; ``digest()`` once its reader is done."""
+    """A report being read: ``stream`` to read from, behind a byte order mark; ``digest()`` of the whole file once its reader is done."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._raw = _Hashing(file)
-        self.stream = cast("BinaryIO", io.BufferedReader(self._raw, 1 << 16))
+        buffered = io.BufferedReader(self._raw, 1 << 16)
+        self._start = buffered.peek(4)[:4]
+        if self._start.startswith(_UTF8_BOM):
+            buffered.read(len(_UTF8_BOM))
+        self.stream = cast("BinaryIO", buffered)
+
+    def refuse_wide(self) -> None:
+        """Raises ``ReportError`` for UTF-16 and UTF-32, which ``>`` of Windows PowerShell writes; no tool writes its report so."""
+        name = next((name for mark, name in _WIDE.items() if self._start.startswith(mark)), None)
+        if name is not None:
+            raise ReportError(
+                "unreadable",
+                f"is {name}, as `>` of Windows PowerShell writes it; the tool writes UTF-8: let it write the file itself (its option for "
+                "an output file), or redirect with `cmd /c`",
+            )
 
     def digest(self) -> str:
         """SHA-256 of the whole file; reads what the reader left."""

@@ -1,4 +1,5 @@
-"""SARIF 2.1.0 of Trivy, Gitleaks and ESLint. A result's severity comes from ``security-severity`` of its rule, else from its level."""
+"""SARIF 2.1.0 of Trivy, Gitleaks, ESLint and others. A result's severity comes from the severity among its rule's tags (Trivy's own
+word), else from its rule's ``security-severity``, else from its level."""
 
 from __future__ import annotations
 
@@ -10,10 +11,22 @@ from typing import Any, BinaryIO
 from evidence import jsonstream
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
 from evidence.report import moment
+from evidence.severity import is_severe, is_word
 
-_SEVERE = 7.0
-"""CVSS from which on a finding is HIGH."""
 _SUCCESSFUL = "runs.item.invocations.item.executionSuccessful"
+_EXIT_CODE = "runs.item.invocations.item.exitCode"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """``words``: severities among its tags; ``score``: its ``security-severity``; ``level``: its default."""
+
+    words: tuple[str, ...] = ()
+    score: Any = None
+    level: str = "warning"
+
+
+_UNKNOWN_RULE = _Rule(level="error")
 
 
 @dataclass
@@ -24,13 +37,14 @@ class _Run:
     version: str = ""
     commit: str = ""
     time: datetime | None = None
-    rules: dict[str, tuple[float | None, str]] = field(default_factory=dict)
+    rules: dict[str, _Rule] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     results: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     artifacts: int = 0
     has_results: bool = False
     failed: bool = False
+    exit_code: int | None = None
 
 
 def read(name: str, stream: BinaryIO, tool: str) -> Reading:
@@ -82,7 +96,7 @@ def _facts(event: jsonstream.Event, source: Any) -> Any:
         yield "result", jsonstream.whole_object(source)
     elif path == "runs.item.artifacts.item" and kind == "start_map":
         yield "artifact", None
-    elif path in ("version", _SUCCESSFUL) or (path.startswith("runs.item.") and kind == "string"):
+    elif path in ("version", _SUCCESSFUL, _EXIT_CODE) or (path.startswith("runs.item.") and kind == "string"):
         yield path, value
 
 
@@ -105,27 +119,20 @@ def _take(run: _Run, path: str, value: Any) -> None:
         run.time = moment(value)
     elif path == _SUCCESSFUL:
         run.failed = run.failed or value is not True
+    elif path == _EXIT_CODE:
+        run.exit_code = max(run.exit_code or 0, jsonstream.amount(value, "exitCode"))
 
 
 def _rule(run: _Run, rule: dict[str, Any]) -> None:
     identifier = str(rule.get("id", ""))[:300]
     properties = rule.get("properties")
-    severity = properties.get("security-severity") if isinstance(properties, dict) else None
+    properties = properties if isinstance(properties, dict) else {}
+    tags = properties.get("tags")
+    words = tuple(str(tag) for tag in tags if is_word(tag)) if isinstance(tags, list) else ()
     configuration = rule.get("defaultConfiguration")
     level = configuration.get("level") if isinstance(configuration, dict) else None
     run.order.append(identifier)
-    run.rules[identifier] = (_score(severity), level if isinstance(level, str) else "warning")
-
-
-def _score(value: Any) -> float | None:
-    """CVSS 0 to 10; a score that is there and cannot be read counts as the worst."""
-    if value is None:
-        return None
-    try:
-        score = float(value)
-    except (TypeError, ValueError):
-        return 10.0
-    return score if 0 <= score <= 10 else 10.0
+    run.rules[identifier] = _Rule(words, properties.get("security-severity"), level if isinstance(level, str) else "warning")
 
 
 def _result(run: _Run, result: dict[str, Any]) -> None:
@@ -162,16 +169,17 @@ def _summed(tool: str, runs: list[_Run]) -> Reading:
     for run in runs:
         for (identifier, index, level), number in run.results.items():
             name = identifier or (run.order[index] if 0 <= index < len(run.order) else "")
-            score, default = run.rules.get(name, (None, "error"))
-            is_error = (level or default) not in ("warning", "note", "none")
+            rule = run.rules.get(name, _UNKNOWN_RULE)
             total += number
-            errors += number * is_error
-            severe += number * (score >= _SEVERE if score is not None else is_error)
+            errors += number * ((level or rule.level) not in ("warning", "note", "none"))
+            severe += number * is_severe(rule.words, [rule.score], level or rule.level)
     counted = sum(run.artifacts for run in runs) or (sum(len(run.rules) for run in runs) if tool == "gitleaks" else 0)
     findings = tuple(place for run in runs for place in run.findings)[:MAX_FINDINGS]
     count = counted or None
     return Reading(
         tool=tool,
+        failed=errors if tool == "ESLint" else total,
+        exit_code=max((run.exit_code for run in runs if run.exit_code is not None), default=None),
         figures={
             "findings": Figure(total, count, findings),
             "errors": Figure(errors, count, findings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
+from xml.parsers.expat import errors
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
@@ -12,6 +13,16 @@ from defusedxml.ElementTree import iterparse
 from evidence.model import ReportError
 
 MAX_DEPTH = 100
+_CUT = {
+    errors.codes[text]
+    for text in (
+        errors.XML_ERROR_NO_ELEMENTS,
+        errors.XML_ERROR_UNCLOSED_TOKEN,
+        errors.XML_ERROR_PARTIAL_CHAR,
+        errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+"""Expat's errors for a file that ends too early."""
 
 
 def elements(stream: BinaryIO) -> Iterator[tuple[str, Element, tuple[str, ...]]]:
@@ -33,7 +44,8 @@ def elements(stream: BinaryIO) -> Iterator[tuple[str, Element, tuple[str, ...]]]
                 if path:
                     path[-1].remove(element)
     except ParseError as error:
-        raise ReportError("unreadable", f"is cut short or no XML: line {error.position[0]}, column {error.position[1]}") from None
+        what = "is cut short" if error.code in _CUT else "is no XML"
+        raise ReportError("unreadable", f"{what}: line {error.position[0]}, column {error.position[1]}") from None
     except DefusedXmlException as error:
         raise ReportError("unreadable", f"declares what a report must not: {type(error).__name__}") from None
     except (ValueError, LookupError, UnicodeError) as error:

@@ -97,15 +97,14 @@ def _figure(name: str, threshold: Threshold, report: Any, configured: Any) -> Se
         return
     limit = number(configured)
     limit = threshold.limit if limit is None else limit
-    words = f"{'at most' if threshold.at_most else 'at least'} {limit:g}"
     where = text(report.get("path")) or "a report without a path"
     figure = number(report.get("figure"))
     if report.get("figure") is UNKNOWN:
         yield f"{name}: the figure of {where} is not known yet; a gate must be judged before anything changes. Read reports, not outputs."
     elif figure is None:
-        yield f"{name}: {where} gives no figure, {words} {threshold.unit} are needed. Run the tool again for this commit."
+        yield f"{name}: {where} gives no figure, required: {threshold.required(limit)}. Run the tool again for this commit."
     elif not threshold.passes(figure, limit):
-        yield f"{name}: {figure:g} {threshold.unit} in {where}, {words} allowed. {threshold.mend}, then run the gates again."
+        yield f"{name}: {threshold.sentence(figure, limit)} (see {where}). {threshold.remedy}, then run the gates again."
 
 
 def _complete(resource: Resource, config: dict[str, Any]) -> Sentences:
