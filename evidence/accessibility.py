@@ -158,6 +158,6 @@ def _pa11y(stream: BinaryIO) -> Reading:
     total, told = jsonstream.amount(values["total"], "total"), jsonstream.amount(values["errors"], "errors")
     missed = (f"{total - len(pages)} of the {total} pages that it tells of",) if total > len(pages) else ()
     if total < len(pages):
-        raise ReportError("unreadable", f"tells of {total} pages and holds {len(pages)}")
+        raise ReportError("unreadable", f"reports {total} pages and holds {len(pages)}")
     worst = max(errors, told)
     return Reading(tool="pa11y-ci", figures={"violations": Figure(worst, total, tuple(findings))}, failed=worst, missed=missed)

@@ -80,9 +80,9 @@ def _cobertura(root: Element, attributes: dict[str, str], source: Source) -> Rea
         # whole and of each class, shows that none of them is missing; where a tool measures none, nothing but whole sums will do.
         php = _decimal(attributes.get("complexity")) == found.complexity > 0 and 0 <= unplaced_hit <= unplaced
         if valid not in (found.held, union[1]) and not php:
-            raise ReportError("incomplete", f"tells of {valid} lines and holds {found.held}: a part of it is missing")
+            raise ReportError("incomplete", f"reports {valid} lines and holds {found.held}: a part of it is missing")
         if covered > found.hit and not php:
-            raise ReportError("unreadable", f"tells of {covered} covered lines and holds {found.hit}")
+            raise ReportError("unreadable", f"reports {covered} covered lines and holds {found.hit}")
         if php and unplaced > 0:
             found.lines.extra = (unplaced_hit, unplaced)
     return reading("coverage", found.lines, attributes.get("version"), moment(attributes.get("timestamp")))
@@ -138,14 +138,14 @@ def _clover(attributes: dict[str, str], source: Source) -> Reading:
         raise ReportError("unreadable", "holds no totals of the project")
     covered, statements, files = found.total
     if files not in (None, found.files) or found.measured not in (0, found.files):
-        raise ReportError("incomplete", f"tells of {files if files is not None else found.files} files and holds {found.measured}")
+        raise ReportError("incomplete", f"reports {files if files is not None else found.files} files and holds {found.measured}")
     if found.measured and (found.told, found.told_hit) != (statements, covered):
         raise ReportError(
-            "incomplete", f"tells of {covered} of {statements} statements, its files of {found.told_hit} of {found.told}"
+            "incomplete", f"reports {covered} of {statements} statements, its files of {found.told_hit} of {found.told}"
         )
     if found.held > statements or (statements and not found.held):
-        raise ReportError("incomplete", f"tells of {statements} statements and holds {found.held}")
+        raise ReportError("incomplete", f"reports {statements} statements and holds {found.held}")
     union = found.lines.total()
     if statements == union[1] == found.held and covered != union[0]:
-        raise ReportError("unreadable", f"tells of {covered} covered statements and holds {union[0]}")
+        raise ReportError("unreadable", f"reports {covered} covered statements and holds {union[0]}")
     return reading("coverage", found.lines, attributes.get("clover"), moment(attributes.get("generated")))

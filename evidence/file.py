@@ -58,7 +58,7 @@ def _read(gate: str, path: Path) -> tuple[Reading, str]:
 
 
 def _failed(path: Path, reading: Reading, note: Note | None) -> tuple[int, tuple[str, ...]]:
-    """How many failures a report shows, or another one of the same run (a coverage report does not tell of the tests that failed
+    """How many failures a report shows, or another one of the same run (a coverage report does not report the tests that failed
     meanwhile), and the names under which the tool that ran may be known."""
     names = (reading.tool, note.tool if note else "")
     if reading.failed or note is None or not note.exit_code:

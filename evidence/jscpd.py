@@ -34,7 +34,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     lines, duplicated = (amount(values.get(_TOTAL + key), key) for key in ("lines", "duplicatedLines"))
     declared = number(values.get(_TOTAL + "percentage"), "percentage", 0, 100)
     if amount(values.get(_TOTAL + "clones"), "clones") != clones:
-        raise ReportError("unreadable", f"tells of {values[_TOTAL + 'clones']} clones and holds {clones}")
+        raise ReportError("unreadable", f"reports {values[_TOTAL + 'clones']} clones and holds {clones}")
     share = 100.0 * duplicated / lines if lines else 0.0
     sources = amount(values.get(_TOTAL + "sources"), "sources")
     return Reading(

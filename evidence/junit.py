@@ -17,7 +17,7 @@ _NOT_PASSED = ("failure", "error", "warning")
 
 
 class _Tally:
-    """Reads suites and cases, and what the suites tell of themselves."""
+    """Reads suites and cases, and what the suites report themselves."""
 
     def __init__(self) -> None:
         self.units = Units()

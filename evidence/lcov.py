@@ -57,7 +57,7 @@ class _Records:
     def _close(self, number: int) -> None:
         lines, covered = len(self._da), sum(self._da.values())
         if self._declared.get("LF", lines) != lines or self._declared.get("LH", covered) != covered:
-            raise ReportError("unreadable", f"tells of other sums than its lines give, at line {number}")
+            raise ReportError("unreadable", f"reports other sums than its lines give, at line {number}")
         if self._branches and not lines:
             raise ReportError("nothing-checked", f"holds branches and no lines of {self._path[-100:]}; the gate is about lines")
         for line, hit in self._da.items():

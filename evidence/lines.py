@@ -1,6 +1,6 @@
 """Which lines of which files are covered: the union over all records and reports, so that no file counts twice.
 
-A file is told by its path, normalised: ``./``, Windows separators and drives, and the common case that one tool writes absolute paths where
+A file is known by its path, normalised: ``./``, Windows separators and drives, and the common case that one tool writes absolute paths where
 another writes relative ones.
 """
 

@@ -32,6 +32,6 @@ def read(name: str, stream: BinaryIO) -> Reading:
         raise ReportError("wrong-tool", "is no PHPStan report (totals, files, errors)")
     told = amount(totals.get("totals.errors"), "totals.errors"), amount(totals.get("totals.file_errors"), "totals.file_errors")
     if told[0] > general or told[1] > listed:
-        raise ReportError("unreadable", f"tells of {sum(told)} errors and holds {general + listed}")
+        raise ReportError("unreadable", f"reports {sum(told)} errors and holds {general + listed}")
     errors = general + listed
     return Reading(tool="PHPStan", figures={"errors": Figure(errors, None, tuple(files))}, failed=errors)

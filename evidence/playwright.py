@@ -81,7 +81,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     if told > units.held:
         missed.append(f"{told - units.held} of the {told} tests that its stats tell of")
     elif told < units.held:
-        raise ReportError("unreadable", f"tells of {told} tests and holds {units.held}")
+        raise ReportError("unreadable", f"reports {told} tests and holds {units.held}")
     for error in run.outside:
         units.add(error or "an error outside of tests", "failed")
     return Reading(

@@ -73,7 +73,7 @@ class Units:
         return sum(self.counts.values())
 
     def figure(self, failed: int) -> Figure:
-        """Percentage of the units that passed; ``failed`` where the report tells of more failures than it holds. Raises
+        """Percentage of the units that passed; ``failed`` where the report reports more failures than it holds. Raises
         ``ReportError`` where nothing ran."""
         failed = max(failed, self.counts["failed"])
         ran = max(self.counts["passed"] + self.counts["failed"], failed)

@@ -166,7 +166,8 @@ _SUITE = '<testsuites><testsuite name="all" tests="50">' + '<testcase name="x"/>
 def test_what_looks_like_a_test_and_is_none_does_not_pass(tmp_path: Path, xml: str, figure: float, words: str) -> None:
     put(tmp_path / "r", "unit.xml", xml.encode())
     verdict = verdicts_of(tmp_path / "r", "unit-tests")["unit-tests"]
-    assert (verdict.verdict, verdict.figure) == ("fail", pytest.approx(figure))
+    assert verdict.verdict == "fail"
+    assert verdict.figure == pytest.approx(figure)
     assert words in verdict.reason
 
 
@@ -273,7 +274,8 @@ def test_two_files_of_one_name_stay_two(tmp_path: Path) -> None:
     put(tmp_path / "r", "coverage-1.info", b"SF:src/index.ts\nDA:1,1\nDA:2,1\nend_of_record\n")
     put(tmp_path / "r", "coverage-2.info", b"SF:src/index.ts\nDA:1,0\nDA:2,0\nDA:3,0\nDA:4,0\nend_of_record\n")
     (found, _) = evidence_of(tmp_path / "r", "coverage")
-    assert (found.figure, found.count) == (pytest.approx(100 / 3), 6)
+    assert found.figure == pytest.approx(100 / 3)
+    assert found.count == 6
 
 
 def test_formats_are_joined_and_sums_alone_are_not(tmp_path: Path) -> None:
