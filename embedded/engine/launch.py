@@ -257,7 +257,8 @@ def run_program(opened: int) -> int:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     code = 1
     try:
-        loop.run_until_complete(runtime.run_in_stack(lambda: _run_and_yield(pulumi, program)))
+        settle_first(runtime.stack)
+        loop.run_until_complete(runtime.run_in_stack(lambda: _run(pulumi, program)))
         code = 0
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
@@ -287,10 +288,38 @@ class WithoutDebug:
         return self._engine.Log(request) if request.severity else None  # type: ignore[attr-defined]
 
 
-async def _run_and_yield(pulumi: "object", program: str) -> None:
-    """Runs the program and lets its requests begin: the SDK then waits for each in turn instead of for thousands of outputs at once."""
-    _run(pulumi, program)
-    await asyncio.sleep(0)
+def settle_first(stack: "Any") -> None:
+    """Has the SDK's wait for the program's requests begin when all of them are done, or the program has failed by itself.
+
+    Left alone, the SDK waits for thousands of outputs one by one, each time for all of them; and once it has begun to wait for requests, one
+    that failed because its input did ends the program, with others not yet made. What failed is raised by the SDK afterwards, as ever."""
+    wait = stack.wait_for_rpcs
+
+    async def settled(*args: "Any") -> None:
+        await settle(stack)
+        await wait(*args)
+
+    stack.wait_for_rpcs = settled
+
+
+async def settle(stack: "Any") -> None:
+    """Until neither a request nor an output is under way; less long where the program's own code has failed in one."""
+    manager, settings = stack._get_rpc_manager(), stack.SETTINGS
+    while True:
+        await asyncio.sleep(0)
+        with settings.lock:
+            outputs = set(settings.outputs)
+        pending = [task for task in {*manager.rpcs, *outputs} if not task.done()]
+        if any(_own_failure(task, stack.ResourceRegistrationFailed) for task in outputs) or not pending:
+            return
+        await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+
+
+def _own_failure(task: "Any", lost: type) -> bool:
+    """Whether a done output failed otherwise than by a resource's failure, of which the engine has told and with which the rest goes on."""
+    if not task.done() or task.cancelled():
+        return False
+    return task.exception() is not None and not isinstance(task.exception(), lost)
 
 
 def _run(pulumi: "object", program: str) -> None:
