@@ -61,6 +61,9 @@ class ServiceExport(_Export):
     """When the live release became live, UTC, ISO 8601; ``None`` where unknown."""
     path: str
     health: HealthExport
+    failed: bool = False
+    """Whether the last update could not make its release live (``release`` is the one before it then), or the release's health check
+    failed."""
     version: str | None = None
     """As the site told it after its release went live; ``None`` where it tells none."""
     files_only: bool | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+from pulumi.runtime.stack import ResourceRegistrationFailed
 from pulumi_command import local
 
 PROTOCOL = 1
@@ -62,3 +63,15 @@ def result(step: local.Command, key: str) -> pulumi.Output[Any]:
 
     found: pulumi.Output[Any] = step.stdout.apply(field)
     return found
+
+
+def or_else(value: pulumi.Output[Any], otherwise: Any) -> pulumi.Output[Any]:
+    """``value``, or ``otherwise`` where a resource that it comes from was not made: it or what it waits for has failed. For what only
+    reports, so that one service's failure takes nothing of the others'; never for an input of a resource, which would be made of it."""
+
+    def instead(error: Exception) -> Any:
+        if isinstance(error, ResourceRegistrationFailed):
+            return otherwise
+        raise error
+
+    return value.recover(instead)

@@ -42,6 +42,8 @@ class ServiceFacts(_Read):
 
     live: str | None = None
     """The live release, ``adopted``, or ``None`` where no release is live."""
+    at: str | None = None
+    """When it became live (UTC)."""
     content: Literal["none", "directory", "link"] | None = None
     """What stands at the service's path."""
     releases: tuple[str, ...] = ()

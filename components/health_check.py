@@ -9,7 +9,7 @@ import pulumi
 
 from catalog.models import Service
 from components.artefacts import Choice
-from components.component import PROTOCOL, Component, host_step, result
+from components.component import PROTOCOL, Component, host_step, or_else, result
 from components.release import health_probe
 
 
@@ -52,4 +52,4 @@ class HealthCheck(Component):
         self.status = result(check, "status")
         self.files_only = result(check, "files_only")
         self.version = result(check, "version")
-        self.register_outputs({"status": self.status})
+        self.register_outputs({"status": or_else(self.status, None)})

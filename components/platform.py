@@ -129,6 +129,7 @@ class Platform(Component):
                 choices,
                 {k: (s.release, s.check) for k, s in subdomains.items() if s.release is not None and s.check is not None},
                 commit or artefacts.newest_commit(choice.manifest for choice in choices.values()),
+                known,
             ),
             [gate],
             inside,

@@ -12,7 +12,7 @@ from pulumi_command import local
 from catalog.activation import Activation
 from catalog.models import Service
 from components.artefacts import Choice
-from components.component import PROTOCOL, Component, host_step, result
+from components.component import PROTOCOL, Component, host_step, or_else, result
 from components.facts import needed_programs
 
 
@@ -55,7 +55,7 @@ class Release(Component):
             f"{args.service}-switch", "switch", switch_request(args), self.child(self.stage, *args.before_switch, **kept)
         )
         self.switched_at = result(self.switch, "at")
-        self.register_outputs({"release": self.id, "switchedAt": self.switched_at})
+        self.register_outputs({"release": self.id, "switchedAt": or_else(self.switched_at, None)})
 
 
 def _common(args: ReleaseArgs) -> dict[str, Any]:

@@ -291,8 +291,8 @@ class WithoutDebug:
 def settle_first(stack: "Any") -> None:
     """Has the SDK's wait for the program's requests begin when all of them are done, or the program has failed by itself.
 
-    Left alone, the SDK waits for thousands of outputs one by one, each time for all of them; and once it has begun to wait for requests, one
-    that failed because its input did ends the program, with others not yet made. What failed is raised by the SDK afterwards, as ever."""
+    Left alone, the SDK waits for thousands of outputs one by one, each time for all of them; and once it has begun to wait for requests,
+    one that failed because its input did ends the program, with others not yet made. What failed is raised by the SDK afterwards."""
     wait = stack.wait_for_rpcs
 
     async def settled(*args: "Any") -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import SETTINGS
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.stack import ResourceRegistrationFailed, run_pulumi_func
 
 from catalog import manifest as manifests
 from catalog import reader, settings_file
@@ -130,15 +131,20 @@ class Registration:
 
 
 class Recorder(MockMonitor):
-    """Pulumi's mock monitor, which also keeps the requests themselves."""
+    """Pulumi's mock monitor, which also keeps the requests themselves. ``fails``: names of resources that fail as in an update that goes on
+    with the others (``--continue-on-error``)."""
 
-    def __init__(self, mocks: Mocks) -> None:
+    def __init__(self, mocks: Mocks, fails: frozenset[str] = frozenset()) -> None:
         super().__init__(mocks)
         self.requests: list[Any] = []
+        self._fails = fails
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         self.requests.append(request)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.name in self._fails:
+            return resource_pb2.RegisterResourceResponse(urn=response.urn, result=resource_pb2.FAIL)
+        return response
 
 
 class Engine(Mocks):
@@ -194,9 +200,11 @@ def run(
     log: logging.Logger | None = None,
     services: frozenset[str] | None = None,
     variables: Mapping[str, str] | None = None,
+    fails: frozenset[str] = frozenset(),
     **changes: Any,
 ) -> Run:
-    """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword.
+    """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword; ``fails``: names
+    of resources that fail.
 
     ``services``: the catalogue has these alone."""
     catalog = reader.read()
@@ -205,7 +213,7 @@ def run(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     engine = Engine()
-    monitor = Recorder(engine)
+    monitor = Recorder(engine, fails)
     questions: list[Mapping[str, Any]] = []
     exported: dict[str, Any] = {}
 
@@ -229,9 +237,14 @@ def run(
 
     try:
         set_mocks(engine, project="mo-deploy", stack="sandbox", preview=preview, monitor=monitor, logger=log)
+        # The mocks' own requests, which no program of an engine finds begun.
+        loop.run_until_complete(asyncio.sleep(0))
         SETTINGS.rpc_manager.clear()
         SETTINGS.outputs.clear()
         loop.run_until_complete(run_pulumi_func(program))
+    except ResourceRegistrationFailed:
+        # As on both engines: what waits for a failed resource is not registered, and the program ends with that when all else is done.
+        assert fails
     finally:
         asyncio.set_event_loop(None)
         loop.close()

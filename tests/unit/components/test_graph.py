@@ -13,6 +13,7 @@ import pytest
 
 from catalog import reader
 from catalog.exports import MonitoringExport
+from components.facts import Facts
 from tests.unit.components.program import CANARIES, COMMIT, RAW, Run, artefact, put, run
 
 COMMAND = "command:local:Command"
@@ -291,3 +292,24 @@ def _without_secrets(value: Any) -> Any:
             return "[secret]"
         return {k: _without_secrets(v) for k, v in value.items()}
     return [_without_secrets(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("step", ["docs-stage", "docs-switch", "docs-health"])
+def test_one_service_s_failure_leaves_the_output_of_all_the_others(tmp_path: Path, step: str) -> None:
+    for service in ("docs", "votes"):
+        put(tmp_path, artefact(service))
+    before = artefact("docs", content="0")
+    facts = Facts.model_validate({"services": {"docs": {"live": before.release, "at": "then", "manifest": before.model_dump()}}})
+    made = run(tmp_path, facts, services=frozenset({"docs", "votes"}), fails=frozenset({step}))
+    told = {entry["key"]: entry for entry in made.export["services"]}
+    assert (told["votes"]["failed"], told["votes"]["deployedAt"]) == (False, "2026-01-03T00:00:00Z")
+    live = artefact("docs").release if step == "docs-health" else before.release
+    at = "2026-01-03T00:00:00Z" if step == "docs-health" else "then"
+    assert (told["docs"]["failed"], told["docs"]["release"], told["docs"]["deployedAt"]) == (True, live, at)
+
+
+def test_a_service_that_was_never_live_and_fails_has_no_release_in_the_output(tmp_path: Path) -> None:
+    put(tmp_path, artefact("docs"))
+    made = run(tmp_path, services=frozenset({"docs"}), fails=frozenset({"docs-switch"}))
+    (told,) = made.export["services"]
+    assert (told["failed"], told["release"], told["deployedAt"], told["commit"]) == (True, None, None, None)
