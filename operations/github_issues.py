@@ -16,6 +16,7 @@ import httpx
 
 from catalog.settings import GitHubSettings
 from catalog.settings_file import Loaded, reveal
+from components.remote.client.masking import Mask
 from evidence.personal_kinds import Allowed, kinds
 from operations.deployment.outcome import Outcome
 
@@ -27,7 +28,6 @@ _WAIT_AT_MOST = 30.0
 """Seconds that a deployment waits for GitHub's rate limit, once; a longer one is not worth it."""
 _TRIES = 3
 _TEXT_AT_MOST = 60_000
-_SHORTEST_SECRET = 6
 
 
 class IssueError(Exception):
@@ -246,11 +246,10 @@ def _moves(moves: Mapping[str, tuple[str | None, str]]) -> list[str]:
 
 def clean(text: str, hidden: Sequence[str] = ()) -> str:
     """``text`` as it may be published: secrets starred, lines with personal data left out, nobody called by ``@name``, no HTML."""
-    for secret in sorted(hidden, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-            for part in secret.splitlines() if "\n" in secret else ():
-                text = text.replace(part, "***") if len(part) >= 16 else text
+    mask = Mask()
+    for secret in hidden:
+        mask.know(secret)
+    text = mask.text(text)
     allowed = Allowed()
     lines = []
     for line in text.splitlines():

@@ -203,12 +203,34 @@ def _failures(made: Deployed) -> None:
     sandbox.github.control(fail={"status": 500, "count": 40, "match": "PUT .*/secrets/"})
     made.fails("GitHub's error 500", *made.renewed("secret-session-secret"))
 
+    _quoting_restart(made)
+
     broken = site.clone / "sandbox/monorepo/services/votes/migrations/0002_broken.sql"
     broken.write_text("ALTER TABLE not_there ADD COLUMN nothing INT;\n")
     site.build("votes")
     made.fails("a migration that fails", *made.renewed("votes-db-password"))
     made.run("bin/mo", "logs", "votes")
     made.run("bin/mo", "report", expect=None)
+
+
+QUOTES = r"""#!/bin/sh
+# A daemon's supervisor that quotes, in its last line, what it read: as it is, for a shell, in a URL and in base64.
+pass=$(sed -n "s/^DB_PASS='\(.*\)'$/\1/p" "$HOME"/www/htdocs/*/.deploy/api/secrets.env)
+echo "cannot start api: DB_PASS='$pass' postgresql://svc_api:$pass@db/ $(printf 'svc_api:%s' "$pass" | base64 | tr -d "\n")"
+exit 1
+"""
+
+
+def _quoting_restart(made: Deployed) -> None:
+    """A restart that fails and says its password, which would then stand in state, history, journals and reports."""
+    site = made.site
+    program = site.sandbox.layout.home / "bin/pleskctl"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(QUOTES)
+    program.chmod(0o755)
+    made.fails("a restart that quotes its password", *made.renewed("api-db-password"))
+    assert "cannot start api: DB_PASS=" in [*made.outputs.values()][-1], "what it said is reported, but for the password"
+    program.unlink()
 
 
 def _strays(made: Deployed, places: list[Path]) -> dict[str, set[str]]:

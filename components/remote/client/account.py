@@ -17,6 +17,7 @@ from . import connection as connections
 from . import mariadb_account, postgresql_account
 from .channel import Host
 from .failure import Failure
+from .masking import MASK
 from .request import one_of, service, text
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def opened(connection: Connection, account: Account) -> Iterator[Any]:
             yield link
     except errors as error:
         raise Failure(
-            f"The account {account.user} on {account.server} could not be set up: {_told(error, account.password)}; "
+            f"The account {account.user} on {account.server} could not be set up: {_told(error)}; "
             f"expected an administrator with {expected}."
         ) from None
     finally:
@@ -134,9 +135,7 @@ def _postgresql(name: str, server: dict[str, Any]) -> Any:
             dbname="postgres", autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="mo-deploy", **tls,
         )  # fmt: skip
     except psycopg.Error as error:
-        raise Failure(
-            f"The database server {name} ({server['host']}:{server['port']}) cannot be used: {_told(error, server['admin_password'])}."
-        ) from None
+        raise Failure(f"The database server {name} ({server['host']}:{server['port']}) cannot be used: {_told(error)}.") from None
 
 
 def _has_administrator(name: str, server: dict[str, Any]) -> None:
@@ -182,7 +181,7 @@ def _connect(connection: Connection, name: str, server: dict[str, Any]) -> pymys
             raise Failure(
                 f"The database server {name} ({where}) refused its administrator {server['admin_user']}: wrong user or password."
             ) from None
-        raise Failure(f"The database server {name} ({where}) cannot be used: {_told(error, server['admin_password'])}.") from None
+        raise Failure(f"The database server {name} ({where}) cannot be used: {_told(error)}.") from None
     except OSError as error:
         reason = getattr(error, "msg", None) or error.strerror or str(error)
         via = f" through {connection.name}" if server.get("reach") == "host" else ""
@@ -202,8 +201,7 @@ def _through_host(connection: Connection, server: dict[str, Any]) -> Any:
     )
 
 
-def _told(error: Exception, secret: str) -> str:
-    """The server's message on one line, without the password should it quote it."""
-    message = str(error.args[1] if len(error.args) > 1 else error).strip()
-    message = message.splitlines()[0] if message else type(error).__name__
-    return message.replace(secret, "…")[:200] if secret else message[:200]
+def _told(error: Exception) -> str:
+    """The server's message on one line."""
+    message = MASK.text(str(error.args[1] if len(error.args) > 1 else error)).strip()
+    return message.splitlines()[0][:200] if message else type(error).__name__

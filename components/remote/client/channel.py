@@ -7,6 +7,7 @@ import time
 from .child import Child
 from .connection import Connection
 from .failure import Failure
+from .masking import MASK
 from .programs import boot, digest, quote, upload
 from .ssh import Master
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ATTEMPTS = 4
+_WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note"})
+"""Keys of lines with words of a tool or about one: masked as they come, before anybody shortens them."""
 
 
 class Reply:
@@ -35,13 +38,18 @@ class Reply:
     def take(self, line: str) -> tuple[str, list[str]] | None:
         """Takes one line; gives key and values of an ``@`` line."""
         if line.startswith("|"):
-            self.output = [*self.output[-1999:], line[1:]]
+            self.output = [*self.output[-1999:], MASK.text(line[1:])]
             return None
         if not line.startswith("@"):
             if line:
-                self.noise = [*self.noise[-9:], line]
+                self.noise = [*self.noise[-9:], MASK.text(line)]
             return None
         key, *values = line[1:].split("\t")
+        if key == "secret":
+            MASK.know_line("\t".join(values))
+            return None
+        if key in _WORDS:
+            key, *values = MASK.text(line)[1:].split("\t")
         if key == "step":
             self._end_step()
             self._step, self._step_began = values[0], time.monotonic()
@@ -126,7 +134,7 @@ class Host:
                     text = answer(taken[0], taken[1], reply)
                     if text is not None:
                         child.write((text + "\n").encode("utf-8", "surrogateescape"))
-            last = child.stderr.read(20_000).decode(errors="replace").split("\n")
+            last = MASK.text(child.stderr.read(20_000).decode(errors="replace")).split("\n")
             child.end_input()
             code = child.wait()
         except BaseException:

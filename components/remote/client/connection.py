@@ -7,6 +7,7 @@ import stat
 
 from . import jsontext
 from .failure import Failure
+from .masking import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Connection:
         self.edge = Edge(raw.get("edge") or {})
         self.servers: dict[str, dict[str, Any]] = raw.get("servers") or {}
         self.github: dict[str, Any] = raw.get("github") or {}
+        MASK.know(self.github.get("token"))
+        for server in self.servers.values():
+            MASK.know(server.get("admin_password"))
         kept: dict[str, Any] = raw.get("snapshots") or {}
         self.keep_snapshots = max(1, int(kept.get("keep") or 10))
         self.snapshot_megabytes = max(1, int(kept.get("megabytes") or 2000))

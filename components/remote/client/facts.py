@@ -10,6 +10,7 @@ from .artefact import places
 from .channel import ATTEMPTS, Host, Reply, encode, words
 from .digest import sha256
 from .failure import Failure
+from .masking import MASK
 from .programs import HOST_FOLDER
 from .request import one_of, relative, release, service, text
 
@@ -94,7 +95,7 @@ def ask(host: Host, programs: tuple[str, ...], fields: dict[str, str], what: str
             return reply
         if done.returncode != 255:
             break
-    tail = "; ".join([*reply.noise, done.stderr.decode(errors="replace").strip()])[-300:]
+    tail = "; ".join([*reply.noise, MASK.text(done.stderr.decode(errors="replace").strip())])[-300:]
     raise Failure(f"{what} on {host.connection.name}: the question ended with code {done.returncode}: {tail}")
 
 

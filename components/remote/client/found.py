@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from . import connection as connections
 from . import jsontext
 from .failure import Failure, printable
+from .masking import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _held(github: dict[str, Any], path: str) -> set[str]:
         return {str(secret["name"]).upper() for secret in jsontext.loads(body)["secrets"]}
     except (OSError, http.client.HTTPException) as error:
         raise Failure(
-            f"GitHub ({host}) cannot be asked which secrets there are: {printable(str(error))[:200]}; try again."
+            f"GitHub ({host}) cannot be asked which secrets there are: {printable(MASK.text(str(error)))[:200]}; try again."
         ) from None
     except (ValueError, TypeError, KeyError):
         raise Failure(f"What GitHub ({host}) answers to the question which secrets there are cannot be read; try again.") from None

@@ -7,6 +7,7 @@ import sys
 
 from . import jsontext
 from .failure import Failure, printable
+from .masking import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,19 +30,26 @@ def main(arguments: list[str]) -> int:
         request = _request(step)
         result = _run(step, request)
     except Failure as failure:
-        sys.stderr.write(printable(str(failure)) + "\n")
-        return 1
+        return _failed(str(failure))
     except KeyboardInterrupt:
-        sys.stderr.write(f"{step}: interrupted; run it again, it goes on where it stopped.\n")
+        _failed(f"{step}: interrupted; run it again, it goes on where it stopped.")
         return 130
     except OSError as error:
-        sys.stderr.write(
-            f"{step}: {error.strerror or error}{' (' + str(error.filename) + ')' if error.filename else ''} on this machine.\n"
-        )
-        return 1
+        where = f" ({error.filename})" if error.filename else ""
+        return _failed(f"{step}: {error.strerror or error}{where} on this machine.")
+    except Exception as error:
+        if os.environ.get("MO_TRACE"):
+            raise
+        # Whatever it is, no traceback: Python prints it as it is, and the engine keeps what is printed.
+        return _failed(f"{step}: {type(error).__name__}: {error} (MO_TRACE=1 shows where).")
     answer = {"ok": True, "step": step, **({"service": request["service"]} if "service" in request else {}), **result}
-    sys.stdout.write(jsontext.dumps(answer) + "\n")
+    sys.stdout.write(jsontext.dumps(MASK.value(answer)) + "\n")
     return 0
+
+
+def _failed(sentence: str) -> int:
+    sys.stderr.write(printable(MASK.text(sentence)) + "\n")
+    return 1
 
 
 def _request(step: str) -> dict[str, Any]:
@@ -56,6 +64,8 @@ def _request(step: str) -> dict[str, Any]:
         raise Failure(f"The request for {step} must be a JSON object, not {type(request).__name__}.")
     if request.get("protocol", 1) != 1:
         raise Failure(f"The request for {step} speaks protocol {request['protocol']!r}; this program speaks 1.")
+    MASK.know_variables(request.get("variables"))
+    MASK.know(request.get("password"))
     return request
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 
 from .failure import Failure
+from .masking import MASK
 from .ssh import Master
 
 HOST_FOLDER = os.path.realpath(__file__).rsplit("/", 2)[0] + "/host"
@@ -96,7 +97,7 @@ def _send(master: Master, tool: str) -> None:
         input=("\n".join(script) + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=(master.slot(),),
     )  # fmt: skip
     if b"@done" not in done.stdout:
-        said = done.stdout.decode(errors="replace").strip().splitlines()
+        said = MASK.text(done.stdout.decode(errors="replace")).strip().splitlines()
         name = master.connection.name
         raise Failure(
             f"The host programs cannot be written to {tool} on {name}: {said[-1][:200] if said else 'no answer'};"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from .failure import Failure
+from .masking import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Server:
                 dbname=database, autocommit=True, connect_timeout=10, application_name="mo-deploy", **tls,
             )  # fmt: skip
         except psycopg.Error as error:
-            said = str(error).replace(str(settings["admin_password"]), "…").strip().splitlines()
+            said = MASK.text(str(error)).strip().splitlines()
             raise Failure(
                 f"The database server {self.name} ({where}) cannot be used: {said[-1][:200] if said else 'no reason'}."
             ) from None
@@ -62,7 +63,7 @@ class Server:
         except Exception as error:
             if type(error).__module__.split(".")[0] not in ("pymysql", "psycopg"):
                 raise
-            said = str(error.args[-1] if error.args else error).strip().splitlines()
+            said = MASK.text(str(error.args[-1] if error.args else error)).strip().splitlines()
             raise Failure(f"The database server {self.name} refused: {said[0][:200] if said else type(error).__name__}.") from None
 
     def has_database(self, name: str) -> bool:
