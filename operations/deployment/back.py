@@ -11,15 +11,16 @@ from functools import partial
 from typing import Any
 
 from operations import display, question, records, release_set
-from operations.deployment import astray, checks, closed, ending, engine_busy, restoring
+from operations.deployment import astray, checks, closed, ending, engine_busy, host_journals, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
 from operations.deployment import trigger as triggers
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
+from operations.deployment.phases import RESTORE
 from operations.deployment.restoring import Restore
-from operations.deployment.session import RESTORE, Session
+from operations.deployment.session import Session
 from operations.deployment.trigger import Trigger
 from operations.deployment.update import Applied, Update, progress_of
 from operations.problem import Problem
@@ -143,7 +144,8 @@ class _Rollback:
         with them, and nobody would go on with it."""
         if self.session.resumes is not None or (self.wish.to is not None and not self.wish.only):
             return None
-        run = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
+        known = host_journals.runs(self.here.root, self.here.stack)
+        run = journals.unfinished([run for run in known if run.id < self.session.id])
         if run is None or not run.changed:
             return None
         if self.wish.only:

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from operations import display, left_out, question, release_set, verdicts
-from operations.deployment import astray, back, checks, closed, ending, engine_busy
+from operations.deployment import astray, back, checks, closed, ending, engine_busy, host_journals
 from operations.deployment import journal as journals
+from operations.deployment import lock as locks
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
@@ -64,7 +65,7 @@ def plan(
     before = here.live().releases
     releases, words = release_set.deployable(here.root, here.services, only, before, here.source)
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
-    cut = journals.unfinished(journals.runs(here.root, here.stack))
+    cut = journals.unfinished(seen(here))
     told = [f"{interruption(cut)}.{_way(cut, before)}"] if cut is not None else []
     if is_nothing(progress):
         told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in astray.seen(here, _chosen(before, only))]
@@ -166,7 +167,9 @@ class _Deployment:
     def _tell_of_interruption(self, live: Mapping[str, str]) -> None:
         if self.session.resumes is not None:
             return
-        self._cut = journals.unfinished(journals.runs(self.here.root, self.here.stack)[1:])
+        # Whoever had the lock before has it no more: this run has it.
+        known = host_journals.runs(self.here.root, self.here.stack)
+        self._cut = journals.unfinished([run for run in known if run.id < self.session.id])
         if self._cut is not None:
             self.here.out.print(f"{interruption(self._cut)}.{_way(self._cut, live)}", style="yellow", markup=False)
 
@@ -297,13 +300,19 @@ def default_message(moves: Mapping[str, tuple[str | None, str]]) -> str:
 
 def interrupted(here: Here) -> Run:
     """The run that ``--resume`` goes on with. Raises ``Problem`` where there is none, or where it still runs."""
-    found = journals.runs(here.root, here.stack)
+    found = seen(here)
     if (running := journals.running(found)) is not None:
-        raise Problem(f"The {running.kind} {running.id} of {running.who} still runs on this machine; wait for it.")
+        raise Problem(f"The {running.kind} {running.id} of {running.who} still runs; wait for it.")
     run = journals.unfinished(found)
     if run is None:
-        raise Problem(f"No deployment of {here.stack} was interrupted on this machine; `bin/mo deploy` begins one.")
+        raise Problem(f"No deployment of {here.stack} was interrupted; `bin/mo deploy` begins one.")
     return run
+
+
+def seen(here: Here) -> list[Run]:
+    """The runs that this machine or the host knows, newest first, before this command has the lock. Raises ``Problem``."""
+    holder = locks.holder(locks.asker(here.root, here.stack))
+    return host_journals.runs(here.root, here.stack, holder)
 
 
 def plain(stack: str, moves: Mapping[str, tuple[str | None, str]], progress: Progress, words: Sequence[str]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Run:
     ``kind``: ``deployment`` or ``rollback``; ``before``, ``releases``: the release sets live before and meant (empty until planned);
     ``target``: the update that a rollback goes to; ``options``: how it was asked for; ``outcomes``: of the phases that ended; ``phase``:
     the one that began last without an end; ``began``: every phase that began; ``ended``: ``None`` where the last line is missing;
-    ``lock``: its id on the host; ``damaged``: lines that could not be read.
+    ``lock``: its id on the host; ``held``: whether that lock is held now; ``damaged``: lines that could not be read.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Run:
     target: int | None = None
     resumes: str | None = None
     lock: str | None = None
+    held: bool = False
     outcomes: Sequence[Outcome] = ()
     began: Sequence[str] = ()
     phase: str | None = None
@@ -69,10 +70,10 @@ class Run:
 
     @property
     def state(self) -> State:
-        """Runs only while its process does."""
+        """Runs only while its process does, or while it has its lock on the host."""
         if self.ended is not None:
             return "succeeded" if self.ok else "failed"
-        return "runs" if owners.is_here(self.who) else "interrupted"
+        return "runs" if self.held or owners.is_here(self.who) else "interrupted"
 
     @property
     def changed(self) -> bool:
@@ -193,6 +194,16 @@ def read(path: Path) -> Run:
         return Run(name, damaged=1)
     if len(data) > MAX_BYTES:
         return Run(name, damaged=1)
+    return parsed(name, data)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the id of a run."""
+    return _NAME.fullmatch(text) is not None
+
+
+def parsed(name: str, data: bytes) -> Run:
+    """The run in the text of a journal, as ``read``."""
     found: dict[str, Any] = {"outcomes": [], "began": [], "damaged": 0}
     for line in data.split(b"\n"):
         if line.strip():
@@ -271,7 +282,7 @@ def unfinished(found: Sequence[Run]) -> Run | None:
 
 
 def running(found: Sequence[Run]) -> Run | None:
-    """The run that a process of this machine is carrying out."""
+    """The run that is being carried out, by a process of this machine or by whoever has the lock."""
     return next((run for run in found if run.state == "runs"), None)
 
 

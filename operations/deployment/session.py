@@ -8,20 +8,18 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from operations.deployment import closed
+from operations.deployment import closed, host_journals
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment import owner as owners
 from operations.deployment.here import Here
 from operations.deployment.journal import Journal, Run
 from operations.deployment.outcome import Outcome
-from operations.deployment.phases import Phases
+from operations.deployment.phases import RESTORE, Phases
 from operations.problem import Problem
 
 NEVER_CARRIED = {"lock", closed.NAME, "report", "notify", "issue closed"}
 """Phases that every run has for itself."""
-RESTORE = "restore "
-"""How the phases begin in which a database goes back; the service follows."""
 
 
 def is_carried(outcome: Outcome) -> bool:
@@ -43,7 +41,8 @@ class Session:
         carried = {o.name: o for o in resumes.outcomes if is_carried(o)} if resumes and resumes.changed else {}
         self._journal = Journal(journals.folder_of(here.root, here.stack))
         self._journal.begin(kind, message, self.who, options, resumes.id if resumes else None)
-        self.phases = Phases(self._journal, here.out, carried)
+        self.phases = Phases(self._journal, here.out, carried, self._copy)
+        self._uncopied = False
         self._held = ExitStack()
         self._over = False
 
@@ -56,6 +55,16 @@ class Session:
     def closed(self) -> tuple[str, ...]:
         """The sites that a person has closed, as this run has found them."""
         return closed.of(self.phases.named(closed.NAME))
+
+    def _copy(self) -> None:
+        """Brings the host's copy of the journal up to date. What the host does not take is a word, and no failure: this machine has it."""
+        try:
+            host_journals.keep(host_journals.asker(self.here.root, self.here.stack), self._journal.path)
+        except Problem as problem:
+            if not self._uncopied:
+                text = f"· journal: the host keeps no copy of this run, so that only this machine can go on with it: {problem}"
+                self.here.out.print(text, style="dim", markup=False)
+            self._uncopied = True
 
     def lock(self, purpose: str) -> None:
         """The phase ``lock``. Raises ``Problem`` where another has it."""
@@ -90,6 +99,7 @@ class Session:
     def finish(self, ok: bool, summary: str) -> None:
         """The run's last line."""
         self._journal.done(ok, summary)
+        self.phases.copy()
         self._over = True
 
     def discard(self) -> None:
@@ -107,6 +117,7 @@ class Session:
                 self._journal.done(False, f"nothing was changed: {_why(error)}")
             elif isinstance(error, Problem) and self.phases.last in journals.CHANGING:
                 self._journal.done(False, str(error))
+                self.phases.copy()
         self._held.close()
         self._journal.close()
         journals.prune(self.here.root, self.here.stack)

@@ -9,6 +9,7 @@ from typing import Any
 from components import facts as host_facts
 from components.facts import FactsError, RunFacts
 from operations import drifts, project, records, release_set, remote
+from operations.deployment import host_journals
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment.journal import Run
@@ -77,7 +78,7 @@ class Standing:
         """What to know besides the services, a line each."""
         told = list(self.unknown)
         if self.running is not None:
-            told.append(f"A {self.running.kind} is running on this machine: {self.running.id}, {self.running.where}.")
+            told.append(f"A {self.running.kind} of {self.running.who} is running: {self.running.id}, {self.running.where}.")
         if (run := self.unfinished) is not None:
             way = "go on with it (bin/mo deploy --resume) or go back (bin/mo rollback --reason '…')"
             if not run.changed:
@@ -128,6 +129,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
     holder = None
     elsewhere: set[str] = set()
     cut: set[str] = set()
+    found = journals.runs(engine.root, stack)
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
         known = RunFacts(engine.root)(asked)
@@ -136,6 +138,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
             drifted.setdefault(drift.service, []).append(drift.what)
         elsewhere = {drift.service for drift in drifts.elsewhere(differences, known)}
         holder = locks.holder(locks.asker(engine.root, stack))
+        found = host_journals.runs(engine.root, stack, holder)
         if holder is None or holder.expired:  # else it may be that one's work
             cut = {drift.service for drift in differences if drift.kind == "cut"}
     except (FactsError, Problem) as error:
@@ -144,7 +147,6 @@ def of(stack: str, only: list[str] | None) -> Standing:
     wanted = {key: None if key in elsewhere else release for key, release in live.releases.items()}
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
     made = authors(records.read(engine.history()))
-    found = journals.runs(engine.root, stack)
     running, unfinished = journals.running(found), journals.unfinished(found)
     if running is not None and unfinished is not None and running.resumes == unfinished.id:
         unfinished = None  # it is being carried out

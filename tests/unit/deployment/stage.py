@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from components.facts import Facts, RunFacts
 from operations import engine, project, remote, settings
 from operations.app import app, register
 from operations.deployment import checks, ending
+from operations.deployment import journal as journals
 from operations.deployment.journal import Journal
 from operations.deployment.outcome import Outcome, Validation
 from operations.engine import Outcome as Ended
@@ -54,6 +56,8 @@ class Stage:
         self.steps: list[str] = []
         self.unrestored: dict[str, str] = {}
         self.unlocked = False
+        self.holder: dict[str, Any] | None = None
+        self.uncopied = False
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -188,7 +192,9 @@ class Stage:
         """What ``components/remote/run`` answers."""
         if step == "lock":
             self.steps.append(f"lock {request['action']}")
-            return {"done": not self.unlocked}
+            return {"done": not self.unlocked, "holder": self.holder if request["action"] == "show" else None}
+        if step == "journal":
+            return self._journal(request)
         if step == "snapshot":
             return self._snapshot(str(request["action"]), str(request.get("name")))
         if step == "switch":
@@ -199,6 +205,21 @@ class Stage:
             return {}
         assert step == "health"
         return {"services": {question["service"]: self._health(question["service"]) for question in request["services"]}}
+
+    def _journal(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        folder = self.root / "host-journals"
+        folder.mkdir(exist_ok=True)
+        if request["action"] == "put":
+            if self.uncopied:
+                raise Problem("No space left on device.")
+            (folder / request["id"]).write_text(request["text"])
+            return {"runs": []}
+        return {"runs": [{"id": path.name, "text": path.read_text()} for path in sorted(folder.iterdir(), reverse=True)][:10]}
+
+    def moved_to_another_machine(self) -> None:
+        """What comes next is typed in a fresh clone: without the journals and artefacts of this one."""
+        for folder in (journals.folder_of(self.root, STACK), self.root / "dist"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def told(self, request: Mapping[str, Any]) -> Facts:
         """What the host answers to the question for facts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from components.facts import Facts, RunFacts, ServiceFacts
 from operations import mending
-from operations.deployment import checks, engine_busy, owner
+from operations.deployment import checks, engine_busy, host_journals, owner
 from operations.deployment import journal as journals
 from operations.deployment.journal import Journal
 from operations.deployment.outcome import Outcome, Validation
@@ -113,6 +114,77 @@ def test_killed_after_any_change_a_rollback_ends_well(stage: Stage, whole: list[
         assert "Undoing the deployment" in text
         assert stage.live == former
         assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+
+
+@pytest.mark.parametrize("way", ["resume", "rollback"])
+def test_killed_after_any_change_another_machine_ends_it_well(stage: Stage, whole: list[tuple[str, str | None]], way: str) -> None:
+    former, before = stage.live, stage.state()
+    for count in range(whole.index(("start", "up")) + 2, len(whole)):
+        stage.save(before)
+        shutil.rmtree(stage.root / "host-journals", ignore_errors=True)
+        meant = stage.build("2", *BOTH)
+        assert stage.killed(count, *SKIPPED)
+        stage.moved_to_another_machine()
+        code, text = stage.mo("status")
+        assert (code, "The deployment 2" in text, "was interrupted" in text) == (1, True, True), whole[count - 1]
+        if way == "resume":
+            code, text = stage.mo("deploy", "--resume")
+            assert (code, stage.live) == (0, meant), text
+        else:
+            code, text = stage.mo("rollback", "--yes", "--reason", "the laptop was closed")
+            assert (code, "Undoing the deployment" in text, stage.live) == (0, True, former), text
+        assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
+        assert stage.mo("deploy", "--resume", "--yes")[0] == 1, "there is nothing left to go on with"
+
+
+def test_a_run_under_way_on_another_machine_is_not_called_interrupted(
+    stage: Stage, whole: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.build("2", *BOTH)
+    assert stage.killed(whole.index(("end", "up")) + 2, *SKIPPED)
+    (run,) = journals.runs(stage.root, STACK)[:1]
+    stage.moved_to_another_machine()
+    elsewhere = {**run.who.plain(), "machine": "another", "purpose": "deploy"}
+    holder = {"id": run.lock, "owner": elsewhere, "held": 9, "quiet": 2, "ttl": 180, "state": "held"}
+    stage.holder = holder
+    code, text = stage.mo("status")
+    assert (code, f"is running: {run.id}" in text, "interrupted" in text) == (0, True, False), text
+    code, text = stage.mo("deploy", "--resume", "--yes")
+    assert (code, "still runs; wait for it" in text) == (1, True), text
+    stage.holder = {**holder, "state": "expired", "quiet": 200}
+    assert "was interrupted" in stage.mo("status")[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null\n" * 9, '{"event":"begin"}\n', '{"event":"end","phase":1,"details":"x"}\n', "[" * 100_000, "\x00\x1b[2J"],
+)
+def test_a_journal_on_the_host_that_is_none_stops_nobody(stage: Stage, text: str) -> None:
+    stage.build("1", *BOTH)
+    folder = stage.root / "host-journals"
+    folder.mkdir()
+    for name in ("20991121T093000000Z-abcd", "no name", "../../x"):
+        (folder / name.replace("/", "%")).write_text(text)
+    code, said = stage.mo(*SKIPPED)
+    assert code == 0, said
+    assert "\x1b" not in stage.mo("status")[1]
+
+
+def test_the_host_s_copy_of_a_run_that_ended_is_short_and_still_settles(stage: Stage) -> None:
+    stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    (own,) = journals.runs(stage.root, STACK)
+    (copy,) = host_journals.listed(host_journals.asker(stage.root, STACK))
+    assert (copy.id, copy.ended, copy.settles, own.settles) == (own.id, own.ended, True, True)
+    assert [o.name for o in copy.outcomes] == [o.name for o in own.outcomes]
+    assert all(not o.details or o.details == {"kept": False} for o in copy.outcomes)
+
+
+def test_a_host_that_takes_no_copy_stops_nobody(stage: Stage) -> None:
+    stage.uncopied = True
+    stage.build("1", *BOTH)
+    code, text = stage.mo(*SKIPPED)
+    assert (code, text.count("only this machine can go on with it")) == (0, 1)
 
 
 def test_killed_before_its_engine_changed_anything_a_rollback_goes_no_further_back_than_that(
@@ -490,7 +562,7 @@ def test_status_calls_no_run_interrupted_that_is_being_carried_out(stage: Stage,
     resuming = Journal(journals.folder_of(stage.root, STACK))
     resuming.begin("deployment", "", owner.here(), {}, old)
     code, text = stage.mo("status")
-    assert (code, "was interrupted" in text, f"A deployment is running on this machine: {resuming.id}" in text) == (0, False, True)
+    assert (code, "was interrupted" in text, f"is running: {resuming.id}" in text) == (0, False, True)
     assert json.loads(stage.mo("status", "--json")[1])["interrupted"] is None
     resuming.done(False, "refused")
     assert json.loads(stage.mo("status", "--json")[1])["interrupted"]["run"] == old
