@@ -9,13 +9,15 @@ from typing import Any, Literal
 from catalog.models import Service
 from components import schema
 from components.facts import Facts, ServiceFacts
-from operations.integrity import Difference
+from operations.integrity import Beside, Difference
 from operations.validation.smoke import Answer
 from operations.wording import on_one_line
 
-Kind = Literal["release", "cut", "schema", "files", "database", "permissions", "answer"]
+Kind = Literal["release", "cut", "schema", "files", "database", "permissions", "answer", "tool", "secrets", "environment"]
 MENDED: tuple[Kind, ...] = ("release", "cut", "schema", "files", "permissions")
 """What ``bin/mo drift --mend`` replaces; the rest needs a person."""
+HOST = "host"
+"""In the place of a service, for what belongs to none."""
 NAMED = 3
 """How many files are named."""
 
@@ -51,6 +53,22 @@ def of(
         answer = answers.get(key) if answers else None
         if answer is not None and answer.problem:
             found.append(Drift(key, "answer", on_one_line(answer.problem)))
+    return found
+
+
+def of_beside(beside: Beside, stack: str) -> list[Drift]:
+    """What differs beside the releases; no ``--mend`` replaces it, for somebody has to find out first who changed it."""
+    found = []
+    if beside.tool:
+        what = f"{len(beside.tool)} host programs in {beside.folder} differ from this checkout's: {_some(beside.tool)}"
+        found.append(Drift(HOST, "tool", f"{what}; none is started until that folder is removed"))
+    for key in beside.secrets:
+        way = f"bin/pulumi up --stack {stack} --replace '**::{key}-env' writes it anew"
+        found.append(Drift(key, "secrets", f"its secrets.env is not what the last update wrote; {way}"))
+    for key, (digest, count, differs) in beside.environments.items():
+        names = _some([on_one_line(name) for name in differs])
+        way = f"remove .deploy/.venvs/{digest} on the host, then bin/pulumi up --stack {stack} --replace '**::{key}-stage'"
+        found.append(Drift(key, "environment", f"{count} files of its virtual environment differ: {names}; {way} makes it anew"))
     return found
 
 

@@ -1,9 +1,10 @@
-"""Whether the files of the live releases are those that were deployed: a changed, added or missing one is a security incident."""
+"""Whether the files of the live releases, and what runs or is read beside them, are those that were deployed: a changed, added or missing
+one is a security incident."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,34 @@ class Difference:
     added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     count: int = 0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What differs beside the releases. ``tool``: names of host programs in ``folder``; ``secrets``: services whose ``secrets.env`` is not
+    what was written last; ``environments``: service → digest of its virtual environment, number of differing files, first of them."""
+
+    tool: tuple[str, ...] = ()
+    folder: str = ""
+    secrets: tuple[str, ...] = ()
+    environments: Mapping[str, tuple[str, int, tuple[str, ...]]] = field(default_factory=dict)
+
+
+def beside(root: Path, stack: str, services: Mapping[str, Service]) -> Beside:
+    """Asks the host for all of these services. Needs the connection (``remote.connect``). Raises ``Problem``."""
+    places = [{"service": key, "target": entry.path} for key, entry in services.items()]
+    answer = remote.run(root, stack, "integrity", {"services": places}, timeout=TIMEOUT)
+    tool, found = answer["tool"] or {}, answer["services"]
+    return Beside(
+        tool=tuple(tool.get("differs") or ()),
+        folder=str(tool.get("folder") or ""),
+        secrets=tuple(key for key, told in found.items() if told["secrets"] == "changed"),
+        environments={
+            key: (str(told["venv"]["digest"]), int(told["venv"]["count"]), tuple(told["venv"]["differs"]))
+            for key, told in found.items()
+            if told["venv"] and told["venv"]["count"]
+        },
+    )
 
 
 def request(services: Mapping[str, Service], live: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.models import Service
 from operations import remote
-from operations.drifts import Drift
+from operations.drifts import MENDED, Drift
 from operations.problem import Problem
 from operations.wording import on_one_line
 
@@ -32,7 +32,8 @@ def mend(
     """Mends releases, cut switches, schemas, files and permissions, releases first;
     gives what could not be mended. The caller holds the host's lock."""
     wrong: list[str] = []
-    for drift in sorted(drifts, key=lambda one: one.kind not in ("release", "cut")):
+    mended = [drift for drift in drifts if drift.kind in MENDED]
+    for drift in sorted(mended, key=lambda one: one.kind not in ("release", "cut")):
         entry = services[drift.service]
         try:
             if drift.kind in ("release", "cut", "schema"):

@@ -87,6 +87,7 @@ def _look(stack: str, offline: bool, fix: bool, persistent: bool) -> list[Findin
         findings += reached
         if not any(finding.what == "host" and finding.good is False for finding in reached):
             findings += guarded("permissions", lambda: host.permissions(root, stack, services, fix, persistent))
+            findings += guarded("integrity", lambda: host.beside(root, stack, services))
             findings += maintenance.look(root, stack, loaded.settings, services)
         findings += databases.look(root, loaded, services)
         findings += guarded("GitHub", lambda: github.look(root, loaded, services, backend.kind(os.environ, root)))

@@ -22,12 +22,12 @@ def drift(
     stack: Stack = DEFAULT_STACK,
     as_json: AsJson = False,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Replace what drifted (all but databases and public answers), after a question.")
+        bool, typer.Option("--mend", help="Replace releases, files and permissions that drifted, after a question.")
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers; and
-    names a switch that was cut.
+    """Compares the host with what the last update left: releases, their migrations and files, permissions, databases, public answers,
+    secrets files, virtual environments and the host's programs; and names a switch that was cut.
 
     Changes nothing without `--mend`. Accounts and GitHub secrets: `bin/pulumi refresh --preview-only --stack STACK`.
 
@@ -104,11 +104,12 @@ def _found(
         "wrong"
     ]
     told = smoke.ask(root, stack, domain, {key: services[key] for key in same}, live) if answers else None
-    return drifts.of(services, live, known, files, wrong, told)
+    beside = drifts.of_beside(integrity.beside(root, stack, services), stack)
+    return [*drifts.of(services, live, known, files, wrong, told), *beside]
 
 
 def _show(out: Any, found: Sequence[Drift], services: Mapping[str, Service]) -> None:
     for one in found:
         out.print(f"✗ {one.service}: {one.what}", style="red", markup=False)
-    drifted = len({one.service for one in found})
+    drifted = len({one.service for one in found} & services.keys())
     out.print(f"{drifted} of {len(services)} services drifted." if found else "The host is what the last update left.")

@@ -10,7 +10,7 @@ from catalog.models import Service
 from catalog.settings_file import Loaded
 from components import facts, plan
 from components.plan import missing_programs
-from operations import remote
+from operations import drifts, integrity, remote
 from operations.doctor.finding import Finding, clock
 from operations.wording import on_one_line
 
@@ -132,6 +132,13 @@ def permissions(root: Path, stack: str, services: Mapping[str, Service], fix: bo
     if isinstance(told.get("skew"), (int, float)):
         findings.append(clock("host's clock", told["skew"]))
     return findings
+
+
+def beside(root: Path, stack: str, services: Mapping[str, Service]) -> list[Finding]:
+    """Host programs, virtual environments and secrets files that somebody has changed on the host."""
+    found = drifts.of_beside(integrity.beside(root, stack, services), stack)
+    good = Finding("integrity", True, "on the host: its programs, virtual environments and secrets files are as they were brought")
+    return [Finding("integrity", False, f"{one.service}: {one.what}") for one in found] or [good]
 
 
 def _own(told: Mapping[str, Any], mended: bool) -> Finding:

@@ -8,7 +8,7 @@ from .child import Child
 from .connection import Connection
 from .failure import Failure
 from .masking import MASK
-from .programs import boot, digest, quote, upload
+from .programs import altered, boot, digest, quote, upload
 from .ssh import Master
 
 TYPE_CHECKING = False
@@ -103,6 +103,8 @@ class Host:
             if any(line == "@missing" for line in last):
                 upload(self.master, self.tool, self.started)
                 self.started = time.time()
+            elif any(line == "@altered" for line in last):
+                raise Failure(f"{what} on {self.connection.name}: {altered(self.tool)}.")
             elif reply.facts or code != 255:
                 # It had begun: what it did is for its next run to find out, not to be done twice unseen.
                 tail = "; ".join([*reply.noise, *last])[-300:].strip()

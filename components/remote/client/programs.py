@@ -11,12 +11,14 @@ from .ssh import Master
 
 HOST_FOLDER = os.path.realpath(__file__).rsplit("/", 2)[0] + "/host"
 
-BOOT = (
-    'test -f "$0/done" || { echo @missing >&2; exit 78; }; true 2>/dev/null >"$0/done"; '
-    'MO_TOOL=$0; export MO_TOOL; p=$1; shift; exec sh "$0/$p" "$@"'
+_BOOT = (
+    'test -f "$0/done" || { echo @missing >&2; exit 78; }; true 2>/dev/null >"$0/done"; e=$1; p=$2; shift 2; '
+    's=$(PATH=$PATH:${HOME-}/bin:${HOME-}/.local/bin; cd "$0" && cat NAMES | { sha256sum || shasum -a 256; } 2>/dev/null); '
+    'case $s in "$e "*) ;; *) echo @altered >&2; exit 79 ;; esac; '
+    'MO_TOOL=$0; export MO_TOOL; exec sh "$0/$p" "$@"'
 )
-"""What the account's shell runs: this version's program, or a word that it is missing. Emptied, ``done`` has the time of this use: that
-takes no process of its own."""
+"""What the account's shell runs: this version's program, or a word that it is missing, or that the programs' texts are others than here.
+Emptied, ``done`` has the time of this use: that takes no process of its own."""
 
 
 def quote(text: str) -> str:
@@ -26,7 +28,8 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _files() -> list[tuple[str, bytes]]:
+def files() -> list[tuple[str, bytes]]:
+    """Name and text of each program, sorted."""
     found = []
     for name in sorted(os.listdir(HOST_FOLDER)):
         if name[0] not in ".#" and not name.endswith((".md", "~")):
@@ -35,22 +38,43 @@ def _files() -> list[tuple[str, bytes]]:
     return found
 
 
-def digest() -> str:
-    """Sixteen hex digits of the programs' names and texts."""
+def sha256(*parts: bytes) -> str:
+    """The digest of the parts, one after the other."""
     try:
         from _sha256 import sha256  # type: ignore[import-not-found]
     except ImportError:
         from hashlib import sha256
 
     total = sha256()
-    for name, text in _files():
-        total.update(f"{name}\0{len(text)}\0".encode() + text)
-    return str(total.hexdigest())[:16]
+    for part in parts:
+        total.update(part)
+    return str(total.hexdigest())
 
 
-def boot(tool: str, program: str) -> str:
-    """The remote command that starts ``program`` of the tool folder ``tool``."""
-    return f"exec sh -c {quote(BOOT)} {quote(tool)} {quote(program)}"
+def digest() -> str:
+    """Sixteen hex digits of the programs' names and texts."""
+    return sha256(*(f"{name}\0{len(text)}\0".encode() + text for name, text in files()))[:16]
+
+
+def there(text: bytes) -> bytes:
+    """A program's text as ``upload`` writes it: it ends with one line break."""
+    return text.rstrip(b"\n") + b"\n"
+
+
+def boot(tool: str, program: str, brought: list[tuple[str, bytes]] | None = None) -> str:
+    """The remote command that starts ``program`` of the tool folder ``tool``, once that holds the texts that were ``brought`` there."""
+    brought = files() if brought is None else brought
+    script = _BOOT.replace("NAMES", " ".join(quote(name) for name, _ in brought))
+    return f"exec sh -c {quote(script)} {quote(tool)} {sha256(*(there(text) for _, text in brought))} {quote(program)}"
+
+
+def altered(tool: str) -> str:
+    """The sentence for host programs that are not this checkout's."""
+    return (
+        f"the host programs in {tool} were changed on the host (or it has neither sha256sum nor shasum), so none was started; expected "
+        "those of this checkout; find out who changed them (bin/mo drift names them), then remove that folder: the next run brings "
+        "them anew"
+    )
 
 
 def upload(master: Master, tool: str, started: float) -> None:
@@ -76,9 +100,9 @@ def _send(master: Master, tool: str) -> None:
         'test -f "$tool/done" && { echo @done; exit 0; }',
         'umask 022; new=$parent/.new.$$; mkdir -p "$new" && cd "$new" || exit 1',
     ]
-    for name, text in _files():
+    for name, text in files():
         script.append(f"cat > {quote(name)} <<'MO_END_OF_PROGRAM'")
-        script.append(text.decode().rstrip("\n"))
+        script.append(there(text).decode()[:-1])
         script.append("MO_END_OF_PROGRAM")
     # Folders of versions that nobody started for thirty days go (of the folder the time is that of its making, of ``done`` that of its last
     # use). The rename keeps a half-sent version from ever being run.

@@ -11,7 +11,7 @@ from . import finished
 from .channel import Host, Reply, encode
 from .child import Child
 from .failure import Failure
-from .programs import boot, quote, upload
+from .programs import altered, boot, quote, upload
 from .request import number, one_of, relative, release, service
 
 TYPE_CHECKING = False
@@ -87,6 +87,8 @@ def transfer(
                 return reply, sent
             if any("@missing" in line for line in reply.noise) or reply.all("missing"):
                 upload(host.master, host.tool, host.started)
+            elif reply.all("altered"):
+                raise Failure(f"{what} on {host.connection.name}: {altered(host.tool)}.")
             elif reply.all("hello"):
                 break
         tail = "; ".join(reply.noise)[-300:]

@@ -331,6 +331,8 @@ def _checks(
         if step == "files":
             told = {n: ["index.html"] * changed.get(n, 0) for n in ("api_stg", "admin_stg")}
             return {"services": {n: {"manifest": "here", "changed": names, "count": len(names)} for n, names in told.items()}}
+        if step == "integrity":
+            return {"tool": None, "services": {}}
         if step == "permissions" and not request["fix"]:
             return {"wrong": wrong}
         if step == "health":
@@ -443,6 +445,11 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
         },
         "permissions": {"wrong": [{"path": "x/index.html", "mode": "644"}], "count": 1, "skew": 90},
     }
+    venv = {"digest": "0123", "known": True, "differs": ["changed lib/a.py\x1b"], "count": 1}
+    told["integrity"] = {
+        "tool": {"folder": "/root/.deploy/.tool/ab", "differs": ["switch"]},
+        "services": {"api_stg": {"secrets": "changed", "venv": venv}, "admin_stg": {"secrets": "same", "venv": None}},
+    }
     told["permissions"]["own"] = [{"service": "api_stg", "what": "open", "count": 2, "paths": ["x/uploads/\x1ba", "x/uploads/b"]}]
     monkeypatch.setattr(remote, "run", lambda _root, _stack, step, _request, timeout=0: told[step])
     monkeypatch.setattr("operations.doctor.databases.look", lambda *_: [])
@@ -459,6 +466,10 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
         "· permissions: of the site's own files (persistent), 2 of api_stg can be written by others: x/uploads/ a, x/uploads/b;"
         in text
     )
+    assert "✗ integrity: host: 1 host programs in /root/.deploy/.tool/ab differ from this checkout's: switch;" in text
+    assert "✗ integrity: api_stg: its secrets.env is not what the last update wrote;" in text
+    assert "✗ integrity: api_stg: 1 files of its virtual environment differ: changed lib/a.py ;" in text
+    assert "admin_stg: its secrets.env" not in text
     assert _mo("doctor", "--stack", "staging", "--persistent")[0] == 2
     assert "✗ host's clock: 90 s ahead" in text
     assert "✗ GitHub: acme/site: the token is refused" in text

@@ -7,9 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from components.remote.client import programs
-from components.remote.client.programs import BOOT
 from components.remote.client.ssh import Master
+
+SAY = [("say", b'echo "$MO_TOOL"')]
 
 
 class Here(Master):
@@ -46,7 +49,7 @@ def test_programs_that_were_started_within_thirty_days_stay_when_another_version
     used, unused, unfinished = (version(tools, name * 16, 40) for name in "abc")
     (unfinished / "done").unlink()
     os.utime(unfinished, (0, 0))
-    started = subprocess.run(["sh", "-c", BOOT, str(used), "say"], capture_output=True, text=True, check=True)
+    started = subprocess.run(["sh", "-c", programs.boot(str(used), "say", SAY)], capture_output=True, text=True, check=True)
     assert (started.stdout, started.stderr) == (f"{used}\n", "")
     new = tools / ("d" * 16)
     programs._send(Here(), str(new))
@@ -59,7 +62,32 @@ def test_programs_on_a_file_system_that_cannot_be_written_run_too(tmp_path: Path
     folder = version(tmp_path, "a" * 16, 1)
     (folder / "done").unlink()
     (folder / "done").mkdir()  # what no redirection can open, also for root
-    command = BOOT.replace("test -f", "test -e")
+    command = programs.boot(str(folder), "say", SAY).replace("test -f", "test -e")
     for shell in (["sh"], ["busybox", "sh"], ["bash", "--posix"]):
-        started = subprocess.run([*shell, "-c", command, str(folder), "say"], capture_output=True, text=True, check=True)
+        started = subprocess.run([*shell, "-c", command], capture_output=True, text=True, check=True)
         assert (started.stdout, started.stderr) == (f"{folder}\n", "")
+
+
+@pytest.mark.parametrize("shell", ["sh", "busybox sh"])
+def test_a_program_that_was_changed_on_the_host_is_not_started(tmp_path: Path, shell: str) -> None:
+    folder = version(tmp_path, "a" * 16, 1)
+    (folder / "common").write_text("# sourced\n")
+    command = [*shell.split(), "-c", programs.boot(str(folder), "say", [("common", b"# sourced"), *SAY])]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{folder}\n"
+    for name, text in (("common", "# sourced, changed\n"), ("say", 'echo "$MO_TOOL" >&2\n'), ("common", None)):
+        kept = (folder / name).read_text()
+        if text is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_text(text)
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (refused.returncode, refused.stdout) == (79, "")
+        assert "@altered" in refused.stderr.splitlines()
+        (folder / name).write_text(kept)
+
+
+def test_what_is_brought_is_what_is_expected_there(tmp_path: Path) -> None:
+    tool = tmp_path / "tool"
+    programs._send(Here(), str(tool))
+    for name, text in programs.files():
+        assert (tool / name).read_bytes() == programs.there(text)
