@@ -1,7 +1,7 @@
 """Which lines of which files are covered: the union over all records and reports, so that no file counts twice.
 
-A file is known by its path, normalised: ``./``, Windows separators and drives, and the common case that one tool writes absolute paths where
-another writes relative ones.
+A file is known by its path, normalised: ``./``, Windows separators and drives, and the common case that one tool writes absolute paths
+where another writes relative ones.
 """
 
 from __future__ import annotations
