@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from catalog.models import Service
+from operations.deployment.outcome import Failure
 from operations.progress import STEPS, Progress, ServiceProgress, State
 from operations.validation.smoke import Answer
 from operations.wording import on_one_line
@@ -123,8 +124,10 @@ def summary(
     moves: Mapping[str, tuple[str | None, str]],
     live: Mapping[str, str],
     answers: Mapping[str, Answer],
+    failures: Sequence[Failure] = (),
 ) -> None:
-    """The table at the end of an update, failures last and whole."""
+    """The table at the end of an update, failures last and whole. ``failures``: the services that it left behind."""
+    left = {failure.service: failure for failure in failures}
     narrow = out.width < 100
     table = Table(box=None, padding=(0, 1))
     for heading, justify in (
@@ -139,9 +142,9 @@ def summary(
         table.add_column(
             heading, justify="right" if justify == "right" else "left", no_wrap=heading != "migrations", overflow="fold"
         )
-    entries = sorted(progress.services.values(), key=lambda e: _is_bad(e, answers))
+    entries = sorted(progress.services.values(), key=lambda e: e.service in left or _is_bad(e, answers))
     for entry in entries:
-        style = "bold red" if _is_bad(entry, answers) else None
+        style = "bold red" if entry.service in left or _is_bad(entry, answers) else None
         table.add_row(
             *_row(entry, moves.get(entry.service), live.get(entry.service), answers.get(entry.service), narrow), style=style
         )
@@ -149,6 +152,8 @@ def summary(
     for entry in entries:
         answer = answers.get(entry.service)
         problems = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
+        if entry.service in left and left[entry.service].because != "failed":
+            problems.append(left[entry.service].sentence)
         for problem in dict.fromkeys(problems):
             out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
         for note in entry.results.get("switch", {}).get("notes") or ():
@@ -185,7 +190,7 @@ def _row(
     if switch:
         release = f"{switch.get('previous') or 'none'} → {switch.get('live') or switch.get('release')}"
     elif move:
-        release = f"{move[0] or 'none'} → {move[1]}" + (" (not switched)" if live != move[1] else "")
+        release = f"{move[0] or 'none'} → {move[1]}" + (" (not live)" if live != move[1] else "")
     else:
         release = live or "none"
     if answer.files_only if answer else switch.get("files_only"):

@@ -111,6 +111,13 @@ def _time(moment: Any) -> str:
     return str(moment)
 
 
+def last_wanted(records: Sequence[Record]) -> Record | None:
+    """The last update that was to make releases live, however it ended; a rotation moves none. ``records``: newest first."""
+    updates = (record for record in records if record.kind in ("update", "destroy") and not record.rotation)
+    last = next(updates, None)
+    return last if last is not None and last.kind == "update" and last.releases else None
+
+
 def number_of(records: Sequence[Record], releases: Mapping[str, str]) -> int:
     """The number of the last update that had made ``releases`` live; of the last one before the newest where the history has none such."""
     same = of_set(records, releases)

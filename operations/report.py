@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from operations.deployment.outcome import Outcome
+from operations.deployment.outcome import Failure, Outcome
 from operations.progress import Progress
 from operations.report_markdown import markdown
 from operations.validation.smoke import Answer
@@ -72,8 +72,8 @@ class Report:
     """One deployment or rollback. Times are UTC, ISO 8601; docs/report.schema.json describes it as JSON.
 
     ``run``: its journal's id; ``who``: who asked for it; ``phases``: their outcomes in order; ``durations``: seconds of each;
-    ``resumed``: which interrupted run it goes on with, and where that one stopped; ``went_back``: why everything went back to the former
-    release set; ``issue``: the address of the deployment's issue.
+    ``resumed``: which interrupted run it goes on with, and where that one stopped; ``went_back``: why services went back to their former
+    releases; ``issue``: the address of the deployment's issue.
     """
 
     version: int
@@ -102,15 +102,24 @@ class Report:
 
 
 def service_lines(
-    progress: Progress, before: Mapping[str, str], live: Mapping[str, str], answers: Mapping[str, Answer]
+    progress: Progress,
+    before: Mapping[str, str],
+    live: Mapping[str, str],
+    answers: Mapping[str, Answer],
+    failures: Sequence[Failure] = (),
 ) -> tuple[ServiceLine, ...]:
-    """The services of an update that has ended."""
+    """The services of an update that has ended. ``failures``: those that it left behind, and why."""
+    left = {failure.service: failure.sentence for failure in failures if failure.because != "failed"}
 
     def line(service: str) -> ServiceLine:
         entry, answer = progress.services[service], answers.get(service)
         stage, switch = entry.results.get("stage", {}), entry.results.get("switch", {})
         sent = stage.get("uploaded", True)
-        said = [*entry.errors, *([answer.problem] if answer and answer.problem else [])]
+        said = [
+            *entry.errors,
+            *([left[service]] if service in left else []),
+            *([answer.problem] if answer and answer.problem else []),
+        ]
         return ServiceLine(
             service=service,
             old=before.get(service) or switch.get("previous"),  # what the host found there, before the first deployment

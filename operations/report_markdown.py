@@ -60,9 +60,9 @@ def _head(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _went_back(report: Report) -> str:
-    """Why it went back. A rollback that was asked for names the services where not all went; a deployment takes all of its own back."""
-    phase = report.outcome("rollback") if report.kind == "rollback" else None
-    moves = phase.details.get("moves") if phase else None
+    """Why it went back, with the services where not all went: of a rollback that was asked for, or of a deployment that took some back."""
+    phase = report.outcome("rollback")
+    moves = phase.details.get("moves") if phase and (report.kind == "rollback" or phase.reverts) else None
     names = list(moves) if isinstance(moves, dict) else []
     if not names or len(names) == len(report.services):
         return f"Everything went back to the former releases because {report.went_back}."

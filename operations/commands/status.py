@@ -14,8 +14,8 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
     (of an external service "files only" where no daemon does), and where the host differs from the stack; then who works on the stack just
     now, and any run that was interrupted.
 
-    Examples: `bin/mo status`; `bin/mo status --only api --json`. Exit code 1 where a service does not answer as it must, or a run was
-    interrupted.
+    Examples: `bin/mo status`; `bin/mo status --only api --json`. Exit code 1 where a service does not answer as it must or did not get
+    its release in the last update, or a run was interrupted.
     """
     from rich.table import Table
 

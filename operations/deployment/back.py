@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from operations import display, question, records, release_set
-from operations.deployment import astray, checks, closed, ending, engine_busy, host_journals, restoring
+from operations.deployment import astray, checks, closed, ending, engine_busy, failures, host_journals, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
 from operations.deployment import trigger as triggers
@@ -201,7 +201,7 @@ class _Rollback:
         smoke = phases.carry(
             checks.SMOKE, lambda: checks.smoked(checks.validation(here, live, self.session.id, self.session.closed)), show=False
         )
-        display.summary(here.out, progress, moves, live, checks.answers(smoke))
+        display.summary(here.out, progress, moves, live, checks.answers(smoke), done.failures)
         if not done.ok and (self._applied is None or self._applied.ok):
             phases.show(done)  # the update went well, the host did not: no line above says why
         if done.ok:
@@ -223,7 +223,9 @@ class _Rollback:
         for service in dict.fromkeys([*ahead, *(key for key in stays_ahead(progress.services.values()) if key not in back_too)]):
             _tell_it_stays_ahead(here, service, ahead.get(service, ()))
         good = done.ok and smoke.ok
-        kind = ending.Kind(message, before, progress, good, self.wish.reason, "rollback")
+        wrong = [one.name for one in phases.outcomes if not one.ok and (one is smoke or one.name.startswith(RESTORE))]
+        verdict = failures.verdict(moves, done.failures, (), [*wrong, *([] if done.ok or done.failures else ["the update"])])
+        kind = ending.Kind(message, before, progress, good, self.wish.reason, "rollback", done.failures, verdict)
         ending.end(here, self.session, kind, tuple(moves))
         return 0 if good else 1
 
@@ -240,13 +242,19 @@ def _restored(here: Here, what: Restore, interrupted: str | None, site_open: boo
 
 
 def _tell_it_stays_ahead(here: Here, service: str, migrations: Sequence[str]) -> None:
+    here.out.print(_stays_ahead(service, migrations), style="yellow", markup=False)
+
+
+def _stays_ahead(service: str, migrations: Sequence[str]) -> str:
     by = f" by {', '.join(migrations)}" if migrations else ""
-    here.out.print(f"{service}: its database stays ahead of this release{by}", style="yellow", markup=False)
+    return f"{service}: its database stays ahead of this release{by}"
 
 
-def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str) -> bool:
-    """Takes a deployment back to the releases ``before`` it, and asks every service. Whether all is well. Databases stay."""
-    done = session.phases.carry(PHASE, lambda: _ahead_too(here, session, before, _taken_back(here, session, before, reason)))
+def automatic(here: Here, session: Session, before: Mapping[str, str], reason: str, only: tuple[str, ...] = ()) -> bool:
+    """Takes a deployment back to the releases ``before`` it, of the services ``only`` where these are named, and asks every service.
+    Whether all is well. Databases stay."""
+    former = {key: release for key, release in before.items() if not only or key in only}
+    done = session.phases.carry(PHASE, lambda: _ahead_too(here, session, former, _taken_back(here, session, before, reason, only)))
     live = here.live(anew=False).releases
     named = done.details.get("by")
     for service in _keys(done, "ahead"):
@@ -256,6 +264,14 @@ def automatic(here: Here, session: Session, before: Mapping[str, str], reason: s
     if not (done.ok and smoke.ok):
         here.out.print("NOT everything is back: see above, and docs/runbook.md.", style="bold red", markup=False)
     return done.ok and smoke.ok
+
+
+def ahead_of(former: Mapping[str, str], here: Here) -> list[str]:
+    """A line for each service whose database stays ahead of its ``former`` release; none where the host does not tell now."""
+    moves: dict[str, tuple[str | None, str]] = {key: (None, release) for key, release in former.items() if key in here.services}
+    with suppress(Problem):
+        return [_stays_ahead(key, names) for key, names in restoring.ahead(here, moves, (), anew=True).items()]
+    return []
 
 
 def _ahead_too(here: Here, session: Session, before: Mapping[str, str], done: Outcome) -> Outcome:
@@ -279,23 +295,30 @@ def _keys(outcome: Outcome | None, detail: str) -> list[str]:
     return [str(key) for key in found] if isinstance(found, (dict, list)) else []
 
 
-def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason: str) -> Outcome:
+def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason: str, only: tuple[str, ...]) -> Outcome:
     live = here.live().releases
-    if not before:
-        return Outcome(
-            "", False, "there is no former release set: this was the first deployment, and it stays as it is", {"moves": {}}
-        )
-    releases = {**live, **before}
+    former = {key: release for key, release in before.items() if not only or key in only}
+    if not former:
+        return Outcome("", False, no_way_back(only), {"moves": {}}, reverts=only)
+    releases = {**live, **former}
     moves = release_set.changes(live, releases)
     if not moves:
-        return astray.put_right(here, Outcome("", True, "every service runs its former release already", {"moves": {}}))
-    number = records.number_of(records.read(here.engine.history()), before)
+        return astray.put_right(here, Outcome("", True, "every service runs its former release already", {"moves": {}}, None, only))
+    history = records.read(here.engine.history())
+    # Of a part of it: what a later rollback goes to is before the deployment that this one takes back.
+    number = history[0].number if only and history else records.number_of(history, before)
+    what = f"of {', '.join(former)}" if only else f"to update {number}"
     update = Update(here, {"releases": releases, "rollback": note(number, reason)}, live)
     patient = session.resumes is not None
-    applied = engine_busy.waited_for(
-        lambda: update.apply(f"automatic rollback to update {number}: {reason}"), here.out, patient=patient
-    )
-    return astray.put_right(here, told(applied, moves))
+    applied = engine_busy.waited_for(lambda: update.apply(f"automatic rollback {what}: {reason}"), here.out, patient=patient)
+    return astray.put_right(here, replace(told(applied, moves), reverts=only))
+
+
+def no_way_back(only: Sequence[str]) -> str:
+    """That there is nothing to go back to: it was the first deployment of all, or of the services ``only``."""
+    if not only:
+        return "this was the first deployment, so there is no former release; it stays as it is"
+    return f"{', '.join(only)} had no former release; {'it stays as it is' if len(only) == 1 else 'they stay as they are'}"
 
 
 def note(update: int, reason: str) -> dict[str, Any]:
@@ -316,7 +339,7 @@ def told(applied: Applied, moves: Moves) -> Outcome:
     if ahead:
         said += f"; the databases of {', '.join(ahead)} stay ahead"
     details = {**outcome.details, "moves": {key: list(pair) for key, pair in moves.items()}, "ahead": ahead}
-    return replace(outcome, summary=said, details=details, rollback=None)
+    return replace(outcome, summary=said, details=details, rollback=None, reverts=())
 
 
 def stays_ahead(entries: Any) -> list[str]:

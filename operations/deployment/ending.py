@@ -11,7 +11,7 @@ from components import artefacts
 from operations import left_out, notify, report, statuspage, todo, verdicts
 from operations.deployment import checks
 from operations.deployment.here import Here
-from operations.deployment.outcome import Outcome
+from operations.deployment.outcome import Failure, Outcome
 from operations.deployment.session import Session
 from operations.github_issues import of as issues_of
 from operations.progress import Progress
@@ -23,7 +23,8 @@ ISSUE, INCIDENT, LIGHTHOUSE_ISSUE, CLOSED = "issue", "incident", "lighthouse iss
 
 @dataclass(frozen=True)
 class Kind:
-    """What is to be told. ``before``: the releases before the run; ``went_back``: why it took itself back."""
+    """What is to be told. ``before``: the releases before the run; ``went_back``: why it took itself back; ``failures``: the services that
+    the update left behind; ``verdict``: the last line."""
 
     message: str
     before: Mapping[str, str]
@@ -31,6 +32,8 @@ class Kind:
     good: bool
     went_back: str | None = None
     name: str = "deployment"
+    failures: tuple[Failure, ...] = ()
+    verdict: str = ""
 
 
 def open_issue(here: Here, session: Session, moves: Mapping[str, tuple[str | None, str]]) -> None:
@@ -77,6 +80,8 @@ def end(here: Here, session: Session, kind: Kind, services: tuple[str, ...]) -> 
     if written is not None:
         here.out.print(f"report: {written.summary}", style="dim" if written.ok else "red", markup=False)
     session.finish(kind.good, text)
+    if kind.verdict:
+        here.out.print(kind.verdict, style="green" if kind.good else "bold red", markup=False)
 
 
 def _incident(here: Here, session: Session, kind: Kind, live: Mapping[str, str], deployment: int | None) -> None:
@@ -109,7 +114,7 @@ def _report(
         seconds=round((datetime.now(UTC) - session.begun).total_seconds(), 1),
         succeeded=kind.good,
         gates=verdicts.now(here.root, here.stack, here.settings),
-        services=report.service_lines(kind.progress, kind.before, live, answers),
+        services=report.service_lines(kind.progress, kind.before, live, answers, kind.failures),
         notes=(*kind.progress.notes, *(f"{name}: {said}" for name, said in left_out.of(here.settings, here.stack).items())),
         errors=tuple(kind.progress.errors),
         run=session.id,

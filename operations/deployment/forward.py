@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from operations import display, left_out, question, release_set, verdicts
-from operations.deployment import astray, back, checks, closed, ending, engine_busy, host_journals
+from operations.deployment import astray, back, checks, closed, ending, engine_busy, failures, host_journals
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
-from operations.deployment.outcome import Outcome
+from operations.deployment.outcome import Failure, Outcome
 from operations.deployment.session import Session
 from operations.deployment.update import Applied, Update, progress_of
 from operations.drifts import Drift
@@ -219,23 +219,63 @@ class _Deployment:
         live = here.live(anew=False)
         progress = self._applied.progress if self._applied else progress_of(up, here.services)
         begun = any(entry.changed or entry.failed for entry in progress.services.values())
-        reason, smoke = up.rollback, None
-        if reason is None and live.releases and (up.ok or begun):
+        reason, reverts, smoke = up.rollback, up.reverts, None
+        if live.releases and (up.ok or begun) and (reason is None or not self._former(reverts)):
             looked_at = checks.validation(here, live.releases, self.session.id, self.session.closed)
             smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(looked_at), show=False)
-            reason = smoke.rollback
-        display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke))
+            if reason is None and smoke.rollback is not None:
+                reason, reverts = smoke.rollback, self._suspects(smoke, live.releases)
+        display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke), up.failures)
         if smoke is not None and reason is None:
             phases.show(smoke)
-            reason = self._parts(up, live.releases)
+            reason, reverts = self._parts(up, live.releases), ()
         if reason is not None:
-            self._back(reason)
+            self._back(reason, reverts)
+        else:
+            self._tell_ahead(up, progress)
         progress.notes[:0] = self._words
-        good = up.ok and all(o.ok for o in phases.outcomes if o.name in checks.JUDGED) and reason is None
-        taken_back = phases.named("rollback")
-        kind = ending.Kind(self.message, self.before, progress, good, reason if taken_back else None)
+        good = up.ok and not up.failures and reason is None and all(o.ok for o in phases.outcomes if o.name in checks.JUDGED)
+        went_back = phases.named(back.PHASE)
+        left = (*up.failures, *self._unsound(up, smoke))
+        told = failures.verdict(self.moves, left, _moved(went_back), self._wrong(up, smoke))
+        kind = ending.Kind(
+            self.message, self.before, progress, good, reason if went_back else None, failures=up.failures, verdict=told
+        )
         ending.end(here, self.session, kind, tuple(self.moves))
         return Ended(0 if good else 1, True, checks.answers(smoke), progress)
+
+    def _former(self, services: Collection[str]) -> list[str]:
+        """Those of ``services`` (none: of all that move) that have a release to go back to."""
+        return [key for key in services or self.moves if key in self.before]
+
+    def _suspects(self, smoke: Outcome, live: Mapping[str, str]) -> tuple[str, ...]:
+        bad = [key for key, answer in checks.answers(smoke).items() if not answer.ok]
+        changed = [key for key, (_, release) in self.moves.items() if live.get(key) == release]
+        return failures.to_revert(self.here.services, bad, changed)
+
+    def _tell_ahead(self, up: Outcome, progress: Progress) -> None:
+        """Names the databases that a failed switch has migrated, below code that does not know of it."""
+        left = [failure.service for failure in up.failures if not failure.live and failure.because == "failed"]
+        for line in back.ahead_of({key: self.before[key] for key in left if key in self.before}, self.here):
+            self.here.out.print(line, style="yellow", markup=False)
+            progress.notes.append(line)
+
+    def _unsound(self, up: Outcome, smoke: Outcome | None) -> list[Failure]:
+        """The services of this deployment that are live and do not pass their smoke test."""
+        told = {failure.service for failure in up.failures}
+        bad = [answer for key, answer in checks.answers(smoke).items() if key in self.moves and key not in told and not answer.ok]
+        return [Failure(answer.service, "failed", True, "smoke test", None, answer.problem or "") for answer in bad]
+
+    def _wrong(self, up: Outcome, smoke: Outcome | None) -> list[str]:
+        """What else is not good, for the verdict; the services of this deployment are told by themselves."""
+        told = {*self.moves, *(failure.service for failure in up.failures)}
+        bad = [key for key, answer in checks.answers(smoke).items() if not answer.ok and key not in told]
+        found = [f"smoke test of {', '.join(bad)}"] if bad else []
+        if not up.ok and not up.failures:
+            found.append("the update")
+        names = (*checks.PARTS, back.PHASE, ending.AFTER_ROLLBACK)
+        outcomes = [outcome for name in names if (outcome := self.phases.named(name)) is not None]
+        return found + [o.name for o in outcomes if not o.ok and (o.name not in checks.PARTS or o.name in checks.JUDGED)]
 
     def _parts(self, up: Outcome, live: Mapping[str, str]) -> str | None:
         """The validating phases; why everything must go back, if so. After a partly failed update only those that may say so."""
@@ -252,9 +292,24 @@ class _Deployment:
                 return outcome.rollback
         return None
 
-    def _back(self, reason: str) -> None:
-        self.here.out.print(f"✗ {reason}: everything goes back to the former release set.", style="bold red", markup=False)
-        back.automatic(self.here, self.session, self.before, reason)
+    def _back(self, reason: str, reverts: tuple[str, ...]) -> None:
+        former = self._former(reverts)
+        if not former:
+            text = f"✗ {reason}: {back.no_way_back(reverts or tuple(self.moves))}."
+            self.here.out.print(text, style="bold red", markup=False)
+            return
+        if reverts and set(reverts) != set(self.moves):
+            what = f"{', '.join(former)} {'goes' if len(former) == 1 else 'go'} back to the former release; the others stay"
+        else:
+            what = "everything goes back to the former release set"
+        self.here.out.print(f"✗ {reason}: {what}.", style="bold red", markup=False)
+        back.automatic(self.here, self.session, self.before, reason, reverts)
+
+
+def _moved(went_back: Outcome | None) -> set[str]:
+    """The services that a rollback took back."""
+    moves = went_back.details.get("moves") if went_back is not None and went_back.ok else None
+    return set(map(str, moves)) if isinstance(moves, dict) else set()
 
 
 def going(here: Here) -> list[str]:

@@ -11,13 +11,13 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from operations.deployment import owner as owners
-from operations.deployment.outcome import Outcome
+from operations.deployment.outcome import Because, Failure, Outcome
 from operations.deployment.owner import Owner
 from operations.problem import Problem
 from operations.wording import on_one_line
@@ -154,9 +154,10 @@ class Journal:
 
     def end(self, outcome: Outcome) -> None:
         """The phase has ended so."""
-        self._write(
-            "end", phase=outcome.name, ok=outcome.ok, summary=outcome.summary, details=outcome.details, rollback=outcome.rollback
-        )
+        told = {"ok": outcome.ok, "summary": outcome.summary, "details": outcome.details, "rollback": outcome.rollback}
+        if outcome.reverts or outcome.failures:
+            told |= {"reverts": list(outcome.reverts), "failures": [asdict(failure) for failure in outcome.failures]}
+        self._write("end", phase=outcome.name, **told)
 
     def done(self, ok: bool, summary: str) -> None:
         """The last line: the run ended by itself."""
@@ -238,12 +239,26 @@ def _take(found: dict[str, Any], line: Any) -> None:
         if not isinstance(details, dict):
             raise TypeError
         ended = Outcome(
-            _text(line["phase"]), line["ok"] is True, _text(line["summary"]), details, None if why is None else _text(why)
+            _text(line["phase"]),
+            line["ok"] is True,
+            _text(line["summary"]),
+            details,
+            None if why is None else _text(why),
+            tuple(_text(key) for key in line.get("reverts", ())),
+            tuple(_failure(failure) for failure in line.get("failures", ())),
         )
         found["outcomes"] = [*found["outcomes"], ended]
         found["phase"] = None
     elif event == "done":
         found |= {"ended": at, "ok": line["ok"] is True, "summary": _text(line["summary"])}
+
+
+def _failure(line: Any) -> Failure:
+    because = line["because"]
+    if because not in get_args(Because):
+        raise ValueError
+    step, root = (None if line[key] is None else _text(line[key]) for key in ("step", "root"))
+    return Failure(_text(line["service"]), because, line["live"] is True, step, root, _text(line["error"]))
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,11 +146,16 @@ def of(stack: str, only: list[str] | None) -> Standing:
     # Another release is told already; whether it answers is another question.
     wanted = {key: None if key in elsewhere else release for key, release in live.releases.items()}
     answers = smoke.ask(engine.root, stack, str(file.settings.get("domain")), deployed, wanted, PATIENCE)
-    made = authors(records.read(engine.history()))
+    history = records.read(engine.history())
+    made, wanted_last = authors(history), records.last_wanted(history)
     running, unfinished = journals.running(found), journals.unfinished(found)
     if running is not None and unfinished is not None and running.resumes == unfinished.id:
         unfinished = None  # it is being carried out
-    rows = [_row(key, live, answers.get(key), drifted.get(key, []), made, key in elsewhere | cut) for key in services]
+    left = not_live(wanted_last, live, services) if running is None else {}
+    rows = [
+        _row(key, live, answers.get(key), [*drifted.get(key, []), *left.get(key, ())], made, key in elsewhere | cut or key in left)
+        for key in services
+    ]
     return Standing(stack, live, rows, holder, running, unfinished, tuple(unknown), state.cut)
 
 
@@ -173,6 +178,17 @@ def _row(
         answer is not None and answer.files_only,
         answer.version if answer else None,
     )
+
+
+def not_live(last: Record | None, live: Live, services: Collection[str]) -> dict[str, tuple[str]]:
+    """The services that the ``last`` update was to make another release of live, and did not, each with a sentence."""
+    if last is None:
+        return {}
+    return {
+        key: (f"its release {release} is not live: update {last.number} of {last.started} failed for it (bin/mo report)",)
+        for key, release in (last.releases or {}).items()
+        if key in services and live.releases.get(key) != release
+    }
 
 
 def authors(history: Sequence[Record]) -> dict[tuple[str, str], str]:

@@ -9,16 +9,14 @@ from typing import Any
 
 import typer
 
-from operations import display, project
+from operations import display, project, release_set
+from operations.deployment import failures
 from operations.deployment.here import Here
-from operations.deployment.outcome import Outcome
+from operations.deployment.outcome import Failure, Outcome
 from operations.problem import Problem
 from operations.progress import Progress, ServiceProgress
 from operations.release_set import Live
 from operations.wording import counted
-
-SMOKE_FAILED = "the smoke test failed: "
-"""What the host's step ``switch`` says before a failed probe's reason (components/remote/client/switch.py)."""
 
 
 @dataclass
@@ -63,7 +61,9 @@ class Update:
         if any(entry.errors for entry in progress.services.values()):
             # The program's own words for a service's failed step, with the SDK's traceback: the service has said it better.
             progress.errors = [text for text in progress.errors if "ResourceRegistrationFailed" not in text]
-        return Applied(outcome.ok, progress, self.here.live())
+        live = self.here.live()
+        moves = release_set.changes(self.before, self.changes.get("releases") or {})
+        return Applied(outcome.ok, progress, live, failures.of_update(self.here.services, progress, moves, live.releases))
 
     def _refuse_outdated(self) -> None:
         now, wanted = self.here.live().releases, self.changes.get("releases") or {}
@@ -82,11 +82,12 @@ class Update:
 
 @dataclass(frozen=True)
 class Applied:
-    """How an update ended. ``ok``: what the engine says; ``live``: after it."""
+    """How an update ended. ``ok``: what the engine says; ``live``: after it; ``failures``: the services that it left behind, and why."""
 
     ok: bool
     progress: Progress
     live: Live
+    failures: tuple[Failure, ...] = ()
 
     @property
     def changed(self) -> list[str]:
@@ -94,16 +95,19 @@ class Applied:
         return [entry.service for entry in self.progress.services.values() if entry.changed or entry.failed]
 
     def outcome(self, name: str) -> Outcome:
-        """For journal and report. A service whose smoke test failed, which the host has put back already, is a reason to take all back."""
+        """For journal and report. A service that is live and fails its health check is a reason to take it back; one that is not live has
+        been put back by the host already."""
         entries = self.progress.services.values()
         failed = [entry.service for entry in entries if entry.failed]
-        untested = [e.service for e in entries if e.steps.get("health") == "failed" or any(SMOKE_FAILED in x for x in e.errors)]
+        ill = tuple(failure.service for failure in self.failures if failure.live and failure.step == "health")
         said = f"{counted(len(self.changed), 'service')} changed" if self.changed else "no service changed"
         problems = [*(f"{e.service}: {x.removeprefix(e.service + ': ')}" for e in entries for x in e.errors), *self.progress.errors]
+        problems += [f"{failure.service}: {failure.sentence}" for failure in self.failures if failure.because != "failed"]
         if not self.ok:
             said = f"{len(failed)} of {counted(len(self.changed), 'service')} failed" if failed else "the update failed"
-        why = f"the smoke test of {', '.join(untested)} failed" if untested else None
-        return Outcome(name, self.ok, "; ".join([said, *(p.splitlines()[0] for p in problems if p)]), _plain(self.progress), why)
+        why = f"the health check of {', '.join(ill)} failed" if ill else None
+        summary = "; ".join([said, *(p.splitlines()[0] for p in problems if p)])
+        return Outcome(name, self.ok, summary, _plain(self.progress), why, ill, self.failures)
 
 
 GATES_STOP = "The quality gates stop this deploy"

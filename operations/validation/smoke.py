@@ -84,7 +84,7 @@ def _read(service: str, entry: Service, told: Any) -> Answer:
 
 def run(validation: Validation) -> Outcome:
     """Every deployed service: status, text, the release that it must serve, and nothing served that must stay hidden. Any failure is a
-    reason to go back."""
+    reason for its service to go back."""
     answers = ask(validation.root, validation.stack, validation.settings.domain, validation.services, validation.releases)
     validation.folder.mkdir(parents=True, exist_ok=True)
     told = [asdict(answer) for answer in answers.values()]

@@ -37,10 +37,23 @@ def _way_back(stage: Stage) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("only", [(), ("--only", "api_stg")], ids=["others went back", "none had moved"])
-def test_a_failed_switch_that_had_migrated_is_told_of(
-    migrated: Stage, only: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+FLOWS = "2 of 7 end-to-end flows failed, more than 10 %"
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "api_stg")], ids=["others went on", "none had moved"])
+def test_a_failed_switch_that_had_migrated_is_told_of(migrated: Stage, only: tuple[str, ...]) -> None:
+    former = migrated.live
+    migrated.fails = {"api_stg": BAD}
+    code, text = migrated.mo(*DEPLOY, *only)
+    assert (code, migrated.live["api_stg"]) == (1, former["api_stg"])
+    assert (migrated.live["admin_stg"] == former["admin_stg"]) is bool(only)
+    ahead = "api_stg: its database stays ahead of this release by 0002_note"
+    assert ahead in text
+    assert "admin_stg: its database" not in text
+    assert ahead in json.loads(migrated.mo("report", "--json")[1])["notes"]
+
+
+def test_a_way_back_tells_which_databases_stay_ahead(migrated: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[object] = []
 
     def incident(_issues: Issues, *told: object) -> Outcome:
@@ -49,8 +62,8 @@ def test_a_failed_switch_that_had_migrated_is_told_of(
 
     monkeypatch.setattr(Issues, "incident", incident, raising=False)
     former = migrated.live
-    migrated.fails = {"api_stg": BAD}
-    code, text = migrated.mo(*DEPLOY, *only)
+    migrated.flows = FLOWS
+    code, text = migrated.mo(*DEPLOY)
     assert (code, migrated.live) == (1, former)
     assert "api_stg: its database stays ahead of this release by 0002_note" in text
     assert "admin_stg: its database" not in text
@@ -62,7 +75,7 @@ def test_a_failed_switch_that_had_migrated_is_told_of(
 
 def test_a_way_back_whose_databases_are_not_ahead_says_nothing_of_them(migrated: Stage) -> None:
     migrated.facts["api_stg"] = {"applied": ["0001_base"]}
-    migrated.fails = {"api_stg": BAD}
+    migrated.flows = FLOWS
     code, text = migrated.mo(*DEPLOY)
     assert code == 1
     assert "ahead" not in text
@@ -78,7 +91,7 @@ def test_a_host_that_does_not_tell_of_databases_ends_no_way_back(migrated: Stage
         raise Problem("no route to host")
 
     former = migrated.live
-    migrated.fails = {"api_stg": BAD}
+    migrated.flows = FLOWS
     monkeypatch.setattr(RunFacts, "__call__", silent)
     assert migrated.mo(*DEPLOY)[0] == 1
     assert migrated.live == former

@@ -348,32 +348,38 @@ def test_a_resume_does_not_take_back_what_another_has_deployed_meanwhile(stage: 
     assert stage.live["admin_stg"] == "r" + "9" * 16
 
 
-def test_a_failed_smoke_test_takes_everything_back_and_says_so(stage: Stage) -> None:
+def test_a_failed_smoke_test_takes_its_service_back_and_leaves_the_others(stage: Stage) -> None:
     first = stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
-    stage.broken = {"admin_stg": stage.build("2", *BOTH)["admin_stg"]}
+    second = stage.build("2", *BOTH)
+    stage.broken = {"admin_stg": second["admin_stg"]}
     code, text = stage.mo(*SKIPPED)
     assert code == 1
-    assert stage.live == first
-    assert "the smoke test of admin_stg failed: everything goes back" in text
-    assert stage.messages[-1] == "automatic rollback to update 1: the smoke test of admin_stg failed"
+    assert stage.live == {"api_stg": second["api_stg"], "admin_stg": first["admin_stg"]}
+    assert "the smoke test of admin_stg failed: admin_stg goes back to the former release; the others stay" in text
+    assert text.splitlines()[-1] == "✗ Live: api_stg. Rolled back: admin_stg (smoke test failed)."
+    assert stage.messages[-1] == "automatic rollback of admin_stg: the smoke test of admin_stg failed"
     assert issues(stage.root)[-3:] == ["begin", "incident", "end"]
     report = json.loads(stage.mo("report", "--json")[1])
     assert (report["succeeded"], report["went_back"]) == (False, "the smoke test of admin_stg failed")
+    assert "admin_stg went back to its former release because the smoke test of admin_stg failed." in stage.mo("report")[1]
     run = journals.runs(stage.root, STACK)[0]
     assert (run.state, run.outcomes[-1].name) == ("failed", "notify")
     assert "taken back, because the smoke test of admin_stg failed" in run.summary
-    # The way back is a position in the history: a rollback now goes before it, and there is nothing.
-    assert "no earlier update" in stage.mo("rollback", "--yes", "--reason", "one step further")[1]
+    # A rollback now is of what is left of that deployment, and never forward to what was bad.
+    assert stage.mo("rollback", "--yes", "--reason", "one step further")[0] == 0
+    assert stage.live == first
 
 
-def test_a_release_that_the_host_put_back_by_itself_takes_the_others_back_too(stage: Stage) -> None:
+def test_a_release_that_the_host_put_back_by_itself_takes_no_other_back(stage: Stage) -> None:
     first = stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
-    stage.build("2", *BOTH)
+    second = stage.build("2", *BOTH)
     stage.fails = {"admin_stg": "admin_stg: switching on web1: the smoke test failed: answers 500; ra stays live"}
-    assert stage.mo(*SKIPPED)[0] == 1
-    assert stage.live == first
+    code, text = stage.mo(*SKIPPED)
+    assert (code, stage.live) == (1, {"api_stg": second["api_stg"], "admin_stg": first["admin_stg"]})
+    assert text.splitlines()[-1] == "✗ Live: api_stg. Not live: admin_stg (switch failed)."
+    assert "goes back" not in text
 
 
 def test_a_service_that_fails_otherwise_leaves_the_others_finished(stage: Stage) -> None:
@@ -401,7 +407,8 @@ def test_killed_in_its_own_way_back_a_resume_finishes_that(stage: Stage) -> None
     first = stage.build("1", *BOTH)
     assert stage.mo(*SKIPPED)[0] == 0
     before = stage.state()
-    stage.broken = {"admin_stg": stage.build("2", *BOTH)["admin_stg"]}
+    second = stage.build("2", *BOTH)
+    stage.broken = {"admin_stg": second["admin_stg"]}
     assert stage.mo(*SKIPPED)[0] == 1
     lines = _lines(stage)
     for count in range(lines.index(("end", "smoke")) + 1, len(lines)):
@@ -409,7 +416,7 @@ def test_killed_in_its_own_way_back_a_resume_finishes_that(stage: Stage) -> None
         assert stage.killed(count, *SKIPPED), lines[count - 1]
         code, text = stage.mo("deploy", "--resume")
         assert code == 1, text
-        assert stage.live == first, lines[count - 1]
+        assert stage.live == {"api_stg": second["api_stg"], "admin_stg": first["admin_stg"]}, lines[count - 1]
 
 
 def test_there_is_nothing_to_take_a_first_deployment_back_to(stage: Stage) -> None:
@@ -417,9 +424,23 @@ def test_there_is_nothing_to_take_a_first_deployment_back_to(stage: Stage) -> No
     stage.broken = {"admin_stg": made["admin_stg"]}
     code, text = stage.mo(*SKIPPED)
     assert code == 1
-    assert "there is no former release set" in text
-    assert "NOT everything is back" in text
+    assert "the smoke test of admin_stg failed: admin_stg had no former release; it stays as it is" in text
+    assert "goes back" not in text
+    assert text.splitlines()[-1] == "✗ Live: api_stg. Live but failed: admin_stg (smoke test failed)."
     assert stage.live == made
+
+
+def test_a_first_deployment_says_what_is_live_and_why_the_rest_is_not(stage: Stage) -> None:
+    made = stage.build("1", *BOTH)
+    stage.fails = {"admin_stg": "admin_stg: switching on web1: the smoke test failed: answers 500; nothing is live"}
+    code, text = stage.mo(*SKIPPED)
+    assert (code, stage.live) == (1, {"api_stg": made["api_stg"]})
+    assert "back" not in text
+    assert text.splitlines()[-1] == "✗ Live: api_stg. Not live: admin_stg (switch failed)."
+    (up,) = (outcome for outcome in journals.runs(stage.root, STACK)[0].outcomes if outcome.name == "up")
+    (failure,) = up.failures
+    assert (failure.service, failure.because, failure.step, failure.live) == ("admin_stg", "failed", "switch", False)
+    assert "the smoke test failed: answers 500" in failure.error
 
 
 def test_a_part_that_is_left_out_is_in_the_report(stage: Stage) -> None:
