@@ -1,5 +1,6 @@
 """The program: reads catalogue and settings, builds one ``Platform``, exports what the monitoring reads."""
 
+import os
 from pathlib import Path
 
 import pulumi
@@ -8,6 +9,7 @@ from catalog import reader
 from catalog.settings_file import SettingsError
 from components import configuration
 from components.artefacts import ArtefactError
+from components.entering import Entering
 from components.facts import FactsError, RunFacts
 from components.judgement import JudgementError
 from components.platform import Platform, PlatformArgs
@@ -22,7 +24,7 @@ try:
             project=project,
             catalog=reader.read(),
             loaded=configuration.load(project, stack),
-            ask=RunFacts(project),
+            ask=Entering(project, stack, RunFacts(project), os.environ),
         ),
     )
 except (reader.CatalogError, SettingsError, ArtefactError, FactsError, JudgementError) as error:

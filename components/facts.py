@@ -209,20 +209,25 @@ class RunFacts:
     project: Path
 
     def __call__(self, request: Mapping[str, Any]) -> Facts:
-        try:
-            done = subprocess.run(
-                ["components/remote/run", "facts"],
-                cwd=self.project,
-                input=json.dumps(request, sort_keys=True),
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise FactsError(f"The host {request.get('host')} did not answer within {TIMEOUT} s; see `bin/mo doctor`.") from None
-        except OSError as error:
-            raise FactsError(f"components/remote/run cannot be started: {error.strerror}.") from None
-        if done.returncode != 0:
-            raise FactsError(done.stderr.strip() or f"components/remote/run facts ended with {done.returncode} and said nothing.")
-        return parse(done.stdout)
+        return parse(run_step(self.project, "facts", request))
+
+
+def run_step(project: Path, step: str, request: Mapping[str, Any]) -> str:
+    """What ``components/remote/run`` answers, before any resource is registered. Raises ``FactsError``."""
+    try:
+        done = subprocess.run(
+            ["components/remote/run", step],
+            cwd=project,
+            input=json.dumps(request, sort_keys=True),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise FactsError(f"The host {request.get('host')} did not answer within {TIMEOUT} s; see `bin/mo doctor`.") from None
+    except OSError as error:
+        raise FactsError(f"components/remote/run cannot be started: {error.strerror}.") from None
+    if done.returncode != 0:
+        raise FactsError(done.stderr.strip() or f"components/remote/run {step} ended with {done.returncode} and said nothing.")
+    return done.stdout

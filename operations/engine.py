@@ -17,6 +17,7 @@ from pulumi.automation.events import EngineEvent
 
 from components import plan
 from operations import locks
+from operations.engine_command import EngineCommand
 from operations.event_pipe import EventPipe
 from operations.problem import Problem
 from operations.project import ROOT
@@ -61,9 +62,9 @@ class Engine:
         try:
             # bin/pulumi takes the backend of a sandbox from PULUMI_STACK.
             os.environ["PULUMI_STACK"] = stack
-            command = auto.PulumiCommand(root=str(root))
+            self._command = EngineCommand(str(root))
             workspace = auto.LocalWorkspace(
-                work_dir=str(root), pulumi_command=command, env_vars={"PULUMI_STACK": stack, **_WITHOUT_DEBUG}
+                work_dir=str(root), pulumi_command=self._command, env_vars={"PULUMI_STACK": stack, **_WITHOUT_DEBUG}
             )
             self._stack = auto.Stack.create_or_select(stack, workspace)
         except subprocess.CalledProcessError as error:
@@ -72,6 +73,10 @@ class Engine:
             raise Problem(f"bin/pulumi cannot be run: {error}.") from None
         except errors.CommandError as error:
             raise Problem(_said(error)) from None
+
+    def stop(self) -> None:
+        """Ends what the engine is doing, and whatever it would do next: the run has lost its lock. May be called from any thread."""
+        self._command.stop()
 
     def preview(self, config_file: Path, on_event: OnEvent, *, verbose: bool = False) -> Outcome:
         """What an update would do; changes nothing. ``verbose``: the plans name every file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ TTL = 180
 """Seconds after its last heartbeat at which a lock expires, by the host's clock."""
 BEAT = 30.0
 """Seconds between two heartbeats."""
+VARIABLE = "MO_LOCK"
+"""In the environment of everything that a run starts: "<stack> <generation> <id of the lock>" (components/remote/client/generation.py). The
+host refuses what a run asks of it that another one has followed."""
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -80,6 +84,8 @@ class HostLock:
     def __init__(self, ask: Ask, purpose: str, *, who: Owner | None = None, ttl: int = TTL, beat: float = BEAT) -> None:
         self.id = secrets.token_hex(8)
         self.words: str | None = None
+        self.on_lost: Callable[[], None] | None = None
+        """Called once, from the heartbeat's thread, where the lock is lost: what still runs must end at once."""
         self.lost: str | None = None
         self._ask, self._ttl, self._beat = ask, ttl, beat
         who = who or owners.here()
@@ -106,12 +112,16 @@ class HostLock:
                 if not before.expired
                 else (f"The expired lock of {before} was taken over.")
             )
+        generation, stack = answer.get("generation"), answer.get("stack")
+        if isinstance(generation, int) and isinstance(stack, str):
+            os.environ[VARIABLE] = f"{stack} {generation} {self.id}"
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end.set()
         self._thread.join(self._beat)
+        os.environ.pop(VARIABLE, None)
         try:
             self._ask({"action": "release", "id": self.id})
         except Problem as problem:
@@ -142,6 +152,8 @@ class HostLock:
     def _beats(self) -> None:
         while not self._end.wait(self._beat) and self.lost is None:
             self.renew()
+        if self.lost is not None and self.on_lost is not None:
+            self.on_lost()
 
 
 def _holder(found: Any) -> Holder | None:

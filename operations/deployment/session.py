@@ -71,6 +71,7 @@ class Session:
 
         def take() -> Outcome:
             held = locks.HostLock(locks.asker(self.here.root, self.here.stack), purpose, who=self.who)
+            held.on_lost = self.here.engine.stop
             # Written before it is taken: whatever holds it, the journal of its run names it.
             self._journal.locked(held.id)
             self._held.enter_context(held)

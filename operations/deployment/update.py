@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from operations import display, project, release_set
+from operations import display, project, release_set, waiting
 from operations.deployment import failures
 from operations.deployment.here import Here
 from operations.deployment.outcome import Failure, Outcome
@@ -31,7 +32,7 @@ class Update:
     def preview(self, *, verbose: bool = False) -> Progress:
         """Shows what would change; ``verbose``: every file. Raises ``Problem`` where the program or the gates refuse."""
         progress = Progress.of(self.here.services)
-        with self._config() as config, self.here.out.status("Looking at the host and the gates …"):
+        with self._config() as config, self._waits(), self.here.out.status("Looking at the host and the gates …"):
             outcome = self.here.engine.preview(config, progress, verbose=verbose)
         if not outcome.ok:
             raise Problem("\n".join(told_once(progress.errors)) or outcome.error or "The preview failed.")
@@ -46,7 +47,7 @@ class Update:
         self._refuse_outdated()
         progress = Progress.of(self.here.services)
         screen = display.Screen(self.here.out, progress, self.here.services)
-        with self._config() as config, screen.shown():
+        with self._config() as config, self._waits(), screen.shown():
             outcome = self.here.engine.up(config, message, screen)
         if outcome.cut:
             # Nothing is to be judged by a state that was not written. Left so, the run counts as interrupted.
@@ -74,6 +75,9 @@ class Update:
                 f"Another update has changed {', '.join(moved)} since this one was planned, and this one would take that back; "
                 "nothing was changed. Run the command again."
             )
+
+    def _waits(self) -> AbstractContextManager[None]:
+        return waiting.shown(self.here.out, self.here.root / ".mo" / self.here.stack)
 
     def _config(self) -> _Temporary:
         folder = self.here.root / ".mo" / self.here.stack

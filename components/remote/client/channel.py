@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
+from _thread import allocate_lock, start_new_thread
 
 from .child import Child
 from .connection import Connection
 from .failure import Failure
+from .generation import held
 from .masking import MASK
 from .programs import altered, boot, digest, quote, upload
 from .ssh import Master
+from .status import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 ATTEMPTS = 4
 _WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note"})
 """Keys of lines with words of a tool or about one: masked as they come, before anybody shortens them."""
+SILENCE_SECONDS = 45
+"""After so much silence of its client a host program ends by itself; ``MO_SILENCE`` sets another number of seconds, from 3 to 60."""
+QUESTIONS = ("decide", "probe", "proved")
+"""The lines at which a host program waits for an answer."""
+STEP_SECONDS = 15
+"""After so many seconds in one step, and each time as many later, it is said what a host program is at work on."""
+PATIENCE_SECONDS = 120
+"""How long an answer to a host program takes at most, unless the caller says otherwise."""
 
 
 class Reply:
@@ -59,6 +72,11 @@ class Reply:
             self.facts.append((key, values))
         return key, values
 
+    @property
+    def under_way(self) -> str:
+        """The step at which the program is, and for how long; empty between steps."""
+        return "" if self._step is None else f"{self._step}, for {time.monotonic() - self._step_began:.0f} s so far"
+
     def end(self) -> None:
         """The program has ended."""
         self._end_step()
@@ -88,14 +106,15 @@ class Host:
 
     def call(
         self, program: str, request: dict[str, str], what: str, body: bytes = b"",
-        answer: Callable[[str, list[str], Reply], str | None] | None = None,
+        answer: Callable[[str, list[str], Reply], str | None] | None = None, patience: int = PATIENCE_SECONDS,
     ) -> Reply:  # fmt: skip
         """Runs ``program`` with ``request`` (and ``body`` after it on stdin). ``answer`` is asked at every ``@`` line; what it gives is
-        written to the program's stdin. ``what`` names the service in errors. Raises ``Failure`` where the program failed."""
-        head = encode({"root": self.connection.root, **request}) + b".\n" + body
+        written to the program's stdin; meanwhile the program hears that this client lives, for ``patience`` seconds at most. ``what`` names
+        the service in errors. Raises ``Failure`` where the program failed."""
+        head = encode({**self.envelope(), "patience": str(patience), **request}) + b".\n" + body
         for attempt in range(ATTEMPTS):
             self.master.ensure()
-            reply, code, last = self._once(program, head, answer)
+            reply, code, last = self._once(program, head, answer, what)
             if reply.failure is not None:
                 raise Failure(f"{what} on {self.connection.name}: {reply.failure}")
             if code == 0:
@@ -120,20 +139,42 @@ class Host:
             f"{what}: the host {self.connection.name} opens no channel on the SSH connection ({tail or 'no reason given'}); try again."
         )
 
+    def envelope(self) -> dict[str, str]:
+        """What every host program is told besides its request."""
+        run = held(self.connection)
+        return {
+            "root": self.connection.root, "quiet": str(silence()), "by": _by(), "stack": self.connection.stack,
+            "generation": run.generation, "lock": run.lock,
+        }  # fmt: skip
+
+    @staticmethod
+    def _answered(
+        answer: Callable[[str, list[str], Reply], str | None], key: str, values: list[str], reply: Reply, child: Child
+    ) -> str | None:
+        if key not in QUESTIONS:
+            return answer(key, values, reply)
+        with Heartbeat(child):
+            return answer(key, values, reply)
+
     def _once(
-        self, program: str, head: bytes, answer: Callable[[str, list[str], Reply], str | None] | None
+        self, program: str, head: bytes, answer: Callable[[str, list[str], Reply], str | None] | None, what: str
     ) -> tuple[Reply, int, list[str]]:
         reply = Reply()
         command = [*self.master.command(), "--", self.master.destination, boot(self.tool, program)]
         child = Child(command, self.master.slot(), talk=True)
         try:
             child.write(head)
-            if answer is None:
-                child.end_input()
-            for raw in child.stdout:
-                taken = reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
-                if taken and answer is not None:
-                    text = answer(taken[0], taken[1], reply)
+            for raw in lines_of(child.stdout, reply, what):
+                taken = reply.take(raw.decode("utf-8", "surrogateescape"))
+                if taken is None:
+                    continue
+                key, values = taken
+                if key == "waiting":
+                    tell_waiting(what, values)
+                    if values[5:] == ["asks"]:
+                        child.write(b"ok\n")
+                elif answer is not None:
+                    text = self._answered(answer, key, values, reply, child)
                     if text is not None:
                         child.write((text + "\n").encode("utf-8", "surrogateescape"))
             last = MASK.text(child.stderr.read(20_000).decode(errors="replace")).split("\n")
@@ -144,6 +185,69 @@ class Host:
             raise
         reply.end()
         return reply, code, [line for line in last if line.strip()]
+
+
+def lines_of(stream: BinaryIO, reply: Reply, what: str) -> Iterator[bytes]:
+    """The lines that a host program writes; what it is at work on for long is said on this side's stderr. ``what`` names it."""
+    import select
+
+    descriptor, rest = stream.fileno(), b""
+    watched = select.poll()
+    watched.register(descriptor, select.POLLIN)
+    while True:
+        if not watched.poll(STEP_SECONDS * 1000):
+            if reply.under_way:
+                tell(f"{what}: {reply.under_way}")
+            continue
+        data = os.read(descriptor, 65536)
+        *whole, rest = (rest + data).split(b"\n")
+        yield from whole
+        if not data:
+            if rest:
+                yield rest
+            return
+
+
+class Heartbeat:
+    """Use as a context: meanwhile a host program hears every few seconds that its client lives."""
+
+    def __init__(self, child: Child) -> None:
+        self._child, self._every = child, max(1.0, silence() / 5)
+        self._over, self._writing = allocate_lock(), allocate_lock()
+
+    def __enter__(self) -> None:
+        self._over.acquire()
+        start_new_thread(self._beat, ())
+
+    def __exit__(self, *_: object) -> None:
+        with self._writing:
+            self._over.release()
+
+    def _beat(self) -> None:
+        while not self._over.acquire(timeout=self._every):
+            with self._writing:
+                if not self._over.locked():
+                    return
+                self._child.write(b"alive\n")
+
+
+def silence() -> int:
+    """Seconds of silence after which a host program ends by itself."""
+    told = os.environ.get("MO_SILENCE", "")
+    return min(60, max(3, int(told))) if told.isdecimal() else SILENCE_SECONDS
+
+
+def tell_waiting(what: str, values: list[str]) -> None:
+    """Says that a host program waits for a lock: its name, who holds it (program, account and machine), for how many seconds, how many it
+    may take."""
+    name, program, by, held, left = (*values, "", "", "", "", "")[:5]
+    whose = f"{program} of {by}" if by else program
+    tell(f"{what}: waiting on the host for {name or 'a lock'}: {whose} has held it for {held} s; {left} s at most")
+
+
+def _by() -> str:
+    user = os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid {os.getuid()}"
+    return "".join(c if c.isprintable() else "?" for c in f"{user}@{os.uname().nodename}")[:100]
 
 
 def encode(request: dict[str, str]) -> bytes:

@@ -47,11 +47,11 @@ class Connection:
 
     __slots__ = (
         "address", "edge", "folder", "github", "host_keys", "keep_snapshots", "key_file", "name", "port", "root", "servers",
-        "snapshot_megabytes", "socks_port", "user",
+        "snapshot_megabytes", "socks_port", "stack", "user",
     )  # fmt: skip
 
-    def __init__(self, raw: dict[str, Any], folder: str) -> None:
-        self.folder = folder
+    def __init__(self, raw: dict[str, Any], folder: str, stack: str) -> None:
+        self.folder, self.stack = folder, stack
         self.name = str(raw["name"])
         self.address = str(raw["address"])
         self.port = int(raw["port"])
@@ -88,7 +88,7 @@ def load(stack: str) -> Connection:
         raw = jsontext.loads(text)
         if raw.get("version") != 1:
             raise ValueError("version is not 1")
-        connection = Connection(raw, base)
+        connection = Connection(raw, base, stack)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Failure(
             f"{path} is not a connection of version 1 ({type(error).__name__}: {error}); delete it, the Host component writes it anew."

@@ -6,7 +6,7 @@ import time
 
 from . import connection as connections
 from . import restart as restarts
-from .channel import Host, Reply
+from .channel import PATIENCE_SECONDS, Host, Reply
 from .failure import Failure
 from .probe import Probe
 from .request import one_of, relative, service
@@ -51,7 +51,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         wrong = probe.once(time.monotonic() + probe.timeout) if what == "before" else probe.live(extra)
         return "ok" if wrong is None else f"fail {wrong}"
 
-    reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text, answer=answer)
+    patience = (int(2 * probe.timeout) if probe else 0) + int(fields["budget"]) + PATIENCE_SECONDS
+    reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text, answer=answer, patience=patience)
     return {
         "changed": reply.first("changed") == "true", "restarted": reply.first("restarted") == "true",
         "checked": reply.first("checked") == "true", "notes": [values[0] for values in reply.all("note")],

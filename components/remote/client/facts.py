@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCRIPT = ("common", "database", "checksums", "facts")
+ASK_SECONDS = 900
+"""How long the host's answer takes at most: every file of every release is read by ``files``."""
 WINDOWS = ("switch", "down", "snapshot", "remove")
 """The host programs that open a maintenance window."""
 
@@ -82,10 +84,15 @@ def ask(host: Host, programs: tuple[str, ...], fields: dict[str, str], what: str
     for _ in range(ATTEMPTS):
         host.master.ensure()
         host.master.forward_socks()
-        done = subprocess.run(
-            [*host.master.command(), "--", host.master.destination, "exec sh -s"],
-            input=script, capture_output=True, check=False, pass_fds=(host.master.slot(),),
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [*host.master.command(), "--", host.master.destination, "exec sh -s"],
+                input=script, capture_output=True, check=False, pass_fds=(host.master.slot(),), timeout=ASK_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise Failure(
+                f"{what} on {host.connection.name}: no answer within {ASK_SECONDS} s; see what its databases do."
+            ) from None
         reply = Reply()
         for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
             reply.take(line)

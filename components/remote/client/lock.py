@@ -14,17 +14,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ACTIONS = ("take", "renew", "release", "show")
+ACTIONS = ("take", "renew", "release", "show", "enter")
 MAX_OWNER = 4000
 """Characters of what a holder says of itself, as JSON."""
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``action``; for all but ``show`` the holder's ``id`` (16 hex digits); for ``take`` and ``renew`` ``owner`` (an object) and
-    ``ttl`` (seconds); for ``take`` also ``instead``: the id of a holder that is known to be gone.
+    """Request: ``action``; for all but ``show`` and ``enter`` the holder's ``id`` (16 hex digits); for ``take`` and ``renew`` ``owner`` (an
+    object) and ``ttl`` (seconds); for ``take`` also ``instead``: the id of a holder that is known to be gone.
 
-    Result: ``done``; ``holder``: who has it instead; ``before``: whom a ``take`` followed that had expired or was gone (both ``null`` or
-    ``id``, ``state``, ``held`` and ``quiet`` seconds, ``ttl``, ``owner``).
+    Result: ``stack``; ``done``; ``generation``: of a ``take`` or an ``enter`` that was done, else ``null``; ``holder``: who has it instead;
+    ``before``: whom a ``take`` followed that had expired or was gone (both ``null`` or ``id``, ``state``, ``held`` and ``quiet`` seconds,
+    ``ttl``, ``owner``).
     """
     action = one_of(request["action"], "action", ACTIONS)
     stack = text(request, "stack")
@@ -34,14 +35,16 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if len(owner) > MAX_OWNER:
         raise Failure(f"The request's owner has more than {MAX_OWNER} characters.")
     fields = {
-        "stack": stack, "action": action, "owner": owner, "id": "" if action == "show" else _id(request["id"]),
+        "stack": stack, "action": action, "owner": owner, "id": "" if action in ("show", "enter") else _id(request["id"]),
         "instead": _id(request["instead"]) if request.get("instead") else "none",
         "ttl": str(number(request.get("ttl", 180), "ttl", 1, 86400)),
     }  # fmt: skip
     reply = Host(connections.load(stack), for_lock=True).call("lock", fields, f"lock of {stack}")
     return {
         "action": action,
+        "stack": stack,
         "done": bool(reply.all("own")),
+        "generation": int(grown) if (grown := reply.first("own")).isdigit() else None,
         "holder": _holder(reply.all("holder")),
         "before": _holder(reply.all("before")),
     }

@@ -21,7 +21,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     host = Host(connections.load(str(request["stack"])))
     artefact = artefacts.find(key, wanted)
     artefacts.compare(artefact, key)
-    fields = {"root": host.connection.root, "service": key, "release": wanted, "target": relative(request["target"], "target")}
+    fields = {**host.envelope(), "service": key, "release": wanted, "target": relative(request["target"], "target")}
     kept = (*(name for name in artefacts.RESERVED if name != ".mo-stage"), *persistent)
     reply, sent = transfer(host, artefact, fields, f"{key}: mending {wanted}", "mend", kept)
     return {"release": wanted, "sent": sent, "notes": [values[0] for values in reply.all("note")]}

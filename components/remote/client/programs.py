@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from .failure import Failure
 from .masking import MASK
 from .ssh import Master
+from .status import take
 
 HOST_FOLDER = os.path.realpath(__file__).rsplit("/", 2)[0] + "/host"
 
+UPLOAD_SECONDS = 300
+"""How long the upload of the programs takes at most; they have some hundred kilobytes."""
 _BOOT = (
     'test -f "$0/done" || { echo @missing >&2; exit 78; }; true 2>/dev/null >"$0/done"; e=$1; p=$2; shift 2; '
     's=$(PATH=$PATH:${HOME-}/bin:${HOME-}/.local/bin; cd "$0" && cat NAMES | { sha256sum || shasum -a 256; } 2>/dev/null); '
@@ -81,7 +83,7 @@ def upload(master: Master, tool: str, started: float) -> None:
     """Brings the programs to ``tool``, in one channel, unless another process of this machine did since ``started`` (Unix seconds)."""
     marker = master.base + ".tool"
     with open(master.base + ".upload", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        take([lock.fileno()], f"the upload of the host programs to {master.connection.name}", UPLOAD_SECONDS)
         try:
             with open(marker, "rb") as file:
                 if os.fstat(file.fileno()).st_mtime >= started and file.read() == tool.encode():
@@ -119,6 +121,7 @@ def _send(master: Master, tool: str) -> None:
     done = subprocess.run(
         [*master.command(), "--", master.destination, "exec sh -s"],
         input=("\n".join(script) + "\n").encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=(master.slot(),),
+        timeout=UPLOAD_SECONDS,
     )  # fmt: skip
     if b"@done" not in done.stdout:
         said = MASK.text(done.stdout.decode(errors="replace")).strip().splitlines()

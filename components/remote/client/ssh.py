@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from _socket import AF_UNIX, SOCK_STREAM, socket  # the module around it takes a fifth of a step's start
 
 from .connection import Connection, private_folder
 from .failure import Failure
+from .status import take
 
 SLOTS = 8
 """Channels at a time on one master: sshd's default MaxSessions is 10."""
 PERSIST_SECONDS = 300
 """How long an idle master stays."""
 CONNECT_SECONDS = 15
+ALIVE_SECONDS, ALIVE_COUNT = 10, 3
+"""The master asks a silent host so often, and so many times: a connection that is cut without a packet ends after forty seconds."""
+QUEUE_SECONDS = 3600
+"""How long a step waits at most for one of the channels: longer than steps take."""
+OPEN_SECONDS = 120
+"""How long at most for another process that opens the master."""
 
 
 def _fingerprint(connection: Connection) -> str:
@@ -77,7 +82,7 @@ class Master:
         if self.alive():
             return False
         with open(self.base + ".lock", "ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            take([lock.fileno()], f"the SSH connection to {self.connection.name}, which another process opens,", OPEN_SECONDS)
             if self.alive():
                 return False
             self._open()
@@ -100,7 +105,8 @@ class Master:
             "-o", f"ControlPersist={PERSIST_SECONDS}", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey",
             "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null",
             "-o", f"HostKeyAlias=mo-{connection.name}", "-o", "CheckHostIP=no", "-o", "UpdateHostKeys=no", "-o", "VerifyHostKeyDNS=no",
-            "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4",
+            "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", f"ServerAliveInterval={ALIVE_SECONDS}",
+            "-o", f"ServerAliveCountMax={ALIVE_COUNT}",
             "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "LogLevel=ERROR", "-p", str(connection.port),
         ]  # fmt: skip
         if connection.key_file:
@@ -138,7 +144,7 @@ class Master:
             return
         marker = self.base + ".socks"
         with open(self.base + ".lock", "ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            take([lock.fileno()], f"the SSH connection to {self.connection.name}, which another process opens,", OPEN_SECONDS)
             try:
                 wanted = f"{port} {os.stat(self.socket_path).st_ino}"
             except FileNotFoundError:
@@ -170,18 +176,10 @@ class Master:
         with open(f"{self.base}.{self._queue}", "ab") as queue:
             descriptors = [os.open(f"{self.base}.{n}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for n in self._slots]
             taken = -1
+            name = f"a channel on the SSH connection to {self.connection.name}"
             try:
-                fcntl.flock(queue, fcntl.LOCK_EX)  # first come, first served: only one process polls
-                while taken < 0:
-                    for descriptor in descriptors:
-                        try:
-                            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        except BlockingIOError:
-                            continue
-                        taken = descriptor
-                        break
-                    else:
-                        time.sleep(0.003)
+                take([queue.fileno()], f"its turn for {name}", QUEUE_SECONDS)  # first come, first served: one process polls
+                taken = take(descriptors, name, QUEUE_SECONDS)
             finally:
                 for descriptor in descriptors:
                     if descriptor != taken:

@@ -8,7 +8,7 @@ import os
 from . import artefact as artefacts
 from . import connection as connections
 from . import finished
-from .channel import Host, Reply, encode
+from .channel import Host, Reply, encode, lines_of, tell_waiting
 from .child import Child
 from .failure import Failure
 from .programs import altered, boot, quote, upload
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MODES = "--chmod=Du=rwx,Dgo=rx,D-s,Fu+rw,Fgo+r,Fgo-w,F-s,Fa+X"
 """Directories 755, files 644, or 755 where the artefact's is executable."""
 ATTEMPTS = 3
+IO_SECONDS = 60
+"""After so much silence each end of rsync gives up. Between two bytes lies at most the reading of an artefact."""
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         return _on_host(host, key, wanted, target, dependencies or "none", problem)
     manifest = artefact.manifest
     fields = {
-        "root": host.connection.root, "service": key, "release": wanted, "target": target,
+        **host.envelope(), "service": key, "release": wanted, "target": target,
         "hard_links": "1" if request.get("hard_links", True) else "0", "dependencies": dependencies or "none",
         "files": str(len(manifest.files)), "links": str(len(manifest.links)), "bytes": str(manifest.size),
     }  # fmt: skip
@@ -80,7 +82,7 @@ def transfer(
                 file.write(text)
         for _ in range(ATTEMPTS):
             host.master.ensure()
-            reply, code, sent = _rsync(host, artefact.tree, lists, fields, program, kept)
+            reply, code, sent = _rsync(host, artefact.tree, lists, fields, what, program, kept)
             if reply.failure is not None:
                 raise Failure(f"{what} on {host.connection.name}: {reply.failure}")
             if reply.all("already") or (code == 0 and reply.all("staged")):
@@ -109,13 +111,14 @@ def kept_filters(paths: tuple[str, ...]) -> list[str]:
 
 
 def _rsync(
-    host: Host, tree: str, lists: str, fields: dict[str, str], program: str, kept: tuple[str, ...]
+    host: Host, tree: str, lists: str, fields: dict[str, str], what: str, program: str, kept: tuple[str, ...]
 ) -> tuple[Reply, int, int]:
     """One rsync; gives what the far end said, the exit code and the bytes of file data sent."""
     far = boot(host.tool, program) + " " + quote(encode(fields).decode("utf-8", "surrogateescape"))
     # Contents are compared (-c), times are not kept: an unchanged file is a hard link to the live one, whenever it was built.
     command = [
-        "rsync", "-rlpc", "--delete", *kept_filters(kept), MODES, "--stats", "-e", " ".join(quote(word) for word in host.master.command()),
+        "rsync", "-rlpc", "--delete", f"--timeout={IO_SECONDS}",
+        *kept_filters(kept), MODES, "--stats", "-e", " ".join(quote(word) for word in host.master.command()),
         f"--rsync-path={far}", f"{tree}/", f"{lists}/.mo-stage", f"{host.master.destination}:./",
     ]  # fmt: skip
     reply = Reply()
@@ -124,8 +127,10 @@ def _rsync(
     except FileNotFoundError:
         raise Failure("The program `rsync` is not installed here; install rsync 3.") from None
     try:
-        for raw in child.stderr:
-            reply.take(raw.decode("utf-8", "surrogateescape").rstrip("\n"))
+        for raw in lines_of(child.stderr, reply, what):
+            taken = reply.take(raw.decode("utf-8", "surrogateescape"))
+            if taken and taken[0] == "waiting":
+                tell_waiting(what, taken[1])
         stats = child.stdout.read().decode(errors="replace")
         code = child.wait()
     except BaseException:

@@ -8,7 +8,7 @@ import time
 from . import activation
 from . import connection as connections
 from . import restart as restarts
-from .channel import Host, Reply, words
+from .channel import PATIENCE_SECONDS, Host, Reply, words
 from .decide import Facts, Plan, plan
 from .failure import printable
 from .probe import Probe
@@ -40,6 +40,7 @@ class _Switch:
         self.token = os.urandom(16).hex()
         self.plan = Plan("none")
         self.probe = Probe(request["probe"], host.connection.edge, self.release if self.release != "adopted" else None)
+        self.patience = int(2 * self.probe.timeout) + self.budget + PATIENCE_SECONDS
         self.fields = self._fields(request)
 
     def _fields(self, request: dict[str, Any]) -> dict[str, str]:
@@ -124,7 +125,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request and result: docs/host-protocol.md."""
     host = Host(connections.load(str(request["stack"])))
     talk = _Switch(host, request)
-    reply = host.call("switch", talk.fields, f"{talk.service}: switching to {talk.release}", answer=talk.answer)
+    reply = host.call(
+        "switch", talk.fields, f"{talk.service}: switching to {talk.release}", answer=talk.answer, patience=talk.patience
+    )
     schema, previous, at, snapshot, gap = next(iter(reply.all("result")), ["none", "-", "-", "-", "0"])
     versions = [values[0] for values in (*reply.all("schema"), *reply.all("verified")) if values and values[0]]
     live_before = next(iter(reply.all("state")), ["none", "-"])[1]

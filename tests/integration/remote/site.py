@@ -17,6 +17,7 @@ class Site:
         self.redirects: dict[str, str] = {}
         self.requests: list[str] = []
         self.walks_up = False
+        self.delay = 0.0  # seconds before the answer to a probe that asks for the release's description
         self.remembers_links = False  # as PHP does, for two minutes
         self._led: dict[str, Path] = {}
         site = self
@@ -48,6 +49,8 @@ class Site:
         domain, path = str(request.headers["Host"]), request.path.partition("?")[0]
         self.requests.append(path)
         service = self.services.get(domain)
+        if self.delay and path.endswith("/release.json"):
+            time.sleep(self.delay)
         token = request.headers.get("X-Mo-Probe", "")
         if service and (service / "maintenance").exists() and not (token and (service / f"probe-{token}").exists()):
             self.send(request, 503, b"down", {"Retry-After": "30"})

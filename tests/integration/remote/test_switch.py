@@ -105,7 +105,7 @@ def test_a_bad_release_serves_nobody_and_the_old_one_stays(service: Service, pag
     assert poller.failed == []
     assert poller.bodies == {b"one"}
     usual = {"history", "incoming", "live", "lock", "log", "releases", "shared", "snapshots", "stage.lock", "target", "tmp"}
-    assert {name.removesuffix(".d") for name in os.listdir(service.base)} <= usual
+    assert {name.removesuffix(".d").removesuffix(".by") for name in os.listdir(service.base)} <= usual
     assert not [name for name in os.listdir(service.path) if name.startswith("mo-probe")]
 
 

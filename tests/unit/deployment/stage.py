@@ -58,6 +58,7 @@ class Stage:
         self.unlocked = False
         self.holder: dict[str, Any] | None = None
         self.uncopied = False
+        self.stopped = False
         self.save({"live": {}, "updates": []})
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -137,6 +138,9 @@ class Stage:
         class Engine:
             def __init__(self, stack: str) -> None:
                 self.name, self.root = stack, stage.root
+
+            def stop(self) -> None:
+                stage.stopped = True
 
             def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None], *, verbose: bool = False) -> Ended:
                 wanted = yaml.safe_load(config.read_text())["config"].get("mo:releases") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -233,3 +234,39 @@ def test_a_request_of_wrong_shape_is_refused(host: Host, request_: Mapping[str, 
     with pytest.raises(Problem):
         ask(request_)
     assert not host.file.exists()
+
+
+def test_each_run_has_a_higher_generation_than_those_before_and_gives_it_to_what_it_starts(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(locks.VARIABLE, raising=False)
+    number = host.file.parent / ".generation-production"
+    with taken(ANNA) as own:
+        first = int(number.read_text())
+        assert first == 1_000_000
+        assert os.environ[locks.VARIABLE] == f"production {first} {own.id}"
+        own.renew()
+        assert int(number.read_text()) == first
+        assert ask({"action": "enter"})["generation"] is None
+    assert locks.VARIABLE not in os.environ
+    # What that run has left running is followed by its own end.
+    assert int(number.read_text()) == first + 1
+    assert ask({"action": "enter"})["generation"] == first + 2
+    host.set_clock(900_000)
+    with taken(CI):
+        assert int(number.read_text()) == first + 3
+    number.unlink()
+    host.set_clock(2_000_000)
+    assert ask({"action": "enter"})["generation"] == 2_000_000
+
+
+def test_a_run_that_finds_its_lock_lost_stops_what_it_has_started(host: Host) -> None:
+    stopped = threading.Event()
+    own = HostLock(ask, "deploy votes", who=ANNA, beat=0.05)
+    own.on_lost = stopped.set
+    with own:
+        assert not stopped.wait(0.3)
+        host.file.unlink()
+        assert stopped.wait(30)
+        with pytest.raises(Problem, match="has lost its lock"):
+            own.check()

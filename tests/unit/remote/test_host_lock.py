@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HOST = Path(__file__).parents[3] / "components/remote/host"
-NEEDED = ("mkdir", "ln", "rm", "readlink", "sleep", "cat", "rmdir", "mv")
+NEEDED = ("mkdir", "ln", "rm", "readlink", "sleep", "cat", "rmdir", "mv", "date")
 
 SECTION = """
 . "$MO_TOOL/common"
@@ -75,7 +75,7 @@ def test_a_living_holder_keeps_the_lock_and_a_free_one_is_taken_at_once(programs
     impatient = SECTION.replace(" 60", " 2")
     done = subprocess.run(["sh", "-c", impatient, "sh", str(lock), str(log)], env=environment, capture_output=True, check=False)
     assert done.returncode == 1
-    assert b"another run holds" in done.stdout
+    assert b"another run has held" in done.stdout
     (tmp_path / "lock.d/3.free").touch()
     assert subprocess.run(["sh", "-c", impatient, "sh", str(lock), str(log)], env=environment, check=False).returncode == 0
     assert log.read_text().count("in ") == 1
