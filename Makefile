@@ -63,7 +63,7 @@ docs: setup ## write docs/commands.md from the commands, the workflow secrets fr
 	@$(PY) -m operations.workflow_secrets > docs/.secrets.yml && mv docs/.secrets.yml .github/workflows/secrets.yml
 
 gates: setup ## run the real tools on the sandbox's monorepo and site, print the table of gates
-	@$(PY) -m operations.gates
+	@bin/mo gates --stack sandbox --run --required-by production
 
 bench: setup ## benchmarks: ratios against a hand-written deploy of the same work
 	@$(PY) -m benchmarks

@@ -20,6 +20,15 @@ def gates(
     every: Annotated[
         bool, typer.Option("--all", help="Judge every gate there is, not only those that the stack requires.")
     ] = False,
+    required_by: Annotated[
+        str | None,
+        typer.Option(
+            "--required-by",
+            metavar="STACK",
+            help="Judge the gates that this stack requires, with the source and settings of --stack.",
+            autocompletion=complete_stack,
+        ),
+    ] = None,
     run: Annotated[bool, typer.Option("--run", help="Run the tools first (as `make gates` does).")] = False,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this gate; may be given several times.")] = None,
     at: Annotated[
@@ -36,11 +45,11 @@ def gates(
 ) -> None:
     """Judges the quality gates and says why; deploys nothing.
 
-    Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --run --only wcag`;
+    Examples: `bin/mo gates`; `bin/mo gates --run`; `bin/mo gates --run --only wcag`; `bin/mo gates --run --required-by production`;
     `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
 
-    Exit code 0: every gate passes or is waived. 1: at least one is red, or with --run a tool failed to run; the message names
-    gate, figure, threshold and report.
+    Exit code 0: every gate passes or is waived. 1: at least one is red, or with --run a tool failed; the message names gate, figure,
+    threshold and report. A tool that is not on this machine is named, and its gates are red unless CI's report lies in the folder.
     """
     from rich.console import Console
 
@@ -57,17 +66,20 @@ def gates(
         raise Problem("--run makes reports for the checkout as it is; leave --commit out.", 2)
     if at is not None and not run:
         raise Problem("--at says where --run looks at pages; it goes with --run.", 2)
-    if only and every:
-        raise Problem("--only and --all exclude each other.", 2)
+    if sum(map(bool, (only, every, required_by))) > 1:
+        raise Problem("--only, --all and --required-by exclude each other.", 2)
     if unknown := [name for name in only or () if name not in GATES]:
         raise Problem(f"There is no gate {unknown[0]}. The gates are {', '.join(GATES)}.", 2)
     here = context(stack, reports, commit=commit, at=at or LOOKED_AT, decrypt=run)
-    wanted = tuple(only or (GATES if every else here.gates.required))
-    failed: list[steps.Done] = []
+    required = here.gates.required if required_by is None else context(required_by, commit=here.commit.id).gates.required
+    wanted = tuple(only or (GATES if every else required))
+    failed = False
+    lacking: str | None = None
     if run:
         console = Console(stderr=True, highlight=False)
         ended = steps.run(here, steps.of_gates(wanted), lambda done: console.print(steps.said(done), markup=False))
-        failed = [done for done in ended if done.error]
+        failed = any(done.failed for done in ended)
+        lacking = steps.not_here(ended, wanted)
     wish = here.commit.id
     try:
         settings = here.gates.model_copy(update={"required": wanted})
@@ -79,5 +91,7 @@ def gates(
         print(json.dumps(table.as_json(verdicts), indent=1, ensure_ascii=False))
     else:
         table.show(Console(highlight=False), verdicts)
+        if lacking is not None:
+            Console(highlight=False).print(lacking, markup=False, soft_wrap=True)
     if failed or any(verdict.verdict == "fail" for verdict in verdicts):
         raise typer.Exit(1)

@@ -39,6 +39,10 @@ class StepError(Exception):
     """A tool that could not be run, or did not get to its end; the message says why and what to do. Its gate has no report then."""
 
 
+class NotHereError(StepError):
+    """A tool that this machine does not have, or a service that it has no token for. A report that CI left counts then, like any other."""
+
+
 @dataclass(frozen=True)
 class Context:
     """One run of the gates. ``settings``: the stack's, ``None`` where they are not complete (what needs the host is skipped then).
@@ -89,7 +93,7 @@ class Context:
                 list(argv), cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout, check=False
             )
         except FileNotFoundError:
-            raise StepError(f"{Path(argv[0]).name} is not installed") from None
+            raise NotHereError(f"{Path(argv[0]).name} is not installed") from None
         except subprocess.TimeoutExpired:
             raise StepError(f"{Path(argv[0]).name} took more than {timeout} seconds") from None
         except OSError as error:
@@ -114,10 +118,11 @@ class Context:
         exit_code: int = 0,
         count: int | None = None,
         measures: Mapping[str, float] | None = None,
+        same_run: Sequence[str] = (),
         about: About = NOWHERE,
     ) -> None:
-        """Takes a report that a tool just wrote into the reports folder, with a note beside it. ``about``: the stack and host of a report
-        about a running site. Raises ``StepError`` without one."""
+        """Takes a report that a tool just wrote into the reports folder, with a note beside it. ``same_run``: the other
+        reports of this run; ``about``: the stack and host of a report about a running site. Raises ``StepError`` without one."""
         if not made.is_file():
             raise StepError(f"{tool} wrote no report")
         self.reports.mkdir(parents=True, exist_ok=True)
@@ -136,6 +141,8 @@ class Context:
         }
         if count is not None:
             note["count"] = count
+        if same_run:
+            note["sameRun"] = list(same_run)
         if about.host:
             note["about"] = {"stack": about.stack, "host": about.host}
         target.write_bytes(data)

@@ -69,8 +69,9 @@ def vitest(context: Context) -> None:
             accept=(0, 1),
             env={"CI": "1", "NO_COLOR": "1"},
         )  # fmt: skip
-        context.keep(scratch / "unit.xml", names[0], "vitest", version("vitest"), exit_code=done.returncode)
-        context.keep(scratch / "coverage/lcov.info", names[1], "vitest", version("vitest"), exit_code=done.returncode)
+        of, code = version("vitest"), done.returncode
+        context.keep(scratch / "unit.xml", names[0], "vitest", of, exit_code=code)
+        context.keep(scratch / "coverage/lcov.info", names[1], "vitest", of, exit_code=code, same_run=names[:1])
 
 
 def eslint(context: Context) -> None:

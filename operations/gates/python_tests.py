@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -35,8 +36,9 @@ def run(context: Context) -> None:
             accept=(0, 1),
             env={"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_FILE": str(scratch / ".coverage")},
         )  # fmt: skip
-        context.keep(scratch / "unit.xml", names[0], "pytest", _version("pytest"), exit_code=done.returncode)
-        context.keep(scratch / "coverage.xml", names[1], "coverage", _version("coverage"), exit_code=done.returncode)
+        code = done.returncode
+        context.keep(scratch / "unit.xml", names[0], "pytest", _version("pytest"), exit_code=code, count=_counted(done.stdout))
+        context.keep(scratch / "coverage.xml", names[1], "coverage", _version("coverage"), exit_code=code, same_run=names[:1])
 
 
 def integration(context: Context) -> None:
@@ -55,7 +57,8 @@ def integration(context: Context) -> None:
             timeout=900,
             env={"PYTHONDONTWRITEBYTECODE": "1"},
         )
-        context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode)
+        count = _counted(done.stdout)
+        context.keep(scratch / name, name, "pytest", _version("pytest"), exit_code=done.returncode, count=count)
 
 
 def end_to_end(context: Context) -> None:
@@ -77,6 +80,17 @@ def end_to_end(context: Context) -> None:
         except BrowserError as error:
             raise StepError(str(error)) from None
         context.keep(scratch / flows.JUNIT, name, "Playwright", importlib.metadata.version("playwright"), about=context.about_site)
+
+
+_COUNTED = re.compile(r"(?<![\w])(\d+) (passed|failed|skipped|xfailed|xpassed)(?=,| in )")
+
+
+def _counted(output: str) -> int | None:
+    """How many tests pytest's last line counts, for its report counts subtests and re-runs among them; ``None`` where errors outside of
+    tests stand in it, since those may belong to a test that is counted already."""
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+    numbers = [int(number) for number, _ in _COUNTED.findall(last)]
+    return sum(numbers) if numbers and " error" not in last and "subtests failed" not in last else None
 
 
 def _version(package: str) -> str:

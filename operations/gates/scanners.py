@@ -1,12 +1,13 @@
-"""Scanners of the source: Gitleaks from the Go module proxy, PHPStan and Trivy where they are installed, the build's bill of materials."""
+"""Scanners of the source: Gitleaks and Trivy from the Go module proxy, PHPStan where it is installed, the build's bill of materials."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
-from operations.gates.context import Context, StepError
+from operations.gates.context import Context, NotHereError, StepError
 
 GITLEAKS = "8.30.1"
 _GITLEAKS_MODULE = "github.com/zricethezav/gitleaks/v8"
@@ -17,9 +18,9 @@ _CRM = "crm.menschlichkeit-oesterreich.at"
 def gitleaks(context: Context) -> None:
     """Leaves ``gitleaks.json`` and ``gitleaks.sarif``: of the whole history where the source is a repository, else of its files."""
     names = ("gitleaks.json", "gitleaks.sarif")
+    program, version = _gitleaks(context)
     for name in names:
         context.forget(name)
-    program, version = _gitleaks(context)
     mode = "git" if (context.source / ".git").exists() else "dir"
     with context.scratch() as scratch:
         for name, form in zip(names, ("json", "sarif"), strict=True):
@@ -42,7 +43,9 @@ def _gitleaks(context: Context) -> tuple[str, str]:
 
     def install(folder: Path) -> None:
         if shutil.which("go") is None:
-            raise StepError("gitleaks is not installed, and there is no Go to build it with (https://github.com/gitleaks/gitleaks)")
+            raise NotHereError(
+                "gitleaks is not installed, and there is no Go to build it with (https://github.com/gitleaks/gitleaks)"
+            )
         stamp = f"-X {_GITLEAKS_MODULE}/version.Version={GITLEAKS}"
         context.run(
             ["go", "install", "-ldflags", stamp, f"{_GITLEAKS_MODULE}@v{GITLEAKS}"],
@@ -92,14 +95,14 @@ def has_phpunit(context: Context) -> bool:
 def phpunit(context: Context) -> None:
     """Leaves ``unit-phpunit.xml`` (JUnit); needs PHPUnit on the PATH or in the ``vendor`` beside its settings."""
     name = "unit-phpunit.xml"
-    context.forget(name)
     settings = _phpunit(context)
     if settings is None:
         raise StepError("there is no phpunit.xml in the monorepo")
     own = settings.parent / "vendor/bin/phpunit"
     program = str(own) if own.is_file() else shutil.which("phpunit")
     if program is None:
-        raise StepError(f"PHPUnit is not installed: `composer install` in {settings.parent}, or put it on the PATH")
+        raise NotHereError(f"PHPUnit is not installed: `composer install` in {settings.parent}, or put it on the PATH")
+    context.forget(name)
     version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], settings.parent).stdout)
     with context.scratch() as scratch:
         command = [program, "--configuration", str(settings), "--log-junit", str(scratch / name)]
@@ -116,11 +119,13 @@ def _phpunit(context: Context) -> Path | None:
 def phpstan(context: Context) -> None:
     """Leaves ``phpstan.json`` with its level in the note; needs PHPStan on the PATH or in the monorepo's ``vendor``."""
     name = "phpstan.json"
-    context.forget(name)
     own = [context.source / "vendor/bin/phpstan", context.source / _CRM / "vendor/bin/phpstan"]
     program = next((str(path) for path in own if path.is_file()), shutil.which("phpstan"))
     if program is None:
-        raise StepError("PHPStan is not installed: `composer require --dev phpstan/phpstan` in the monorepo, or put it on the PATH")
+        raise NotHereError(
+            "PHPStan is not installed: `composer require --dev phpstan/phpstan` in the monorepo, or put it on the PATH"
+        )
+    context.forget(name)
     version = context.run([program, "--version"], context.source).stdout
     found = re.search(r"(\d+\.\d+\.\d+\S*)", version)
     files = [
@@ -146,25 +151,57 @@ def phpstan(context: Context) -> None:
         )
 
 
+TRIVY = "0.74.0"
+TRIVY_BUILD_SECONDS = 3600
+"""Trivy is some 2,500 packages: many minutes on two cores, once for all clones."""
+_TRIVY_MODULE = Path(__file__).resolve().parent / "tools" / "trivy"
+
+
 def trivy(context: Context) -> None:
-    """Leaves ``trivy.json`` and ``trivy.sarif``; needs Trivy on the PATH."""
+    """Leaves ``trivy.json`` and ``trivy.sarif``. Trivy is that of the PATH, else built from the Go module proxy. Where its vulnerability
+    database comes from is Trivy's own affair (``TRIVY_CACHE_DIR``, ``TRIVY_SKIP_DB_UPDATE``, ``TRIVY_DB_REPOSITORY``)."""
     names = ("trivy.json", "trivy.sarif")
+    program, version = _trivy(context)
     for name in names:
         context.forget(name)
-    program = shutil.which("trivy")
-    if program is None:
-        raise StepError("Trivy is not installed: put it on the PATH (https://trivy.dev); the workflow deploy installs it")
-    version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], context.source).stdout)
     with context.scratch() as scratch:
         scan = [program, "fs", "--quiet", "--list-all-pkgs", "--scanners", "vuln,misconfig,secret"]
-        context.run(
+        scanned = context.run(
             [*scan, "--format", "json", "--output", str(scratch / names[0]), str(context.source)], context.source, timeout=900
         )
-        context.run(
+        converted = context.run(
             [program, "convert", "--format", "sarif", "--output", str(scratch / names[1]), str(scratch / names[0])], scratch
         )
-        for name in names:
-            context.keep(scratch / name, name, "Trivy", version.group(1) if version else "", count=1 if name == names[1] else None)
+        targets = len(json.loads((scratch / names[0]).read_bytes()).get("Results") or [])
+        context.keep(scratch / names[0], names[0], "Trivy", version, exit_code=scanned.returncode)
+        context.keep(scratch / names[1], names[1], "Trivy", version, exit_code=converted.returncode, count=targets)
+
+
+def _trivy(context: Context) -> tuple[str, str]:
+    there = shutil.which("trivy")
+    if there is not None:
+        version = re.search(r"(\d+\.\d+\.\d+)", context.run([there, "--version"], context.source).stdout)
+        return there, version.group(1) if version else ""
+    files = {name: (_TRIVY_MODULE / name).read_bytes() for name in ("go.mod", "go.sum")}
+
+    def install(folder: Path) -> None:
+        if shutil.which("go") is None:
+            raise NotHereError(
+                "Trivy is not installed, and there is no Go to build it with: put it on the PATH (https://trivy.dev)"
+            )
+        stamp = f"-s -w -X github.com/aquasecurity/trivy/pkg/version/app.ver={TRIVY}"
+        with context.scratch() as module:
+            for name, data in files.items():
+                (module / name).write_bytes(data)
+            command = ["go", "build", "-trimpath", "-ldflags", stamp, "-o", str(folder / "trivy")]
+            context.run(
+                [*command, "github.com/aquasecurity/trivy/cmd/trivy"],
+                module,
+                timeout=TRIVY_BUILD_SECONDS,
+                env={"CGO_ENABLED": "0", "GOEXPERIMENT": "jsonv2", "GOFLAGS": "-mod=readonly"},
+            )
+
+    return str(context.tool("trivy", b"".join(files.values()), install) / "trivy"), TRIVY
 
 
 def sbom(context: Context) -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from catalog.settings import StackSettings
 from operations.build import checkout
-from operations.gates.context import Context, StepError
+from operations.gates.context import Context, NotHereError, StepError
 from operations.gates.own_checks import stack_settings
 
 GITHUB_API = "2022-11-28"
@@ -43,14 +43,14 @@ def sources(settings: StackSettings, source: Path) -> str:
 
 
 def _alerts(context: Context, name: str, path: str) -> None:
-    context.forget(name)
     settings = stack_settings(context)
     token = os.environ.get("GITHUB_TOKEN") or context.secrets.get("githubToken")
     if not token:
         why = f" ({context.undecrypted})" if context.undecrypted else ""
-        raise StepError(
+        raise NotHereError(
             f"GitHub cannot be asked: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
         )
+    context.forget(name)
     repository = sources(settings, context.source)
     base = (settings.github.base_url or "https://api.github.com/").rstrip("/")
     url: str | None = f"{base}/repos/{repository}/{path}?state=open&per_page=100"
@@ -83,12 +83,12 @@ def _alerts(context: Context, name: str, path: str) -> None:
 def codacy(context: Context) -> None:
     """Leaves ``codacy.json``: Codacy's analysis of the repository."""
     name = "codacy.json"
-    context.forget(name)
     token = os.environ.get("CODACY_API_TOKEN")
     if not token:
-        raise StepError(
+        raise NotHereError(
             "Codacy cannot be asked: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
         )
+    context.forget(name)
     owner, _, repository = sources(stack_settings(context), context.source).partition("/")
     url = f"{_CODACY}/analysis/organizations/gh/{owner}/repositories/{repository}"
     try:

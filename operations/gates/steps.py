@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from evidence import expected
-from operations.gates import browser, node, own_checks, python_tests, scanners, services
-from operations.gates.context import Context, StepError
+from evidence.gates import GATES
+from operations.gates import browser, command, node, own_checks, python_tests, scanners, services
+from operations.gates.context import Context, NotHereError, StepError
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,38 @@ class Step:
 
 @dataclass(frozen=True)
 class Done:
-    """How a step ended. ``error``: why it left no report; empty where it did."""
+    """How a step ended. ``error``: why it left no report; empty where it did. ``is_here``: whether this machine can run it at all."""
 
     step: Step
     seconds: float
     error: str = ""
+    is_here: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether its tool was run and failed; one that cannot be run here leaves its gates red, unless CI's report lies there."""
+        return bool(self.error) and self.is_here
 
 
 def said(done: Done) -> str:
     """One line on how a step ended."""
+    word = "done" if not done.error else "failed" if done.is_here else "cannot be run here"
+    return f"{done.step.name}: {word} in {done.seconds:.1f} s{': ' + done.error if done.error else ''}"
+
+
+def not_here(ended: Sequence[Done], gates: Iterable[str]) -> str | None:
+    """Which tools this machine could not run, and for which of ``gates``; ``None`` where there is none."""
+    lacking = [done for done in ended if not done.is_here]
+    if not lacking:
+        return None
+    asked = list(gates)
+    concerned = [name for name in asked if any(name in done.step.gates for done in lacking)]
+    tools = "\n".join(
+        f"  {done.step.name} ({', '.join(name for name in done.step.gates if name in asked)}): {done.error}" for done in lacking
+    )
     return (
-        f"{done.step.name}: {'failed' if done.error else 'done'} in {done.seconds:.1f} s{': ' + done.error if done.error else ''}"
+        f"{len(concerned)} of {len(asked)} gates cannot be made here, because {len(lacking)} of {len(ended)} tools are missing:\n{tools}\n"
+        "Lay CI's reports for this commit, each with its .provenance.json, into the reports folder and run bin/mo gates."
     )
 
 
@@ -75,7 +98,13 @@ STEPS: tuple[Step, ...] = (
     Step("consent", {"consent": ("consent.json",)}, own_checks.consent),
     Step("privacy policy", {"privacy-policy": ("privacy-policy.json",)}, own_checks.privacy),
     Step("attestation", {"attestation": ("attestation.json",)}, own_checks.attested),
+    *(
+        Step(gate.run.tool, {gate.name: (gate.run.report,)}, partial(command.run, gate.run))
+        for gate in GATES.values()
+        if gate.run is not None
+    ),
 )
+"""Tools that need code of this project, and at the end those whose gate's file has the command."""
 
 
 def of_gates(gates: Iterable[str]) -> tuple[Step, ...]:
@@ -105,7 +134,7 @@ def run(context: Context, steps: Sequence[Step], tell: Callable[[Done], None], j
             step.run(context)
             done = Done(step, time.monotonic() - begun)
         except StepError as error:
-            done = Done(step, time.monotonic() - begun, str(error))
+            done = Done(step, time.monotonic() - begun, str(error), not isinstance(error, NotHereError))
         tell(done)
         return done
 

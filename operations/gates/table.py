@@ -15,7 +15,7 @@ _STYLE = {"pass": "green", "fail": "red", "waived": "yellow"}
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """One entry a gate: ``name``, ``group``, ``verdict``, ``figure``, ``threshold``, ``report``, ``reason``."""
+    """One entry a gate: ``name``, ``group``, ``verdict``, ``figure``, ``threshold``, ``report``, ``reason``, ``remarks``."""
     return [
         {
             "name": verdict.name,
@@ -25,6 +25,7 @@ def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "threshold": verdict.threshold,
             "report": verdict.report,
             "reason": verdict.reason,
+            "remarks": list(verdict.remarks),
         }
         for verdict in verdicts
     ]
@@ -52,4 +53,9 @@ def show(console: Console, verdicts: Sequence[Verdict]) -> None:
         if verdict.reason:
             console.print(
                 verdict.reason, style=_STYLE[verdict.verdict], markup=False, highlight=False, soft_wrap=not console.is_terminal
+            )
+    for verdict in verdicts:
+        for remark in verdict.remarks:
+            console.print(
+                f"{verdict.name}: {remark}", style="dim", markup=False, highlight=False, soft_wrap=not console.is_terminal
             )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,11 +24,12 @@ from typer.testing import CliRunner
 
 from catalog.settings import GateSettings, StackSettings
 from evidence import expected
-from evidence.gates import GATES
+from evidence.formats import resolve
+from evidence.gates import GATES, GateFileError, load
 from evidence.own import Commit
 from evidence.privacy_policy import PolicyError, age
 from operations.commands.gates import gates
-from operations.gates import node, own_checks, scanners, services, steps
+from operations.gates import node, own_checks, python_tests, scanners, services, steps
 from operations.gates.context import Context, StepError
 from operations.gates.context import context as context_of
 from operations.problem import Problem
@@ -160,6 +165,147 @@ def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) ->
     assert "failed (exit 1)" in done.error
     assert not (tmp_path / "r" / "phpstan.json").exists()
     assert not (tmp_path / "r" / "phpstan.json.provenance.json").exists()
+
+
+def test_a_tool_that_is_not_here_is_named_and_counted_and_leaves_cis_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = a_context(tmp_path)
+    monkeypatch.setattr("operations.gates.context.context", lambda *_, **__: here)
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, text = mo("--run", "--only", "phpstan", "--only", "phpstan-level")
+    assert code == 1
+    assert "2 of 2 gates cannot be made here, because 1 of 1 tools are missing" in text
+    assert "PHPStan (phpstan, phpstan-level): PHPStan is not installed" in text
+    put(tmp_path / "r", the_report("phpstan", "pass"), time=datetime.now(UTC).isoformat())
+    code, text = mo("--run", "--only", "phpstan", "--only", "phpstan-level")
+    assert (code, (tmp_path / "r/phpstan.json").is_file()) == (0, True)
+    assert "cannot be made here" in text
+
+
+@pytest.mark.parametrize(
+    ("last", "number"),
+    [
+        ("5 passed in 0.03s", 5),
+        ("1 failed, 3 passed, 1 skipped, 1 xfailed, 3 subtests passed in 0.1s", 6),
+        ("10 passed, 1 skipped, 1 rerun in 0.24s", 11),
+        ("1 passed, 1 error in 0.1s", None),
+        ("no tests ran in 0.01s", None),
+        ("", None),
+    ],
+)
+def test_pytests_last_line_counts_its_tests(last: str, number: int | None) -> None:
+    assert python_tests._counted(f"..F\n{last}\n\n") == number
+
+
+def test_a_pytest_report_that_lacks_tests_that_its_run_counted_is_incomplete(tmp_path: Path) -> None:
+    report = (Path(__file__).parent / "cases/pytest-subtests.xml").read_bytes()
+    put(tmp_path / "r", "unit-api.xml", report, count=1)
+    assert evidence_of(tmp_path / "r", "unit-tests")[0].problem is None
+    put(tmp_path / "r", "unit-api.xml", report, count=4)
+    assert evidence_of(tmp_path / "r", "unit-tests")[0].problem == "incomplete"
+
+
+NEW_GATE = """
+group = "security"
+at_most = 0
+says = "{} findings of Semgrep"
+remedy = "Fix the lines that Semgrep names"
+measure = "errors"
+counted = "files"
+files = ["semgrep*.sarif"]
+made_by = "Semgrep"
+make = "semgrep scan --sarif"
+
+[formats]
+".sarif" = "sarif:Semgrep OSS"
+
+[run]
+command = ["semgrep", "scan", "--sarif", "--output", "{out}/semgrep.sarif", "."]
+report = "semgrep.sarif"
+tool = "Semgrep OSS"
+version = ["semgrep", "--version"]
+count = true
+"""
+
+
+def test_a_new_gate_is_one_file_and_one_line_of_configuration(tmp_path: Path) -> None:
+    """In a copy of the packages, as a contributor's checkout would be: run, judged, and red where the tool finds something."""
+    root = Path(__file__).resolve().parents[3]
+    shutil.copytree(root / "policy", tmp_path / "policy", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "evidence", tmp_path / "evidence", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("catalog", "operations", "components"):
+        (tmp_path / name).symlink_to(root / name)
+    (tmp_path / "policy/gates/semgrep.toml").write_text(NEW_GATE)
+    sarif = {
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "Semgrep OSS", "semanticVersion": "1.90.0", "rules": [{"id": "r"}]}},
+                "results": [{"ruleId": "r", "level": "error", "message": {"text": "x"}}],
+            }
+        ],
+    }
+    (tmp_path / "found.sarif").write_text(json.dumps(sarif))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/semgrep").write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo 1.90.0 && exit\ncp {tmp_path}/found.sarif "$4"\n'
+    )
+    (tmp_path / "bin/semgrep").chmod(0o755)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a.py").touch()
+    program = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+sys.path.insert(0, "policy")
+from catalog.settings import GateSettings
+from evidence.collect import collect
+from evidence.judge import judge
+from evidence.model import About
+from evidence.own import Commit
+from operations.gates import steps
+from operations.gates.context import Context
+from rules.gates import RULES
+from rules.thresholds import THRESHOLDS
+
+settings = GateSettings(required=("semgrep",))
+here = Path.cwd()
+context = Context("production", here, here / "source", here / "r", Commit("a" * 40), settings)
+(done,) = steps.run(context, steps.of_gates(["semgrep"]), lambda done: None)
+(verdict,) = judge(collect(settings, here, "a" * 40, About(), reports=here / "r"), commit="a" * 40)
+print(done.error, verdict.verdict, verdict.reason)
+print(THRESHOLDS["semgrep"].sentence(1, 0), any("semgrep" in rule.schema for rule in RULES))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "fail semgrep: 1 findings of Semgrep, required: at most 0 (see r/semgrep.sarif)" in done.stdout
+    assert "1 findings of Semgrep, required: at most 0 True" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("at_most = 0", "at_mos = 0"), "there is no key 'at_mos'"),
+        (("at_most = 0", ""), "the key 'at_least' is missing"),
+        (('files = ["semgrep*.sarif"]', "files = 7"), "semgrep.toml"),
+        (("[formats]", "[formats"), "semgrep.toml"),
+        (('says = "{} findings of Semgrep"', 'says = "{nothing}"'), "semgrep.toml"),
+    ],
+)
+def test_a_gates_file_that_is_broken_is_one_sentence(tmp_path: Path, change: tuple[str, str], words: str) -> None:
+    (tmp_path / "semgrep.toml").write_text(NEW_GATE.replace(*change))
+    with pytest.raises(GateFileError, match=re.escape(words)):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("reference", ["nothing", "junit.nothing", "../junit", "os.system", ""])
+def test_a_reader_that_is_not_there_is_one_sentence(reference: str) -> None:
+    with pytest.raises(GateFileError, match="names no reader"):
+        resolve(reference)
 
 
 def test_the_tools_are_installed_once_for_all_clones_and_never_by_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +530,7 @@ def test_the_command_judges_and_gives_one_entry_a_gate(tmp_path: Path) -> None:
     entries = {entry["name"]: entry for entry in json.loads(text)}
     assert code == 1
     assert set(entries) == set(GATES)
-    assert set(entries["eslint"]) == {"name", "group", "verdict", "figure", "threshold", "report", "reason"}
+    assert set(entries["eslint"]) == {"name", "group", "verdict", "figure", "threshold", "report", "reason", "remarks"}
     assert (entries["eslint"]["verdict"], entries["eslint"]["figure"], entries["trivy"]["verdict"]) == ("fail", 4, "fail")
 
 
