@@ -74,8 +74,8 @@ def _cobertura(root: Element, attributes: dict[str, str], source: Source) -> Rea
         found.take(event, element, path)
     if "lines-valid" in attributes:
         covered, valid = whole(root, "lines-covered"), whole(root, "lines-valid")
-        unplaced, unplaced_hit = valid - found.held, covered - found.hit
         union = found.lines.total()
+        unplaced_hit, unplaced = covered - union[0], valid - union[1]
         # PHPUnit writes no line for statements outside of classes and functions, and counts them in its total. Its complexity, of the
         # whole and of each class, shows that none of them is missing; where a tool measures none, nothing but whole sums will do.
         php = _decimal(attributes.get("complexity")) == found.complexity > 0 and 0 <= unplaced_hit <= unplaced

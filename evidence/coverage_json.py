@@ -110,12 +110,18 @@ def _amounts(entry: dict[str, Any], key: str) -> tuple[int, int]:
 
 
 def _python_file(lines: Lines, key: str, entry: dict[str, Any]) -> None:
-    for name, hit in (("executed_lines", True), ("missing_lines", False)):
-        numbers = entry.get(name)
-        if not isinstance(numbers, list):
+    numbers = {}
+    for name in ("executed_lines", "missing_lines"):
+        if not isinstance(entry.get(name), list):
             raise ReportError("unreadable", f"gives no {name} of {key[-100:]}")
-        for number in numbers:
-            lines.add(normal(key), amount(number, f"{name} of {key[-100:]}"), hit)
+        numbers[name] = sorted({amount(number, f"{name} of {key[-100:]}") for number in entry[name]} - {0})
+    summary = mapping(entry.get("summary"), f"summary of {key[-100:]}")
+    covered = amount(summary.get("covered_lines"), f"covered_lines of {key[-100:]}")
+    # Before 7.11 docstrings are among the lines that ran, and are not counted.
+    for line in numbers["executed_lines"][max(len(numbers["executed_lines"]) - covered, 0) :]:
+        lines.add(normal(key), line, True)
+    for line in numbers["missing_lines"]:
+        lines.add(normal(key), line, False)
 
 
 def _istanbul_file(lines: Lines, path: str, entry: dict[str, Any]) -> None:

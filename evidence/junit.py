@@ -23,7 +23,7 @@ class _Tally:
         self.units = Units()
         self.tool = ""
         self.times: list[datetime] = []
-        self.declared = self.declared_failed = 0
+        self.declared = self.declared_failed = self.total_failed = 0
         self._state: Outcome = "passed"
 
     def start(self, element: Element, path: tuple[str, ...]) -> None:
@@ -38,6 +38,9 @@ class _Tally:
             self.units.open(element.get("name", ""))
             time = moment(element.get("timestamp"))
             self.times += [time] if time is not None else []
+        if len(path) == 1:
+            # vitest since 5 counts an error outside of tests here alone.
+            self.total_failed = whole(element, "failures", 0) + whole(element, "errors", 0)
         if path in (("testsuite",), ("testsuites", "testsuite")):
             self.declared += whole(element, "tests", 0)
             self.declared_failed += whole(element, "failures", 0) + whole(element, "errors", 0)
@@ -67,11 +70,12 @@ def read(name: str, stream: BinaryIO) -> Reading:
     # pytest counts each subtest, re-run and late error in ``tests`` without a test case of its own; all others count what they hold.
     if tally.declared > units.held and tally.tool != "pytest":
         missed.append(f"{tally.declared - units.held} of the {tally.declared} tests that its suites tell of")
-    figure = units.figure(tally.declared_failed)
+    failed = max(tally.declared_failed, tally.total_failed)
+    figure = units.figure(failed)
     return Reading(
         tool=tally.tool,
         figures={"passed": figure},
-        failed=max(units.counts["failed"], tally.declared_failed),
+        failed=max(units.counts["failed"], failed),
         missed=tuple(missed),
         remarks=units.remarks(),
         time=min(tally.times, default=None),
