@@ -81,7 +81,7 @@ def _cobertura(root: Element, attributes: dict[str, str], source: Source) -> Rea
         php = _decimal(attributes.get("complexity")) == found.complexity > 0 and 0 <= unplaced_hit <= unplaced
         if valid not in (found.held, union[1]) and not php:
             raise ReportError("incomplete", f"reports {valid} lines and holds {found.held}: a part of it is missing")
-        if covered > found.hit and not php:
+        if covered not in (found.hit, union[0]) and not php:
             raise ReportError("unreadable", f"reports {covered} covered lines and holds {found.hit}")
         if php and unplaced > 0:
             found.lines.extra = (unplaced_hit, unplaced)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 
 SEVERE_SCORE = 7.0
 """CVSS from which on a finding is HIGH (CVSS 3.1 and 4.0, qualitative severity rating scale)."""
@@ -14,7 +14,11 @@ _WORDS = {
 }  # fmt: skip
 
 
-def is_severe(words: Iterable[object] = (), scores: Iterable[object] = (), level: object = None) -> bool:
+UNKNOWN = "unknown"
+"""What tools call a severity that they do not know; a level that they give all the same says nothing then."""
+
+
+def is_severe(words: Sequence[object] | Set[object] = (), scores: Iterable[object] = (), level: object = None) -> bool:
     """Whether a finding is of HIGH or CRITICAL severity, or of none that is known.
 
     ``words`` are what the tool calls it; the worst counts, and a word goes before any score, for the tool knows what its vendor says.
@@ -26,12 +30,14 @@ def is_severe(words: Iterable[object] = (), scores: Iterable[object] = (), level
     rated = [score for score in map(_score, scores) if score is not None]
     if rated:
         return max(rated) >= SEVERE_SCORE
+    if any(_key(word) == UNKNOWN for word in words):
+        return True
     return _WORDS.get(_key(level), True)
 
 
 def is_word(word: object) -> bool:
-    """Whether it is a severity that is known."""
-    return _key(word) in _WORDS
+    """Whether it is a severity, or the word for one that is not known."""
+    return _key(word) in _WORDS or _key(word) == UNKNOWN
 
 
 def _key(word: object) -> str:

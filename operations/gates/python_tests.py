@@ -86,11 +86,11 @@ _COUNTED = re.compile(r"(?<![\w])(\d+) (passed|failed|skipped|xfailed|xpassed)(?
 
 
 def _counted(output: str) -> int | None:
-    """How many tests pytest's last line counts, for its report counts subtests and re-runs among them; ``None`` where errors outside of
-    tests stand in it, since those may belong to a test that is counted already."""
+    """How many tests pytest's last line counts, for its report counts subtests and re-runs among them; ``None`` of a run that failed: its
+    line counts failed subtests and late errors beside the tests that they belong to."""
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
     numbers = [int(number) for number, _ in _COUNTED.findall(last)]
-    return sum(numbers) if numbers and " error" not in last and "subtests failed" not in last else None
+    return sum(numbers) if numbers and " error" not in last and " failed" not in last else None
 
 
 def _version(package: str) -> str:

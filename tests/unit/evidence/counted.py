@@ -55,7 +55,7 @@ def playwright(data: bytes) -> float:
 
 
 def _specs(suite: dict[str, Any]) -> list[Any]:
-    return suite.get("specs", []) + [spec for inner in suite.get("suites", []) for spec in _specs(inner)]
+    return [*suite.get("specs", []), *(spec for inner in suite.get("suites", []) for spec in _specs(inner))]
 
 
 def cobertura(data: bytes) -> float:
@@ -94,7 +94,7 @@ def lcov_of_coverage_py(data: bytes) -> float:
 
 def coverage_py(data: bytes) -> float:
     totals = json.loads(data)["totals"]
-    return 100 * totals["covered_lines"] / totals["num_statements"]
+    return 100 * int(totals["covered_lines"]) / int(totals["num_statements"])
 
 
 def istanbul(data: bytes) -> float:
@@ -108,7 +108,7 @@ def istanbul(data: bytes) -> float:
 
 def istanbul_summary(data: bytes) -> float:
     lines = json.loads(data)["total"]["lines"]
-    return 100 * lines["covered"] / lines["total"]
+    return 100 * int(lines["covered"]) / int(lines["total"])
 
 
 def eslint(data: bytes) -> float:
@@ -139,7 +139,12 @@ def pa11y(data: bytes) -> float:
 def cyclonedx(data: bytes) -> float:
     severe = 0
     for entry in json.loads(data).get("vulnerabilities", []):
-        severe += any(rating.get("severity") in ("high", "critical") for rating in entry.get("ratings", []))
+        ratings = entry.get("ratings", [])
+        severe += not ratings or any(
+            rating.get("severity") in ("high", "critical")
+            or ("score" not in rating and rating.get("severity") in (None, "unknown"))
+            for rating in ratings
+        )
     return float(severe)
 
 
@@ -148,12 +153,19 @@ def trivy(data: bytes) -> float:
     entries = [
         e for result in json.loads(data)["Results"] for key in lists for e in result.get(key) or [] if e.get("Status") != "PASS"
     ]
-    return float(sum(entry["Severity"] in ("HIGH", "CRITICAL") for entry in entries))
+    return float(
+        sum(
+            entry["Severity"] in ("HIGH", "CRITICAL") or (entry["Severity"] == "UNKNOWN" and not entry.get("CVSS"))
+            for entry in entries
+        )
+    )
 
 
 def trivy_sarif(data: bytes) -> float:
     (run,) = json.loads(data)["runs"]
-    severe = {rule["id"] for rule in run["tool"]["driver"]["rules"] if {"HIGH", "CRITICAL"} & set(rule["properties"]["tags"])}
+    severe = {
+        rule["id"] for rule in run["tool"]["driver"]["rules"] if {"HIGH", "CRITICAL", "UNKNOWN"} & set(rule["properties"]["tags"])
+    }
     return float(sum(result["ruleId"] in severe for result in run["results"]))
 
 
