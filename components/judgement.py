@@ -18,12 +18,13 @@ class JudgementError(Exception):
 @dataclass(frozen=True)
 class Judgement:
     """``figures``: inputs of the ``QualityGate``; ``failures``: one sentence for each red gate; ``notes``: what was waived or bypassed;
-    ``bypassed``: the red gates that do not stop a rollback to what the host holds."""
+    ``bypassed``: the red gates that do not stop a rollback to what the host holds; ``verdicts``: one a gate, as taken here."""
 
     figures: dict[str, Any]
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     bypassed: tuple[str, ...] = ()
+    verdicts: tuple[judge.Verdict, ...] = ()
 
 
 def of(stack: str, settings: StackSettings, project: Path, commit: str | None, rollback: RollbackSettings | None) -> Judgement:
@@ -43,5 +44,5 @@ def of(stack: str, settings: StackSettings, project: Path, commit: str | None, r
         notes.append(
             f"Rollback to update {rollback.update} by {rollback.author} ({rollback.reason}): {len(red)} red gates do not stop it."
         )
-        return Judgement(figures, (), tuple(notes), red)
-    return Judgement(figures, red, tuple(notes))
+        return Judgement(figures, (), tuple(notes), red, tuple(verdicts))
+    return Judgement(figures, red, tuple(notes), verdicts=tuple(verdicts))

@@ -25,6 +25,8 @@ class Verdict:
     threshold: str
     report: str
     reason: str
+    waiver: str = ""
+    """Of a waived one: by whom, until when, why."""
     remarks: tuple[str, ...] = ()
     """What people should know although it fails nothing: skipped tests, checks that a person has to decide."""
 
@@ -54,13 +56,13 @@ def _verdict(gate: Gate, reports: list[Evidence], waivers: Sequence[Waiver], com
     threshold = f"{'≤' if gate.comparison == '<=' else '≥'} {gate.threshold:g}"
     if worst.problem is None and worst.figure is not None and gate.passes(worst.figure):
         remarks = tuple(f"{entry.report}: {remark}" for entry in reports for remark in entry.remarks)
-        return Verdict(gate.name, gate.group, "pass", worst.figure, threshold, worst.report, "", remarks)
+        return Verdict(gate.name, gate.group, "pass", worst.figure, threshold, worst.report, "", remarks=remarks)
     reason = explain(gate, worst)
     waiver = find(waivers, gate.name, commit, now) if gate.waivable else None
     # A report that proves nothing cannot be waived: nobody knows what it would let through.
     if waiver is not None and all(entry.problem is None for entry in reports):
-        reason = f"{reason}; waived by {waiver.author} until {waiver.until:%Y-%m-%d %H:%M} UTC: {waiver.reason}"
-        return Verdict(gate.name, gate.group, "waived", worst.figure, threshold, worst.report, reason)
+        by = f"{waiver.author} until {waiver.until:%Y-%m-%d %H:%M} UTC: {waiver.reason}"
+        return Verdict(gate.name, gate.group, "waived", worst.figure, threshold, worst.report, f"{reason}; waived by {by}", by)
     return Verdict(gate.name, gate.group, "fail", worst.figure, threshold, worst.report, reason)
 
 

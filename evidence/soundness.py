@@ -132,11 +132,11 @@ def _ended(report: Report) -> None:
     told = [code for code in (reading.exit_code, note.exit_code if note else None) if code is not None]
     if not told and not reading.is_answer:
         raise ReportError("no-provenance", "does not say how its tool ended, and no note beside it does (exitCode)")
-    tool = reading.tool or (note.tool if note else "")
+    tool = note.tool if note else reading.tool
     codes = exit_codes.found_by(*report.tools)
     for code in told:
         if (fault := exit_codes.fault(code, report.failed, codes)) is not None:
-            raise ReportError("tool-failed", f"is no whole truth: {tool} {fault}")
+            raise ReportError("tool-failed", f"cannot be trusted: {tool} {fault}")
 
 
 def _looked_at(gate: Gate, report: Report) -> None:

@@ -43,6 +43,7 @@ class GateLine:
     figure: float | None
     threshold: str
     reason: str
+    waiver: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from operations.deployment.outcome import Outcome
     from operations.report import Report, ServiceLine
 
-_WAIVED = "; waived by "
-
 
 def markdown(report: Report) -> str:
     """The whole report, also of an update that failed or went back."""
@@ -42,8 +40,11 @@ def markdown(report: Report) -> str:
     problems += [f"- {error.splitlines()[0]}" for error in report.errors if error.strip()]
     text += ["", "## Problems", "", *(problems or ["None."])]
     gates = [(g.name, g.verdict, "" if g.figure is None else f"{g.figure:g}", g.threshold, g.reason) for g in report.gates]
-    text += ["", "## Quality gates", "", *table(("gate", "verdict", "figure", "threshold", "reason"), gates)]
-    waived = [f"- {g.name}: waived by {g.reason.partition(_WAIVED)[2]}" for g in report.gates if g.verdict == "waived"]
+    judged = (
+        table(("gate", "verdict", "figure", "threshold", "reason"), gates) if gates else ["None: a rollback passes the gates once."]
+    )
+    text += ["", "## Quality gates", "", *judged]
+    waived = [f"- {g.name}: waived by {g.waiver}" for g in report.gates if g.verdict == "waived"]
     text += ["", "## Waivers", "", *(waived or ["None."])]
     text += [line for phase in report.phases for line in _details(phase)]
     if report.notes:

@@ -1,36 +1,48 @@
-"""The gates' verdicts of an update, for its report and its message in the history."""
+"""The gates' verdicts of a deployment: taken once, in its phase ``gates``, kept with that phase's outcome in the journal, and quoted from
+there by the update's message, the report and the issue. Nothing judges a report again after the deployment began."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict
+from typing import Any
 
-from catalog.settings import StackSettings
-from components import artefacts
-from evidence import collect, judge, waivers
-from evidence.model import About
+from evidence.judge import Verdict
+from operations.deployment.outcome import Outcome
 from operations.report import GateLine
 
-_WAIVED = "; waived by "
+KEY = "verdicts"
+"""Where the outcome of the phase keeps them."""
 
 
-def now(root: Path, stack: str, settings: StackSettings) -> tuple[GateLine, ...]:
-    """The verdicts as the program judges them; none where the reports cannot be judged (the program says why)."""
-    commit = artefacts.last_commit(root) or ""
-    try:
-        evidence = collect.collect(settings.gates, root, commit, About(stack, settings.host.account))
-        verdicts = judge.judge(evidence, waivers=waivers.load(root / "waivers.yaml"), commit=commit)
-    except (collect.UnknownGateError, waivers.WaiverError):
-        return ()
-    return tuple(GateLine(v.name, v.verdict, v.figure, v.threshold, v.reason) for v in verdicts)
+def lines(verdicts: Sequence[Verdict]) -> tuple[GateLine, ...]:
+    """Verdicts as the report and the message have them."""
+    return tuple(GateLine(v.name, v.verdict, v.figure, v.threshold, v.reason, v.waiver) for v in verdicts)
 
 
-def waived(lines: Sequence[GateLine]) -> list[str]:
-    """``gate: who, until when, why`` of each gate that was let through."""
-    return [f"{line.name}: {line.reason.partition(_WAIVED)[2]}" for line in lines if line.verdict == "waived"]
+def kept(taken: Sequence[GateLine]) -> list[dict[str, Any]]:
+    """As JSON, for the outcome's details."""
+    return [asdict(line) for line in taken]
 
 
-def noted(message: str, lines: Sequence[GateLine]) -> str:
+def quoted(outcome: Outcome | None) -> tuple[GateLine, ...]:
+    """What the phase ``gates`` kept; none where it was not carried out (a rollback), or by a version that kept none."""
+    entries = outcome.details.get(KEY) if outcome is not None else None
+    found = []
+    for entry in entries if isinstance(entries, list) else ():
+        try:
+            found.append(GateLine(**entry))
+        except TypeError:
+            return ()  # written by another version
+    return tuple(found)
+
+
+def waived(taken: Sequence[GateLine]) -> list[str]:
+    """``gate: who, until when, why`` of each gate that was waived."""
+    return [f"{line.name}: {line.waiver}" for line in taken if line.verdict == "waived"]
+
+
+def noted(message: str, taken: Sequence[GateLine]) -> str:
     """An update's message with what was waived for it: ``bin/mo history`` and ``pulumi stack history`` show it for good."""
-    found = waived(lines)
+    found = waived(taken)
     return f"{message} [waived: {'; '.join(found)}]" if found else message

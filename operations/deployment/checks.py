@@ -52,7 +52,7 @@ def when(settings: WindowSettings, now: datetime | None = None) -> Outcome:
 
 
 def gates(here: Here, releases: Mapping[str, str]) -> Outcome:
-    """The quality gates, judged as the program judges them. Raises ``Problem`` where one is red."""
+    """The quality gates, judged as the program judges them; the verdicts are kept, to be quoted. Raises ``Problem`` where one is red."""
     try:
         commit = artefacts.commit_of(here.root, artefacts.wishes(here.root, here.services, releases))
         judged = judgement.of(here.stack, here.settings, here.root, commit, None)
@@ -61,9 +61,10 @@ def gates(here: Here, releases: Mapping[str, str]) -> Outcome:
     if judged.failures:
         text = "\n".join(f"  {sentence}" for sentence in judged.failures)
         raise Problem(f"{_count(judged.failures, 'quality gate')} red, and nothing was changed:\n{text}")
-    waivers = verdicts.waived(verdicts.now(here.root, here.stack, here.settings))
+    taken = verdicts.lines(judged.verdicts)
+    waivers = verdicts.waived(taken)
     waived = f", {len(waivers)} by a waiver ({'; '.join(waivers)})" if waivers else ""
-    details = {"waived": waivers, "notes": list(judged.notes)}
+    details = {"waived": waivers, "notes": list(judged.notes), verdicts.KEY: verdicts.kept(taken)}
     return Outcome("gates", True, f"{len(here.settings.gates.required)} quality gates pass{waived}", details)
 
 

@@ -113,7 +113,7 @@ def _report(
         started=f"{session.begun:%Y-%m-%dT%H:%M:%SZ}",
         seconds=round((datetime.now(UTC) - session.begun).total_seconds(), 1),
         succeeded=kind.good,
-        gates=verdicts.now(here.root, here.stack, here.settings),
+        gates=verdicts.quoted(session.phases.named("gates")),
         services=report.service_lines(kind.progress, kind.before, live, answers, kind.failures),
         notes=(*kind.progress.notes, *(f"{name}: {said}" for name, said in left_out.of(here.settings, here.stack).items())),
         errors=tuple(kind.progress.errors),

@@ -199,7 +199,7 @@ class _Deployment:
             build = release_set.build_of(self.here.root)
             marks = [*([f"build {build}"] if build else []), f"by {self.session.who.name}"]
             message = f"{self.message} ({'; '.join(marks)})"
-            self.message = verdicts.noted(message, verdicts.now(self.here.root, self.here.stack, self.here.settings))
+            self.message = verdicts.noted(message, verdicts.quoted(self.phases.named("gates")))
         self.session.planned(self.before, self.releases, self.message)
 
     def _preview(self, found: list[Progress]) -> Outcome:
