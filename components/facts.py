@@ -86,6 +86,11 @@ class ServiceFacts(_Read):
     """Whether visitors are answered 503."""
     opened_by: str | None = None
     """The host program that opened this window; ``None`` where a person did."""
+    closed_since: str | None = None
+    """When visitors began to be answered 503 (UTC)."""
+    closed_who: str | None = None
+    """Who closed the site by ``bin/mo maintenance on``."""
+    closed_why: str | None = None
     lacks: tuple[str, ...] = ()
     """What the host lacks for this service's own steps (a database client, say), as the host programs know it."""
 

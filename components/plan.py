@@ -229,7 +229,7 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
     if plan.half_applied:
         yield f"  half applied: {plan.half_applied} (docs/runbook.md, A migration is half applied)"
     if plan.closed:
-        yield f"  closed by a person: the switch refuses until <root>/.deploy/{plan.service}/maintenance is removed on the host"
+        yield f"  closed by a person: the switch refuses until bin/mo maintenance off {plan.service} opens the site"
     if plan.snapshot:
         told = (
             f"about {size(plan.snapshot.expected)}" if plan.snapshot.expected is not None else "size unknown before the first one"

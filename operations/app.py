@@ -41,6 +41,7 @@ def register() -> None:
         gates,
         history,
         logs,
+        maintenance,
         migrate,
         remove,
         report,
@@ -75,6 +76,7 @@ def register() -> None:
     for function in commands:
         app.command()(function)
     app.add_typer(snapshots.app)
+    app.add_typer(maintenance.app)
     pages.arrange(app)
 
 

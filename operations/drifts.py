@@ -88,7 +88,10 @@ def _cut(known: ServiceFacts) -> str | None:
     if known.interrupted:
         return "a switch or a step back is at work on it, or was cut in the middle"
     if known.maintenance and known.opened_by:
-        return f"it answers 503: the step {known.opened_by} is at work on it, or was cut and left its maintenance window open"
+        since = f" since {on_one_line(known.closed_since)}" if known.closed_since else ""
+        return (
+            f"it answers 503{since}: the step {known.opened_by} is at work on it, or was cut and left its maintenance window open"
+        )
     return None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from components import facts as host_facts
 from components.facts import FactsError, RunFacts
-from operations import release_set
+from operations import maintenance, release_set
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
 from operations.problem import Problem
@@ -28,19 +28,22 @@ def looked(here: Here, live: Mapping[str, str], meant: Mapping[str, str]) -> Out
         raise Problem(str(error)) from None
     closed = [key for key in entries if facts.of(key).closed]
     if refused := sorted(set(closed) & set(release_set.changes(live, meant))):
-        files = ", ".join(f"{here.settings.host.root}/.deploy/{key}/maintenance" for key in refused)
+        how = "; ".join(f"{key} is {maintenance.of(facts.of(key))}" for key in refused)
+        opens = ", ".join(f"bin/mo maintenance off {key}" for key in refused)
         raise Problem(
-            f"A person has closed {', '.join(refused)}, and a switch would open it; nothing was changed. Remove {files} on the host once "
-            "visitors may come, then run this again; or name the other services (--only)."
+            f"A person has closed {', '.join(refused)}, and a switch would open it; nothing was changed ({how}). Open it once visitors may "
+            f"come ({opens}), then run this again; or name the other services (--only)."
         )
-    for line in lines(closed):
+    told = [f"{key}: {maintenance.of(facts.of(key))}: not asked" for key in closed]
+    for line in told:
         here.out.print(f"· {line}", style="yellow", markup=False)
-    return Outcome("", True, "; ".join(lines(closed)) or "none", {"closed": closed})
+    return Outcome("", True, "; ".join(told) or "none", {"closed": closed, "lines": told})
 
 
-def lines(closed: Sequence[str]) -> list[str]:
-    """What to know of each."""
-    return [f"{service}: closed by a person: not asked" for service in closed]
+def lines(outcome: Outcome | None) -> list[str]:
+    """What to know of each closed site that the phase found."""
+    found = outcome.details.get("lines") if outcome else None
+    return list(map(str, found)) if isinstance(found, list) else []
 
 
 def of(outcome: Outcome | None) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ class _Deployment:
         self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
         live = self._plan()
         self.phases.carry(closed.NAME, lambda: closed.looked(here, live, self.releases), show=False)
-        self._words += closed.lines(self.session.closed)
+        self._words += closed.lines(self.phases.named(closed.NAME))
         self.phases.carry("gates", lambda: checks.gates(here, self.releases))
         self._note()
         resumed = self.session.resumes is not None and self.session.resumes.changed

@@ -8,12 +8,13 @@ from typing import Any
 
 from components import facts as host_facts
 from components.facts import FactsError, RunFacts
-from operations import drifts, project, records, release_set, remote
+from operations import drifts, maintenance, project, records, release_set, remote
 from operations.deployment import host_journals
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment.journal import Run
 from operations.deployment.lock import Holder
+from operations.maintenance import Closure
 from operations.problem import Problem
 from operations.records import Record
 from operations.release_set import Live
@@ -27,7 +28,8 @@ PATIENCE = 10
 @dataclass(frozen=True)
 class Row:
     """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift;
-    ``files_only``: an external service's files are there and its daemon is not; ``version``: as the site tells it."""
+    ``files_only``: an external service's files are there and its daemon is not; ``version``: as the site tells it; ``closed``: by whom its
+    site is closed to visitors."""
 
     service: str
     release: str | None
@@ -40,6 +42,7 @@ class Row:
     problems: tuple[str, ...] = ()
     files_only: bool = False
     version: str | None = None
+    closed: Closure | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -52,6 +55,7 @@ class Row:
             "ms": self.milliseconds,
             "filesOnly": self.files_only,
             "version": self.version,
+            "closed": self.closed.plain() if self.closed else None,
             "problem": "; ".join(self.problems) or None,
         }
 
@@ -129,10 +133,12 @@ def of(stack: str, only: list[str] | None) -> Standing:
     holder = None
     elsewhere: set[str] = set()
     cut: set[str] = set()
+    closures: dict[str, Closure] = {}
     found = journals.runs(engine.root, stack)
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
         known = RunFacts(engine.root)(asked)
+        closures = {key: how for key in deployed if (how := maintenance.of(known.of(key))) is not None}
         differences = drifts.of(deployed, live.releases, known)
         for drift in differences:
             drifted.setdefault(drift.service, []).append(drift.what)
@@ -153,18 +159,35 @@ def of(stack: str, only: list[str] | None) -> Standing:
         unfinished = None  # it is being carried out
     left = not_live(wanted_last, live, services) if running is None else {}
     rows = [
-        _row(key, live, answers.get(key), [*drifted.get(key, []), *left.get(key, ())], made, key in elsewhere | cut or key in left)
+        _row(
+            key,
+            live,
+            answers.get(key),
+            [*drifted.get(key, []), *left.get(key, ())],
+            made,
+            key in elsewhere | cut or key in left,
+            closures.get(key),
+        )
         for key in services
     ]
     return Standing(stack, live, rows, holder, running, unfinished, tuple(unknown), state.cut)
 
 
 def _row(
-    key: str, live: Live, answer: Answer | None, drifted: Sequence[str], made: Mapping[tuple[str, str], str], astray: bool
+    key: str,
+    live: Live,
+    answer: Answer | None,
+    drifted: Sequence[str],
+    made: Mapping[tuple[str, str], str],
+    astray: bool,
+    closed: Closure | None = None,
 ) -> Row:
     """``astray``: whether the host runs another release, or was cut on the way to one."""
     release = live.releases.get(key)
-    problems = [*([answer.problem] if answer and answer.problem else []), *drifted]
+    # Of a site that a person has closed 503 is the right answer.
+    meant = closed is not None and closed.program is None
+    own = f"{closed}; bin/mo maintenance off {key} opens it" if meant else answer.problem if answer else None
+    problems = [*([own] if own else []), *drifted]
     return Row(
         key,
         release,
@@ -177,6 +200,7 @@ def _row(
         tuple(problems),
         answer is not None and answer.files_only,
         answer.version if answer else None,
+        closed,
     )
 
 

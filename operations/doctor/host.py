@@ -84,8 +84,7 @@ def _service(stack: str, key: str, entry: Service, known: Mapping[str, Any]) -> 
     if known.get("maintenance") and (known.get("opened_by") or known.get("interrupted")):
         yield Finding(key, False, f"answers 503: a maintenance window was left open; the next switch ends it: {again}")
     elif known.get("maintenance"):
-        where = f"<root>/.deploy/{key}/maintenance"
-        yield Finding(key, False, f"answers 503: a person has opened its maintenance window; to end it, remove {where} on the host")
+        yield Finding(key, False, f"answers 503: a person has closed it; bin/mo maintenance off {key} opens it")
     if known.get("database") is False:
         name = entry.database.name if entry.database else "?"
         yield Finding(key, False, f"its database {name} is gone; bin/mo deploy makes it, bin/mo snapshots restore fills it")

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ _VARIABLE = re.compile(r"^(\w+)='(.*)'$", re.MULTILINE)
 
 
 class Deployment:
-    """What a user has after ``make sandbox-up``: ``clone`` with ``.venv``, a running ``sandbox``, an empty stack."""
+    """What a user has after ``make sandbox-up``: ``clone`` with ``.venv``, a running ``sandbox``, an empty stack. ``person``: variables
+    that make the user another one."""
 
-    def __init__(self, clone: Path, sandbox: Sandbox) -> None:
-        self.clone, self.sandbox = clone, sandbox
+    def __init__(self, clone: Path, sandbox: Sandbox, person: Mapping[str, str] | None = None) -> None:
+        self.clone, self.sandbox, self.person = clone, sandbox, dict(person or {})
         self.services: dict[str, Service] = reader.read().of_stack("sandbox")
         self.engine = "embedded"
         self._judged = ""
@@ -46,7 +47,7 @@ class Deployment:
     def environment(self) -> dict[str, str]:
         """The user's environment: nothing of Pulumi's but the choice of the engine."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "MO_"))}
-        return {**clean, "PULUMI_ENGINE": self.engine, "PULUMI_STACK": "sandbox"}
+        return {**clean, "PULUMI_ENGINE": self.engine, "PULUMI_STACK": "sandbox", **self.person}
 
     def run(self, *command: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs a command in the clone; with another exit code than ``expect`` (``None``: any) the test fails with its output."""
@@ -173,6 +174,25 @@ def deployment() -> Iterator[Deployment]:
             yield made
         finally:
             lifecycle.down(layout)
+
+
+@contextmanager
+def other_clone(site: Deployment, **person: str) -> Iterator[Deployment]:
+    """A fresh clone of another person on another machine, in an empty folder: with the stack's settings, key and backend, and nothing that
+    ``site`` has built or written down. ``person``: further variables of theirs."""
+    with tempfile.TemporaryDirectory(prefix="mo-e2e-other-", dir="/var/tmp") as scratch:
+        clone, home = Path(scratch) / "clone", Path(scratch) / "home"
+        home.mkdir()
+        subprocess.run(["git", "clone", "-q", str(CLONE), str(clone)], check=True)
+        _overlay(clone)
+        (clone / ".venv").symlink_to(CLONE / ".venv")
+        (clone / ".sandbox").symlink_to(site.sandbox.layout.directory)
+        shutil.copy(site.clone / "Pulumi.sandbox.yaml", clone)
+        site.disconnect()
+        made = {"HOME": str(home), "USER": "anna", "LOGNAME": "anna", "MO_RUN_DIR": f"{scratch}/run", **person}
+        other = Deployment(clone, site.sandbox, made)
+        yield other
+        other.disconnect()
 
 
 def _overlay(clone: Path) -> None:

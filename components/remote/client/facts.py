@@ -10,6 +10,7 @@ from .artefact import places
 from .channel import ATTEMPTS, Host, Reply, encode, words
 from .digest import sha256
 from .failure import Failure
+from .maintenance import closure
 from .masking import MASK
 from .programs import HOST_FOLDER
 from .request import one_of, relative, release, service, text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 SCRIPT = ("common", "database", "checksums", "facts")
 ASK_SECONDS = 900
 """How long the host's answer takes at most: every file of every release is read by ``files``."""
-WINDOWS = ("switch", "down", "snapshot", "remove")
-"""The host programs that open a maintenance window."""
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +113,8 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "activation": None, "applied": None, "schema": None, "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
             "history": None, "begun": None, "files": {},
-            "opened_by": None, "interrupted": False, "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
+            "opened_by": None, "closed_since": None, "closed_who": None, "closed_why": None, "interrupted": False,
+            "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
     needs = [values[0] for values in reply.all("needs")]
     texts: dict[tuple[str, str], list[str]] = {}
@@ -166,7 +166,7 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
         known["interrupted"] = True
     elif key == "maintenance":
         known["maintenance"] = True
-        known["opened_by"] = values[0] if values[0] in WINDOWS else None
+        known["opened_by"], known["closed_since"], known["closed_who"], known["closed_why"] = closure(values).values()
     elif key == "activation":
         known["activation"] = _activation("\t".join(values))
     elif key == "unmanaged":

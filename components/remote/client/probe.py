@@ -206,6 +206,19 @@ class Probe:
             return f"{self.url()} gives no answer: {error}"
         return None
 
+    def open_to_visitors(self) -> str | None:
+        """What a visitor sees of a site that a person has just closed, where it is not 503."""
+        deadline = time.monotonic() + 10
+        try:
+            for _ in range(20):
+                status = self.site.get(self.path, deadline).status
+                if status == 503:
+                    return None
+                time.sleep(PAUSE_SECONDS)
+        except Unanswered as error:
+            return f"{self.url()} gives no answer: {error}"
+        return f"{self.url()} answers {status} instead of 503 while the file maintenance is there"
+
     def shut(self, token: str) -> str:
         """What a host program is told that asks whether its window holds; ``token``: of the probe that is let in."""
         wrong = self.closed({"X-Mo-Probe": token})

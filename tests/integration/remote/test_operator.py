@@ -249,6 +249,7 @@ def test_a_site_that_a_person_has_closed_is_opened_by_nothing_but_a_person(
     release = service.stage({"index.html": "two"})
     sentence = service.remote.refused("switch", **service.request(release, **data.fields(sorted(M1))))
     assert f"a person has closed the site ({marker} names no program)" in sentence
+    assert "bin/mo maintenance off votes" in sentence
     assert marker.read_text() == text
     assert "a person has closed the site" in service.remote.refused("down", **step_back(data))
     assert marker.read_text() == text

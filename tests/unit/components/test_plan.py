@@ -317,7 +317,7 @@ def test_a_site_that_a_person_has_closed_is_named_before_anything_runs(known: di
     assert found is not None
     said = [text for text in plan.lines(found) if "closed by a person" in text]
     assert said == (
-        ["  closed by a person: the switch refuses until <root>/.deploy/votes/maintenance is removed on the host"] if closed else []
+        ["  closed by a person: the switch refuses until bin/mo maintenance off votes opens the site"] if closed else []
     )
 
 

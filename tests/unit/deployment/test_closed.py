@@ -59,7 +59,7 @@ def test_a_closed_site_that_is_to_be_switched_stops_everything_before_anything_c
     code, text = shut.mo(*command)
     assert code == 1
     assert "A person has closed api_stg" in text
-    assert ".deploy/api_stg/maintenance" in text
+    assert "bin/mo maintenance off api_stg" in text
     assert "nothing was changed" in text
     assert (shut.state(), issues(shut.root)) == (state, asked)
     assert journals.runs(shut.root, STACK)[0].state == "failed"

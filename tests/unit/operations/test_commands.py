@@ -460,7 +460,7 @@ def test_the_doctor_names_what_is_missing_and_goes_on(
     assert "✗ space: 1000 B free, at least 500.0 MB are needed" in text
     assert "✗ program: the host lacks python3, which api_stg needs" in text
     assert "✗ api_stg: answers 503: a maintenance window was left open" in text
-    assert "✗ admin_stg: answers 503: a person has opened its maintenance window" in text
+    assert "✗ admin_stg: answers 503: a person has closed it; bin/mo maintenance off admin_stg" in text
     assert "✗ permissions: on the host: x/index.html must be 644; bin/mo doctor --fix" in text
     assert (
         "· permissions: of the site's own files (persistent), 2 of api_stg can be written by others: x/uploads/ a, x/uploads/b;"
