@@ -63,7 +63,7 @@ class Platform(Component):
             "services": sorted(services),
             "backend": where,
             "allowFileBackend": settings.allow_file_backend,
-            "window": _outside(settings),
+            "window": _outside(settings, args.now),
         }
         super().__init__(name, props, (), opts)
         inside = pulumi.ResourceOptions(parent=self)
@@ -260,17 +260,19 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
     _check_existing(args, services)
     if settings.rollback is not None:
         _is_rollback(settings.rollback, settings.releases, args.now)
-    outside = _outside(settings)
+    outside = _outside(settings, args.now)
     if not window.is_open(args.now) and outside != "allow" and not pulumi.runtime.is_dry_run():
         if outside == "refuse":
             raise pulumi.RunError(f"{window.sentence(args.now)} The stack {args.stack} refuses to deploy then (mo:window.outside).")
         pulumi.log.warn(window.sentence(args.now))
 
 
-def _outside(settings: StackSettings) -> Literal["warn", "refuse", "allow"]:
-    """What the hour means outside the window: the way back is never refused, least of all the one of a deploy that began inside it."""
+def _outside(settings: StackSettings, now: datetime) -> Literal["warn", "refuse", "allow"]:
+    """What the hour means outside the window: the way back is never refused, least of all the one of a deploy that began inside it; nor is
+    a preview, which changes nothing: the policy pack judges by this too."""
     outside = settings.window.outside
-    return "warn" if outside == "refuse" and settings.rollback is not None else outside
+    looks = pulumi.runtime.is_dry_run() and not window.is_open(now)
+    return "warn" if outside == "refuse" and (settings.rollback is not None or looks) else outside
 
 
 def _generated(args: PlatformArgs, services: Mapping[str, Service]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ class Live:
     releases: Mapping[str, str]
     since: Mapping[str, str]
     export: Mapping[str, Any] | None
-    databases: Collection[str] = ()
-    dropped: Collection[str] = ()
+    databases: Set[str] = frozenset()
+    dropped: Set[str] = frozenset()
 
 
 def live(resources: Sequence[Mapping[str, Any]]) -> Live:

@@ -7,16 +7,16 @@ recovers what a killed one left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from components import facts as host_facts
-from components.facts import FactsError, RunFacts
+from components.facts import Facts
 from operations import drifts, mending
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
 from operations.drifts import Drift
 from operations.problem import Problem
+from operations.progress import Progress
 
 
 def found(here: Here, releases: Mapping[str, str]) -> list[Drift]:
@@ -28,16 +28,40 @@ def found(here: Here, releases: Mapping[str, str]) -> list[Drift]:
     return drifts.astray(drifts.of(deployed, releases, facts), facts)
 
 
-def seen(here: Here, releases: Mapping[str, str]) -> list[Drift]:
-    """As ``found``, without asking databases: for a run that has nothing else to do."""
-    deployed = {key: here.services[key].model_copy(update={"database": None}) for key in here.services if key in releases}
-    if not deployed:
-        return []
-    try:
-        facts = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, deployed, releases))
-    except FactsError as error:
-        raise Problem(str(error)) from None
-    return drifts.astray(drifts.of(deployed, releases, facts), facts)
+@dataclass(frozen=True)
+class Beforehand:
+    """What drifted before an update, of the services whose release it does not change: the engine would find nothing to do for them, and
+    what they serve would look like a failure of the update. ``settled``: those that the update is about, which are switched to what the
+    state says; ``left``: the others, which are left as they are, and not asked."""
+
+    settled: tuple[Drift, ...] = ()
+    left: tuple[Drift, ...] = ()
+    releases: Mapping[str, str] = field(default_factory=dict)
+
+    def lines(self) -> dict[str, str]:
+        """Service → what to know of it before the update."""
+        told = {
+            one.service: f"{one.service}: {one.what}; this deployment makes {self.releases[one.service]} live again"
+            for one in self.settled
+        }
+        apart = "it is no part of this deployment, and not asked (bin/mo drift --mend)"
+        return {**told, **{one.service: f"{one.service}: {one.what}; {apart}" for one in self.left}}
+
+    def shown(self, progress: Progress) -> None:
+        """Puts these lines in the place of the plans that the program made of the difference: no update carries those out."""
+        for service, line in self.lines().items():
+            if service in progress.services:
+                progress.services[service].plan[:] = [line]
+
+
+def beforehand(here: Here, live: Mapping[str, str], meant: Mapping[str, str], only: Collection[str], facts: Facts) -> Beforehand:
+    """``live``: by the state; ``meant``: what the update makes of it; ``only``: the services that it is about (all where empty); ``facts``:
+    what the host told of them."""
+    kept = {key: release for key, release in live.items() if meant.get(key) == release}
+    deployed = {key: here.services[key].model_copy(update={"database": None}) for key in here.services if key in kept}
+    known = [one for one in drifts.astray(drifts.of(deployed, kept, facts), facts) if one.service in facts.services]
+    within = [one for one in known if not only or one.service in only]
+    return Beforehand(tuple(within), tuple(one for one in known if one not in within), kept)
 
 
 def ended(here: Here, releases: Mapping[str, str], astray: Sequence[Drift]) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components import facts as host_facts
-from components.facts import FactsError, RunFacts
+from components.facts import Facts, FactsError, RunFacts
 from operations import maintenance, release_set
 from operations.deployment.here import Here
 from operations.deployment.outcome import Outcome
@@ -15,17 +15,25 @@ NAME = "closed sites"
 """The phase in which the host is asked for them, before anything changes."""
 
 
-def looked(here: Here, live: Mapping[str, str], meant: Mapping[str, str]) -> Outcome:
-    """The closed sites, each told in a line of its own, which no validating phase asks. Raises ``Problem`` where one is to be switched: the
-    host would refuse that in the middle of the update."""
-    # Without databases: nothing is asked of them, and one that is out of reach keeps nobody waiting.
+def asked(here: Here, live: Mapping[str, str], meant: Mapping[str, str]) -> Facts:
+    """What the host says of the services of either set. Without databases: nothing is asked of them, and one that is out of reach keeps
+    nobody waiting. Raises ``Problem`` where it cannot be asked."""
     entries = {key: entry.model_copy(update={"database": None}) for key, entry in here.services.items() if key in {*live, *meant}}
     if not entries:
-        return Outcome("", True, "no service is deployed", {"closed": []})
+        return Facts()
     try:
-        facts = RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, entries, {**live, **meant}))
+        return RunFacts(here.root)(host_facts.request(here.stack, here.settings.host.name, entries, {**live, **meant}))
     except FactsError as error:
         raise Problem(str(error)) from None
+
+
+def looked(here: Here, live: Mapping[str, str], meant: Mapping[str, str], facts: Facts | None = None) -> Outcome:
+    """The closed sites, each told in a line of its own, which no validating phase asks; ``facts``: as ``asked`` gives them. Raises
+    ``Problem`` where one is to be switched: the host would refuse that in the middle of the update."""
+    entries = [key for key in here.services if key in {*live, *meant}]
+    if not entries:
+        return Outcome("", True, "no service is deployed", {"closed": []})
+    facts = asked(here, live, meant) if facts is None else facts
     closed = [key for key in entries if facts.of(key).closed]
     if refused := sorted(set(closed) & set(release_set.changes(live, meant))):
         how = "; ".join(f"{key} is {maintenance.of(facts.of(key))}" for key in refused)

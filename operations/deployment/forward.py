@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from operations import display, left_out, question, release_set, verdicts
-from operations.deployment import astray, back, checks, closed, ending, engine_busy, failures, host_journals
+from operations.deployment import astray, back, checks, closed, departing, ending, engine_busy, failures, host_journals
 from operations.deployment import journal as journals
 from operations.deployment import lock as locks
 from operations.deployment.here import Here
@@ -67,13 +67,20 @@ def plan(
     progress = Update(here, {"releases": releases}, before).preview(verbose=verbose)
     cut = journals.unfinished(seen(here))
     told = [f"{interruption(cut)}.{_way(cut, before)}"] if cut is not None else []
+    drift = astray.beforehand(here, before, releases, only or (), closed.asked(here, before, releases))
     if is_nothing(progress):
-        told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in astray.seen(here, _chosen(before, only))]
-    return release_set.changes(before, releases), progress, [*told, *words, *going(here)]
+        told += [f"{one.service}: {one.what}; bin/mo deploy ends that." for one in drift.settled]
+    drift.shown(progress)
+    return release_set.changes(before, releases), progress, [*told, *_closed_window(here), *words, *departing.lines(here)]
 
 
-def _chosen(releases: Mapping[str, str], only: Collection[str] | None) -> dict[str, str]:
-    return {service: release for service, release in releases.items() if not only or service in only}
+def _closed_window(here: Here) -> list[str]:
+    """What a plan says where the stack would not deploy now: the plan itself changes nothing, at any hour."""
+    try:
+        checks.when(here.settings.window)
+    except Problem as problem:
+        return [str(problem)]
+    return []
 
 
 def interruption(run: Run) -> str:
@@ -103,6 +110,7 @@ class _Deployment:
         self._applied: Applied | None = None
         self._cut: Run | None = None
         self._words: list[str] = []
+        self._drift = astray.Beforehand()
 
     def run(self) -> Ended:
         here, out = self.here, self.here.out
@@ -111,8 +119,8 @@ class _Deployment:
             out.print(window.summary, style="yellow", markup=False)
         self.session.lock(f"deploy {', '.join(self.wish.only) or 'all services'}")
         live = self._plan()
-        self.phases.carry(closed.NAME, lambda: closed.looked(here, live, self.releases), show=False)
-        self._words += closed.lines(self.phases.named(closed.NAME))
+        self.phases.carry(closed.NAME, lambda: self._look(live), show=False)
+        self._words += [*closed.lines(self.phases.named(closed.NAME)), *self._drift.lines().values()]
         self.phases.carry("gates", lambda: checks.gates(here, self.releases))
         self._note()
         resumed = self.session.resumes is not None and self.session.resumes.changed
@@ -121,9 +129,9 @@ class _Deployment:
             progress: list[Progress] = []
             self.phases.carry("preview", lambda: self._preview(progress), show=False)
             if progress and not self.moves and is_nothing(progress[0]):
-                left = astray.seen(here, _chosen(self.before, self.wish.only))
-                return self._left_behind(left) if left else self._nothing()
+                return self._left_behind(self._drift.settled) if self._drift.settled else self._nothing()
             if progress:
+                self._drift.shown(progress[0])
                 display.plan(out, progress[0])
                 if not self.wish.yes and not self._confirmed():
                     self.session.finish(False, "the operator said no; nothing was changed")
@@ -133,8 +141,14 @@ class _Deployment:
         up = self.phases.carry("up", self._up, show=False)
         return self._validated(up)
 
+    def _look(self, live: Mapping[str, str]) -> Outcome:
+        """What the host says before anything changes: closed sites, and where it is not what the state says."""
+        facts = closed.asked(self.here, live, self.releases)
+        self._drift = astray.beforehand(self.here, live, self.releases, self.wish.only, facts)
+        return closed.looked(self.here, live, self.releases, facts)
+
     def _confirmed(self) -> bool:
-        text, drops = f"Deploy this to {self.here.stack}?", dropped(self.here)
+        text, drops = f"Deploy this to {self.here.stack}?", departing.dropped(self.here)
         if not drops:
             return question.confirmed(text)
         return question.typed(f"{text} The DATABASE of {', '.join(drops)} IS DROPPED, with everything in it.", drops)
@@ -184,7 +198,7 @@ class _Deployment:
         else:
             self.before = live
             self.releases, words = release_set.deployable(here.root, here.services, list(self.wish.only) or None, live, here.source)
-            self._words = [*words, *going(here)]
+            self._words = [*words, *departing.lines(here)]
             for text in self._words:
                 here.out.print(text, style="yellow", markup=False)
             self.message = self.wish.message or default_message(release_set.changes(live, self.releases))
@@ -208,11 +222,15 @@ class _Deployment:
         return Outcome("preview", True, "nothing to change" if is_nothing(progress) else _changes(progress))
 
     def _up(self) -> Outcome:
+        settled = Outcome("up", True, "")
+        if self._drift.settled:
+            settled = astray.ended(self.here, self._drift.releases, self._drift.settled)
         update = Update(self.here, {"releases": self.releases}, self.before)
         self._applied = engine_busy.waited_for(
             lambda: update.apply(self.message), self.here.out, patient=self.session.resumes is not None
         )
-        return self._applied.outcome("up")
+        outcome = self._applied.outcome("up")
+        return outcome if settled.ok else replace(outcome, ok=False, summary=f"{outcome.summary}; {settled.summary}")
 
     def _validated(self, up: Outcome) -> Ended:
         here, phases = self.here, self.phases
@@ -221,11 +239,13 @@ class _Deployment:
         begun = any(entry.changed or entry.failed for entry in progress.services.values())
         reason, reverts, smoke = up.rollback, up.reverts, None
         if live.releases and (up.ok or begun) and (reason is None or not self._former(reverts)):
-            looked_at = checks.validation(here, live.releases, self.session.id, self.session.closed)
+            looked_at = checks.validation(here, self._asked(live.releases), self.session.id, self.session.closed)
             smoke = phases.carry(checks.SMOKE, lambda: checks.smoked(looked_at), show=False)
             if reason is None and smoke.rollback is not None:
                 reason, reverts = smoke.rollback, self._suspects(smoke, live.releases)
         display.summary(here.out, progress, self.moves, live.releases, checks.answers(smoke), up.failures)
+        if self._applied is not None and self._applied.ok and not up.ok:
+            phases.show(up)  # the update went well, the host did not: no line above says why
         if smoke is not None and reason is None:
             phases.show(smoke)
             reason, reverts = self._parts(up, live.releases), ()
@@ -277,9 +297,14 @@ class _Deployment:
         outcomes = [outcome for name in names if (outcome := self.phases.named(name)) is not None]
         return found + [o.name for o in outcomes if not o.ok and (o.name not in checks.PARTS or o.name in checks.JUDGED)]
 
+    def _asked(self, live: Mapping[str, str]) -> dict[str, str]:
+        """What each service must serve, of those that are asked: not of one that had drifted and is no part of this deployment."""
+        apart = {one.service for one in self._drift.left}
+        return {service: release for service, release in live.items() if service not in apart}
+
     def _parts(self, up: Outcome, live: Mapping[str, str]) -> str | None:
         """The validating phases; why everything must go back, if so. After a partly failed update only those that may say so."""
-        looked_at = checks.validation(self.here, live, self.session.id, self.session.closed)
+        looked_at = checks.validation(self.here, self._asked(live), self.session.id, self.session.closed)
         wanted, skipped = checks.parts(self.here, self.wish.skip)
         for name in skipped:
             self.phases.carry(name, lambda: Outcome("", True, "left out this once", {"skipped": True, "instead": "skipped"}))
@@ -310,25 +335,6 @@ def _moved(went_back: Outcome | None) -> set[str]:
     """The services that a rollback took back."""
     moves = went_back.details.get("moves") if went_back is not None and went_back.ok else None
     return set(map(str, moves)) if isinstance(moves, dict) else set()
-
-
-def going(here: Here) -> list[str]:
-    """What becomes of the services that are live and out of the catalogue: this update is the first without them."""
-    live, drops = here.live(), dropped(here)
-    told = []
-    for service in sorted({*live.releases, *live.databases} - set(here.services)):
-        stays = "its files stay"
-        if service in drops:
-            stays = "its DATABASE IS DROPPED (mo:onRemove: purge); its files stay"
-        elif service in live.databases:
-            stays = "its database, its account and its files stay"
-        told.append(f"{service} is out of the catalogue and is no longer deployed; {stays} (bin/mo remove {service}).")
-    return told
-
-
-def dropped(here: Here) -> list[str]:
-    """The services whose database this update drops: they are out of the catalogue, and the stack says so (mo:onRemove)."""
-    return sorted(set(here.live(anew=False).dropped) - set(here.services))
 
 
 def nothing(stack: str, only: Collection[str] | None) -> str:

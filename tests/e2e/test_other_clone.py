@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.deployment import QUICK, Deployment, deployment, other_clone
 from tests.e2e.test_automatic_rollback import hurt, trouble
-from tests.e2e.test_rollback import SERVICES, another, at, killed, shown
+from tests.e2e.test_rollback import SERVICES, another, at, killed, lines_of, shown
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("e2e-other-clone")]
 
@@ -116,6 +116,7 @@ def test_what_another_machine_left_is_seen_and_ended(site: Deployment, other: De
     """The first clone is killed after its update; the second one goes on with it, and the first one knows."""
     meant = another(site)
     run = killed(site, when=at("start", "smoke"), engine_too=True)
+    assert ("start", "smoke") in lines_of(run), run.read_text()[-4000:]
     cut = told(other, "status", expect=1)["interrupted"]
     assert (cut["run"], cut["changed"]) == (run.stem, True)
     text = mo(other, "deploy", "--resume")

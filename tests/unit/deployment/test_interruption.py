@@ -660,7 +660,7 @@ def _refused(stage: Stage, live: dict[str, str]) -> None:
         assert code == 1
         assert "Another update has changed admin_stg since the" in text
     assert (stage.live, len(stage.messages), stage.asked_of_snapshots()) == (live, updates, databases)
-    assert stage.steps == ["lock take", "lock release"] * 2
+    assert [step for step in stage.steps if step != "lock show"] == ["lock take", "lock release"] * 2
     refused = journals.runs(stage.root, STACK)[0]
     assert (refused.state, refused.changed, refused.settles) == ("failed", False, False)
     assert refused.summary.startswith("nothing was changed: Another update")

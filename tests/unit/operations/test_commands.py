@@ -112,6 +112,8 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
             return {"snapshots": made, "made": "2027-fresh"}
         if step == "lock":
             return {"done": True}
+        if step == "journal":
+            return {"runs": []}
         assert step == "health"
         told: dict[str, dict[str, Any]] = {asked["service"]: {"status": 200, "ms": 4} for asked in request["services"]}
         if "admin_stg" in told and fake.live.get("admin_stg") == "rbad":
