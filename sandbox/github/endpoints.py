@@ -10,6 +10,8 @@ from typing import Any
 from sandbox.github.description import Description
 from sandbox.github.store import Store
 
+BLOBS = "/__blobs/"
+"""Where the bytes of artefacts are: GitHub redirects to a store that asks for no token but a signature in the address."""
 _SECRET_NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]*")
 _SECRETS_AT_MOST = 100
 _SECRET_BYTES = 48 * 1024
@@ -36,11 +38,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, JSON body (``None``: none) and, of a list, whether more follow."""
+    """Status, JSON body (``None``: none), of a list whether more follow, and where a redirection leads (``{base}``: this server)."""
 
     status: int
     body: Any = None
     more: bool = False
+    location: str | None = None
 
 
 class Endpoints:
@@ -78,6 +81,9 @@ class Endpoints:
             "issues/get-comment": lambda call: Answer(200, self._comment(call)),
             "issues/update-comment": self._patch_comment,
             "issues/delete-comment": self._delete_comment,
+            "actions/list-artifacts-for-repo": self._list_artifacts,
+            "actions/download-artifact": self._download_artifact,
+            "repos/get-collaborator-permission-level": self._permission,
             "dependabot/list-alerts-for-repo": lambda call: self._alerts(call, "dependabot", "dependabot-alert"),
             "code-scanning/list-alerts-for-repo": lambda call: self._alerts(call, "code_scanning", "code-scanning-alert-items"),
         }
@@ -350,6 +356,39 @@ class Endpoints:
     def _delete_comment(self, call: Call) -> Answer:
         self._store.data["comments"].pop(str(self._comment(call)["id"]))
         return Answer(204)
+
+    # Artefacts of workflow runs, and who may do what
+
+    def _list_artifacts(self, call: Call) -> Answer:
+        """The newest first, as GitHub lists them; those that ``/__control`` put there."""
+        found = [
+            {key: value for key, value in artifact.items() if key != "zip"}
+            for artifact in reversed(self._store.data["artifacts"].values())
+            if call.query.get("name") in (None, artifact["name"])
+        ]
+        return _page(call, found, "artifacts")
+
+    def _download_artifact(self, call: Call) -> Answer:
+        artifact = self._store.data["artifacts"].get(call.path["artifact_id"])
+        if artifact is None or call.path["archive_format"] != "zip":
+            raise RefusedError(404)
+        if artifact["expired"]:
+            raise RefusedError(410, "Artifact has expired")
+        return Answer(302, location=f"{{base}}{BLOBS}{artifact['id']}.zip?sig=stand-in")
+
+    def keep_artifact(self, name: str, branch: str, packed: str) -> int:
+        """What an upload of a run on ``branch`` leaves. ``packed``: a ZIP file in base64. The artefact's number."""
+        number, now = self._store.number(), self._store.now()
+        run = {"id": number, "repository_id": 77, "head_repository_id": 77, "head_branch": branch, "head_sha": "0" * 40}
+        known = {"id": number, "name": name, "node_id": "MDg6", "size_in_bytes": len(packed) * 3 // 4, "expired": False}
+        known |= {"created_at": now, "updated_at": now, "expires_at": None, "workflow_run": run}
+        self._store.data["artifacts"][str(number)] = {**self._description.sample("artifact", known), "zip": packed}
+        return number
+
+    def _permission(self, call: Call) -> Answer:
+        level = self._store.data["permissions"].get(call.path["username"], "none")
+        known = {"permission": level, "role_name": level, "user": None}
+        return Answer(200, self._description.sample("repository-collaborator-permission", known))
 
     # Alerts
 

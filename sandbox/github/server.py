@@ -3,12 +3,14 @@
 Run as ``python -m sandbox.github.server CONFIGURATION``, a JSON file with ``port``, ``folder``, ``owner``, ``repository`` and
 ``token_file``. ``POST /__control`` takes JSON: ``{"fail": {"status": 500, "count": 2, "match": "PUT .*/secrets/", "retry_after": 1}}``
 (status 0 cuts the connection), ``{"heal": true}`` (no more of these faults), ``{"dependabot": [...]}``, ``{"code_scanning": [...]}``,
+``{"artifact": {"name": …, "branch": …, "packed": base64 of a ZIP file}}``, ``{"permissions": {"user": "write"}}``,
 ``{"drop_environment": "…"}``, ``{"drop_secret": ["environment", "NAME"]}``, ``{"touch_secret": [...]}``,
 ``{"reset": true}``; ``GET`` tells what is pending.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import http.server
 import json
@@ -21,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.github.description import Description
-from sandbox.github.endpoints import Answer, Call, Endpoints, RefusedError
+from sandbox.github.endpoints import BLOBS, Answer, Call, Endpoints, RefusedError
 from sandbox.github.store import EMPTY, Store
 
-_BODY_AT_MOST = 4 * 1024 * 1024
+_BODY_AT_MOST = 64 * 1024 * 1024
 _MESSAGES = {
     401: "Bad credentials",
     403: "API rate limit exceeded",
@@ -51,6 +53,8 @@ class GitHub:
         with self._lock:
             if address.path == "/__control":
                 return self._control(method, raw)
+            if address.path.startswith(BLOBS):
+                return self._blob(address, headers)
             path = address.path.removeprefix("/api/v3").replace("/repositories/77", self._repository, 1)
             try:
                 body = json.loads(raw) if raw else None
@@ -89,7 +93,7 @@ class GitHub:
             return _refusal(500, f"The stand-in's own answer is not GitHub's ({operation.name}): {'; '.join(wrong[:5])}")
         if method != "GET":
             self._store.save()
-        return made.status, made.body, self._links(path, asked, made)
+        return made.status, made.body, self._links(path, asked, made) | ({"Location": made.location} if made.location else {})
 
     def _links(self, path: str, asked: dict[str, list[str]], made: Answer) -> dict[str, str]:
         if not made.more:
@@ -101,6 +105,13 @@ class GitHub:
             further = {"page": str(int(asked.get("page", ["1"])[-1]) + 1)}
         query = urllib.parse.urlencode({**{k: v[-1] for k, v in asked.items()}, **further})
         return {"Link": f'<{{base}}{path}?{query}>; rel="next"'}
+
+    def _blob(self, address: urllib.parse.SplitResult, headers: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+        """An artefact's bytes. Like the real store it refuses a token of GitHub's, and an address without its signature."""
+        held = self._store.data["artifacts"].get(address.path.removeprefix(BLOBS).removesuffix(".zip"))
+        if held is None or address.query != "sig=stand-in" or "authorization" in headers:
+            return _refusal(403, "Server failed to authenticate the request")
+        return 200, base64.b64decode(held["zip"]), {"Content-Type": "application/zip"}
 
     def _fault(self, line: str) -> tuple[int, Any, dict[str, str]] | None:
         for fault in self._faults:
@@ -135,6 +146,8 @@ class GitHub:
             "drop_environment",
             "drop_secret",
             "touch_secret",
+            "artifact",
+            "permissions",
         }
         if unknown:
             raise ValueError(", ".join(sorted(unknown)))
@@ -150,6 +163,9 @@ class GitHub:
             fault["status"], fault["count"] = int(fault["status"]), int(fault["count"])
             self._faults.append(fault)
         data.update({kind: list(orders[kind]) for kind in ("dependabot", "code_scanning") if kind in orders})
+        data.update({"permissions": dict(orders["permissions"])} if "permissions" in orders else {})
+        if "artifact" in orders:
+            self._endpoints.keep_artifact(**{key: str(orders["artifact"][key]) for key in ("name", "branch", "packed")})
         if "drop_environment" in orders:
             for kind in ("environments", "policies", "secrets"):
                 data[kind].pop(orders["drop_environment"], None)
@@ -202,9 +218,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(status, body, more)
 
     def _send(self, status: int, body: Any, more: dict[str, str]) -> None:
-        data = b"" if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Type", more.pop("Content-Type", "application/json; charset=utf-8"))
         if status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.send_header("X-GitHub-Media-Type", "github.v3; format=json")

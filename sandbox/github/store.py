@@ -19,6 +19,8 @@ EMPTY: dict[str, Any] = {
     "secrets": {},
     "issues": {},
     "comments": {},
+    "artifacts": {},
+    "permissions": {},
     "dependabot": [],
     "code_scanning": [],
 }

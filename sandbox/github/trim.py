@@ -33,6 +33,9 @@ OPERATIONS = {
     f"{_REPO}/issues/{{issue_number}}": ["get", "patch"],
     f"{_REPO}/issues/{{issue_number}}/comments": ["get", "post"],
     f"{_REPO}/issues/comments/{{comment_id}}": ["get", "patch", "delete"],
+    f"{_REPO}/actions/artifacts": ["get"],
+    f"{_REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}": ["get"],
+    f"{_REPO}/collaborators/{{username}}/permission": ["get"],
     f"{_REPO}/dependabot/alerts": ["get"],
     f"{_REPO}/code-scanning/alerts": ["get"],
 }

@@ -223,7 +223,7 @@ class Panel:
     def load(self) -> None:
         """Reads the configuration; services that run are left alone unless they moved or are gone."""
         found = {}
-        for line in self._configuration.read_text().splitlines():
+        for line in filter(None, self._configuration.read_text().splitlines()):
             key, port, path = line.split("\t")
             held = self._services.get(key)
             if held is not None and (held.port, str(held.path)) == (int(port), path):

@@ -11,9 +11,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from sandbox.panel import supervisor
 from tests.sandbox_fixture import Sandbox
 
 pytestmark = pytest.mark.sandbox
@@ -171,3 +173,12 @@ def test_the_panel_survives_what_no_client_should_say(sandbox: Sandbox, said: st
     answer = sandbox.ssh(f'python3 -c "{code}" {sandbox.layout.run}/panel/control', said.encode())
     assert b'"ok": false' in answer.stdout
     assert sandbox.ssh("pleskctl status").returncode == 0
+
+
+def test_a_host_without_process_services_has_a_panel_that_waits_for_some(tmp_path: Path) -> None:
+    configuration = tmp_path / "panel.tsv"
+    configuration.write_text("\n")
+    panel = supervisor.Panel(configuration, tmp_path, tmp_path)
+    configuration.write_text(f"api\t1\t{tmp_path}\n")
+    panel.load()
+    assert list(panel._services) == ["api"]

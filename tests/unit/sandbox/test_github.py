@@ -275,9 +275,37 @@ def test_every_operation_of_the_extract_is_answered_by_one_of_github_s_answers(a
     description = Description()
     values = {"owner": "acme", "repo": "site", "org": "acme", "username": "someone", "environment_name": "production"}
     values |= {"branch_policy_id": "1", "secret_name": "A", "issue_number": "1", "comment_id": "1"}
+    values |= {"artifact_id": "1", "archive_format": "zip"}
     for template, methods in OPERATIONS.items():
         path = template.format(**values)
         for method in methods:
             assert not isinstance(description.find(method, path), int), path
             body = {"title": "t", "body": "b", "name": "n"} if method in ("post", "patch") else None
             assert api(method.upper(), path, body)[0] != 500, (method, path)
+
+
+def test_an_artefact_is_listed_and_its_bytes_lie_behind_a_redirection_that_takes_no_token(api: Client) -> None:
+    packed = base64.b64encode(b"PK-canary").decode()
+    for branch in ("main", "feature"):
+        order = {"artifact": {"name": "records-production", "branch": branch, "packed": packed}}
+        assert api("POST", "/__control", order)[0] == 200
+    status, listed = api("GET", "/repos/acme/site/actions/artifacts?name=records-production&per_page=100")
+    assert (status, listed["total_count"]) == (200, 2)
+    newest = listed["artifacts"][0]
+    assert newest["workflow_run"]["head_branch"] == "feature"
+    assert "zip" not in newest
+    token = {"authorization": f"Bearer {TOKEN}", "user-agent": "gh"}
+    status, _, headers = api.github.handle("GET", f"/repos/acme/site/actions/artifacts/{newest['id']}/zip", token, b"")
+    assert status == 302
+    place = headers["Location"].removeprefix("{base}")
+    assert api.github.handle("GET", place, {"user-agent": "gh"}, b"")[:2] == (200, b"PK-canary")
+    assert api.github.handle("GET", place, token, b"")[0] == 403
+    assert api.github.handle("GET", place.partition("?")[0], {}, b"")[0] == 403
+    assert api("GET", "/repos/acme/site/actions/artifacts/4711/zip")[0] == 404
+    assert api("GET", "/repos/acme/site/actions/artifacts?name=records-staging")[1]["artifacts"] == []
+
+
+def test_a_collaborator_s_permission_is_what_a_test_says_and_none_otherwise(api: Client) -> None:
+    assert api("POST", "/__control", {"permissions": {"ada": "write"}})[0] == 200
+    for user, level in (("ada", "write"), ("mallory", "none")):
+        assert api("GET", f"/repos/acme/site/collaborators/{user}/permission")[1]["permission"] == level
