@@ -1,6 +1,6 @@
 """The rules of the pack, one module a group."""
 
-from rules import commands, databases, gates, github, hosts, platform, services
+from rules import commands, databases, gates, github, hosts, inputs, platform, services
 from rules.rule import Rule
 
 ALL: tuple[Rule, ...] = (
@@ -11,5 +11,6 @@ ALL: tuple[Rule, ...] = (
     *databases.RULES,
     *github.RULES,
     *services.RULES,
+    *inputs.RULES,
 )
 """Every rule of the pack."""

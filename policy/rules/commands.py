@@ -18,6 +18,13 @@ COMMAND = "command:local:Command"
 REMOTE = ("command:remote:Command", "command:remote:CopyFile", "command:remote:CopyToRemote")
 SECRET_STEPS = ("env", "account", "revoke")
 _CALL = re.compile(r"components/remote/run ([a-z]+)")
+_JUDGED = frozenset({"create", "update", "delete", "stdin", "logging", "triggers", "environment", "addPreviousOutputInEnv"})
+_OTHERS = {
+    "dir": "is another folder, whose components/remote/run would be called",
+    "interpreter": "decides what its create means",
+    "assetPaths": "brings files of the machine into the state",
+    "archivePaths": "brings files of the machine into the state",
+}
 _SECRET_KEYS = re.compile(r"password|passwd|secret|token|private_?key|variables", re.IGNORECASE)
 
 
@@ -60,6 +67,9 @@ def _constant(resource: Resource, config: dict[str, Any]) -> Sentences:
         yield f"{name}: it has environment variables, which stand in the state and in /proc. Send values on stdin, marked secret."
     if props.get("logging") != "none":
         yield f"{name}: what it prints would be shown while it runs. Set logging to none; its log is on the host."
+    for key, value in props.items():
+        if key not in _JUDGED and value is not None:
+            yield f"{name}: its {key} {_OTHERS.get(key, 'is judged by no rule')}. Leave it out; 'components/remote/run STEP' needs none."
     if props.get("addPreviousOutputInEnv") is not False:
         yield f"{name}: its former output goes to its environment. Set addPreviousOutputInEnv to false."
 

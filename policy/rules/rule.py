@@ -55,7 +55,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class ResourceRule:
-    """A rule for each resource of ``types`` by itself. It holds in ``up --skip-preview`` too."""
+    """A rule for each resource of ``types`` (none: of every type) by itself. It holds in ``up --skip-preview`` too."""
 
     name: str
     description: str
@@ -66,7 +66,7 @@ class ResourceRule:
 
     def validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         """Reports every sentence of ``check``, where the resource is one of ours."""
-        if args.resource_type not in self.types:
+        if self.types and args.resource_type not in self.types:
             return
         parent = getattr(args.opts, "parent", None) or ""
         resource = Resource(args.resource_type, args.name, args.urn, plain(args.props), parent)

@@ -124,6 +124,9 @@ BAD: dict[str, list[Made]] = {
         p.command("stage", create=UNKNOWN),
         p.command("stage", environment={"DB_PASS": "hunter2"}),
         p.command("stage", environment=UNKNOWN),
+        p.command("stage", dir="/tmp/evil"),
+        p.command("stage", interpreter=["/bin/sh", "-xc"]),
+        p.command("stage", assetPaths=["**"]),
         p.command("stage", delete="rm -rf /"),
         p.command("stage", delete=UNKNOWN),
         p.command("stage", update="echo other"),
@@ -132,6 +135,13 @@ BAD: dict[str, list[Made]] = {
         p.command("stage", logging="stdout"),
         p.command("stage", addPreviousOutputInEnv=None),
         Made("command:remote:Command", "remote", {"create": "true"}),
+    ],
+    "inputs-judged": [
+        p.mysql_grant(roles=["admin"]),
+        p.mysql_grant(roles=UNKNOWN),
+        p.role(roles=["postgres"]),
+        p.postgresql_grant(objects=["members"]),
+        Made("postgresql:index/database:Database", "api-database", {"name": "mo_api", "template": "mo_crm"}, parent=p.PARENT),
     ],
     "command-request-known": [
         p.command("switch", stdin=UNKNOWN),
