@@ -28,6 +28,9 @@ def digest(checkpoint: bytes) -> str:
     return hashlib.sha256(checkpoint).hexdigest()
 
 
+TAKEN_OVER = "this update was cancelled, and another one of the stack has begun since"
+
+
 class FileJournal:
     """The journal of a run that changes the state (``model.Journal``). Threads share one sync."""
 
@@ -40,7 +43,9 @@ class FileJournal:
         self._encrypt = encrypt
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # A file of its own: an update that was cancelled while it slept may have the one before open, and would write into it.
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.fchmod(descriptor, private_mode(path.parent))
         except OSError as problem:
             raise cannot_write(path, problem) from None
@@ -67,6 +72,9 @@ class FileJournal:
         with self._write_lock:
             if self.broken is not None:
                 raise self.broken
+            if not self.is_current():
+                self.broken = NotRecordedError(f"{TAKEN_OVER}: nothing more is begun.")
+                raise self.broken
             try:
                 while line:
                     line = line[self._file.write(line) :]
@@ -84,6 +92,14 @@ class FileJournal:
                 except OSError as problem:
                     raise self._broke(problem) from None
                 self._synced = reached
+
+    def is_current(self) -> bool:
+        """Whether this is the stack's journal yet: an update that follows a cancelled one takes it away."""
+        try:
+            there, own = os.stat(self.path), os.fstat(self._file.fileno())
+        except (OSError, ValueError):
+            return False
+        return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
 
     def _broke(self, problem: OSError) -> NotRecordedError:
         self.broken = NotRecordedError(

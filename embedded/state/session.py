@@ -94,6 +94,8 @@ class StackSession:
             snapshot, crypter.encrypt if crypter else None, crypter.encryption_salt if crypter else None
         )
         content = checkpoint.text().encode()
+        if not self.journal.is_current():
+            raise StateError(f"{journal.TAKEN_OVER}: the state is that one's, and nothing was written to it")
         told = self.journal.broken is not None
         with contextlib.suppress(NotRecordedError):
             self.journal.close(content)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from embedded.model import PendingOperation, ResourceState, Snapshot
+import pytest
+
+from embedded.model import NotRecordedError, PendingOperation, ResourceState, Snapshot
 from embedded.state import journal
+from embedded.state.backend import Backend, parse_stack_name
 from embedded.state.checkpoint import Checkpoint
+from embedded.state.errors import StateError
+from embedded.state.session import StackSession, Update, open_session
 from embedded.values import Secret
 
 BASE = b"{}"
@@ -121,3 +127,34 @@ def test_journal_belongs_to_one_checkpoint(tmp_path: Path) -> None:
     log.close(b"final")
     assert journal.done(journal.read(tmp_path / "j"), b"final")
     assert not journal.done(journal.read(tmp_path / "j"), BASE)
+
+
+@pytest.mark.parametrize("follower", ["begun", "finished", "set aside"])
+def test_an_update_that_was_cancelled_while_it_slept_writes_nothing_more_once_another_has_begun(
+    tmp_path: Path, follower: str
+) -> None:
+    backend = Backend(f"file://{tmp_path}")
+    stack = parse_stack_name("dev", "p")
+    backend.create(stack, None)
+
+    def session() -> AbstractContextManager[StackSession]:
+        return open_session(backend, stack, lambda _: pytest.fail("no secrets here"), None, Update("update", "", {}, {}))
+
+    with session() as slept:
+        slept.journal.begin(PendingOperation("creating", _state("of the sleeper")))
+        # As ``cancel`` and the next ``up`` do.
+        if follower == "set aside":
+            backend.journal_path(stack).rename(tmp_path / "aside")
+        else:
+            backend.recover(stack)
+        with session() as later:
+            number = later.journal.begin(PendingOperation("creating", _state("later")))
+            if follower == "finished":
+                later.journal.end(number, new=_state("later"))
+                later.finish(Snapshot([_state("later")]), result="succeeded", changes={})
+            before = (backend.path(stack).read_bytes(), journal.read(backend.journal_path(stack)))
+            with pytest.raises(NotRecordedError, match="another one of the stack has begun"):
+                slept.journal.begin(PendingOperation("creating", _state("more of the sleeper")))
+            with pytest.raises(StateError, match="nothing was written"):
+                slept.finish(Snapshot([_state("of the sleeper")]), result="succeeded", changes={})
+            assert (backend.path(stack).read_bytes(), journal.read(backend.journal_path(stack))) == before
