@@ -42,8 +42,8 @@ test: setup ## set up and pass all tests
 test-fast: setup ## unit and policy tests, about a minute
 	@$(PY) -m pytest -q -n 2 --dist loadfile -m 'not slow and not sandbox and not pulumi_cli' tests/unit tests/policies
 
-test-thorough: setup ## every point of interruption and 20 kills of each kind; about two hours
-	@MO_TEST_EVERY=1 MO_TEST_KILLS=20 $(PY) -m pytest -q -n 2 --dist loadfile
+test-thorough: setup ## every point of interruption, 20 kills of each kind, 250 histories; about four hours
+	@MO_TEST_EVERY=1 MO_TEST_KILLS=20 MO_TEST_SCHEDULES=200 MO_TEST_FROZEN=50 $(PY) -m pytest -q -n 2 --dist loadfile
 
 check: setup ## types, lint, format, shell programs, import rules, workflows
 	@.venv/bin/ruff check .

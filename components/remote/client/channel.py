@@ -12,7 +12,7 @@ from .failure import Failure
 from .generation import held
 from .masking import MASK
 from .programs import altered, boot, digest, quote, upload
-from .ssh import Master
+from .ssh import Master, silence
 from .status import tell
 
 TYPE_CHECKING = False
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 _WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note"})
 """Keys of lines with words of a tool or about one: masked as they come, before anybody shortens them."""
-SILENCE_SECONDS = 45
-"""After so much silence of its client a host program ends by itself; ``MO_SILENCE`` sets another number of seconds, from 3 to 60."""
 QUESTIONS = ("decide", "probe", "proved")
 """The lines at which a host program waits for an answer."""
 STEP_SECONDS = 15
@@ -229,12 +227,6 @@ class Heartbeat:
                 if not self._over.locked():
                     return
                 self._child.write(b"alive\n")
-
-
-def silence() -> int:
-    """Seconds of silence after which a host program ends by itself."""
-    told = os.environ.get("MO_SILENCE", "")
-    return min(60, max(3, int(told))) if told.isdecimal() else SILENCE_SECONDS
 
 
 def tell_waiting(what: str, values: list[str]) -> None:

@@ -14,12 +14,21 @@ SLOTS = 8
 PERSIST_SECONDS = 300
 """How long an idle master stays."""
 CONNECT_SECONDS = 15
-ALIVE_SECONDS, ALIVE_COUNT = 10, 3
-"""The master asks a silent host so often, and so many times: a connection that is cut without a packet ends after forty seconds."""
+SILENCE_SECONDS = 45
+"""After so much silence of its client a host program ends by itself; ``MO_SILENCE`` sets another number of seconds, from 3 to 60."""
+ALIVE_COUNT = 3
+"""The master asks a silent host so many times, each a quarter of the silence after the one before: a connection that is cut
+without a packet ends as soon here as on the host."""
 QUEUE_SECONDS = 3600
 """How long a step waits at most for one of the channels: longer than steps take."""
 OPEN_SECONDS = 120
 """How long at most for another process that opens the master."""
+
+
+def silence() -> int:
+    """Seconds of silence after which a host program ends by itself."""
+    told = os.environ.get("MO_SILENCE", "")
+    return min(60, max(3, int(told))) if told.isdecimal() else SILENCE_SECONDS
 
 
 def _fingerprint(connection: Connection) -> str:
@@ -105,7 +114,7 @@ class Master:
             "-o", f"ControlPersist={PERSIST_SECONDS}", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey",
             "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "GlobalKnownHostsFile=/dev/null",
             "-o", f"HostKeyAlias=mo-{connection.name}", "-o", "CheckHostIP=no", "-o", "UpdateHostKeys=no", "-o", "VerifyHostKeyDNS=no",
-            "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", f"ServerAliveInterval={ALIVE_SECONDS}",
+            "-o", f"ConnectTimeout={CONNECT_SECONDS}", "-o", f"ServerAliveInterval={max(1, silence() // (ALIVE_COUNT + 1))}",
             "-o", f"ServerAliveCountMax={ALIVE_COUNT}",
             "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "LogLevel=ERROR", "-p", str(connection.port),
         ]  # fmt: skip
