@@ -24,7 +24,8 @@ try:
             project=project,
             catalog=reader.read(),
             loaded=configuration.load(project, stack),
-            ask=Entering(project, stack, RunFacts(project), os.environ),
+            ask=RunFacts(project),
+            enter=Entering(project, stack, os.environ),
         ),
     )
 except (reader.CatalogError, SettingsError, ArtefactError, FactsError, JudgementError) as error:

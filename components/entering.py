@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pulumi
 
 from components.component import PROTOCOL
-from components.facts import Ask, Facts, FactsError, run_step
+from components.facts import FactsError, run_step
 
 LOCK = "MO_LOCK"
 """What ``bin/mo`` gives the engine that it starts: stack, generation, id of its lock (components/remote/client/generation.py)."""
@@ -21,22 +20,20 @@ FILE = "generation"
 
 @dataclass(frozen=True)
 class Entering:
-    """Asks as ``ask`` does. Of an update without a lock (plain ``pulumi up``), it first takes the stack's next generation: once another run
-    follows, the host refuses its steps. A preview takes none.
+    """Called before the first step of an update. One without a lock (plain ``pulumi up``) takes the stack's next generation: once another
+    run follows, the host refuses its steps. A preview takes none.
 
     Raises ``FactsError`` where a run of ``bin/mo`` holds the lock.
     """
 
     project: Path
     stack: str
-    ask: Ask
     environment: Mapping[str, str]
 
-    def __call__(self, request: Mapping[str, Any]) -> Facts:
-        """See ``facts.Ask``."""
+    def __call__(self, host: str) -> None:
+        """``host``: its name."""
         if not pulumi.runtime.is_dry_run() and self.environment.get(LOCK, "").partition(" ")[0] != self.stack:
-            self._enter(str(request.get("host")))
-        return self.ask(request)
+            self._enter(host)
 
     def _enter(self, host: str) -> None:
         asked = {"protocol": PROTOCOL, "stack": self.stack, "host": host, "action": "enter"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,8 @@ from components.subdomain import Subdomain, SubdomainArgs
 @dataclass(frozen=True)
 class PlatformArgs:
     """``project``: the folder of ``Pulumi.yaml``. ``ask``: asks the host for facts. ``judgement``: of the gates (``None``: read them).
-    ``verify``: checks what would be uploaded. ``now``: the clock; ``environment``: the process's variables."""
+    ``verify``: checks what would be uploaded. ``enter``: called with the host's name before the first step. ``now``: the clock;
+    ``environment``: the process's variables."""
 
     stack: str
     project: Path
@@ -43,6 +44,7 @@ class PlatformArgs:
     ask: facts.Ask
     judgement: Judgement | None = None
     verify: trust.Verify = trust.verify
+    enter: Callable[[str], None] = lambda host: None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
@@ -87,6 +89,7 @@ class Platform(Component):
         if settings.rollback is None and (foreign := _unjudged(uploads, wished, args.project, commit)):
             raise GateClosed(foreign)
         args.verify(args.project, settings, wished, uploads, commit)
+        args.enter(settings.host.name)
         from_host = {key: (found.new, known.of(key)) for key, found in plans.items() if key not in wished.manifests}
         for note in trust.attested(settings, from_host):
             pulumi.log.warn(note, self)

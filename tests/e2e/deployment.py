@@ -134,12 +134,14 @@ class Deployment:
         time.sleep(0.3)
 
     def listing(self) -> str:
-        """A digest over every path below the host's root but its logs: kind, mode, link target, content."""
+        """A digest over every path below the host's root but its logs and its locks: kind, mode, link target, content."""
         digest = hashlib.sha256()
         root = self.sandbox.root
         for folder, names, files in os.walk(root):
             if Path(folder) == root and "logs" in names:
                 names.remove("logs")
+            if Path(folder) == root / ".deploy" and ".operations" in names:
+                names.remove(".operations")  # who has begun what; nothing of a site
             names.sort()
             for name in sorted(names + files):
                 path = Path(folder) / name

@@ -16,10 +16,10 @@ from .databases import MariaDB
 from .histories import Action, World, cut_off, drawn, frozen, planted, shrunk
 from .site import Site
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(4 * 3600)]
 SEED = int(os.environ.get("MO_TEST_SEED", "1"))
-SCHEDULES = int(os.environ.get("MO_TEST_SCHEDULES", "3"))
-FROZEN = int(os.environ.get("MO_TEST_FROZEN", "2"))
+SCHEDULES = int(os.environ.get("MO_TEST_SCHEDULES", "2"))
+FROZEN = int(os.environ.get("MO_TEST_FROZEN", "1"))
 
 
 def histories(world: World, draw: Callable[[int], Sequence[Action]], count: int) -> list[str]:
@@ -65,7 +65,7 @@ def test_a_planted_fault_is_found(
     draw: Callable[[int], Sequence[Action]],
     found: str,
 ) -> None:
-    with World(remote, site, mariadb, planted(tmp_path, *fault), settled=20) as world:
+    with World(remote, site, mariadb, planted(tmp_path, *fault), settled=10) as world:
         for seed in range(SEED, SEED + 12):
             if any(found in one for one in world.violations(draw(seed))):
                 return
