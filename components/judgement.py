@@ -36,7 +36,7 @@ def of(stack: str, settings: StackSettings, project: Path, commit: str | None, r
     except (collect.UnknownGateError, waivers.WaiverError) as error:
         raise JudgementError(str(error)) from None
     verdicts = judge.judge(evidence, waivers=waived, commit=commit or "")
-    back = rollback.model_dump() if rollback else None
+    back = rollback.model_dump(exclude={"activations"}) if rollback else None
     figures = judge.inputs(evidence, settings.gates, commit or "", waived, back)
     red = tuple(v.reason for v in verdicts if v.verdict == "fail")
     notes = [v.reason for v in verdicts if v.verdict == "waived"]

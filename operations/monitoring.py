@@ -86,7 +86,7 @@ class _Stack:
         self.engine, self.file = engine, file
         self.live = release_set.live(engine.resources())
         self.exports = _exports(engine.name, self.live.export)
-        self.services = project.services_of(engine.name, file)
+        self.services = self.live.entries(project.services_of(engine.name, file))
         self.notes: list[str] = []
         self._answers: dict[str, Answer] | None = None
         self._host: str | None = None

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalog.activation import Activation
 from catalog.manifest import Manifest
+from catalog.models import Service
 from components import artefacts
 from components.artefacts import ArtefactError
+from components.release import activation_of
 from operations import unbuilt
 from operations.problem import Problem
 from operations.wording import build_command
@@ -26,6 +29,7 @@ class Live:
 
     ``export``: the stack's output ``monitoring`` of the last succeeded update, ``None`` before the first. ``databases``: the services with
     a database of their own; ``dropped``: of those, the ones whose database goes with them when they leave the catalogue.
+    ``rules``: those by which each release was activated.
     """
 
     releases: Mapping[str, str]
@@ -33,6 +37,11 @@ class Live:
     export: Mapping[str, Any] | None
     databases: Set[str] = frozenset()
     dropped: Set[str] = frozenset()
+    rules: Mapping[str, Activation] = field(default_factory=dict)
+
+    def entries(self, services: Mapping[str, Service]) -> dict[str, Service]:
+        """The catalogue's ``services``, each with the rules of its live release: what is live is checked as it was activated."""
+        return {key: self.rules[key].applied_to(entry) if key in self.rules else entry for key, entry in services.items()}
 
 
 def live(resources: Sequence[Mapping[str, Any]]) -> Live:
@@ -41,12 +50,15 @@ def live(resources: Sequence[Mapping[str, Any]]) -> Live:
     since: dict[str, str] = {}
     databases: set[str] = set()
     dropped: set[str] = set()
+    requests: dict[str, dict[str, Any]] = {}
     export = None
     for resource in resources:
         kind, name = str(resource.get("type")), str(resource.get("urn")).rsplit("::", 1)[-1]
         outputs = resource.get("outputs") or {}
         if kind == "pulumi:pulumi:Stack" and isinstance(outputs.get("monitoring"), dict):
             export = outputs["monitoring"]
+        if kind == "command:local:Command" and name.endswith(_OF_RELEASE):
+            requests[name] = _result((resource.get("inputs") or {}).get("stdin"))
         if kind == "command:local:Command" and name.endswith("-switch"):
             done = _result(outputs.get("stdout"))
             if isinstance(release := done.get("live") or done.get("release"), str):
@@ -57,7 +69,23 @@ def live(resources: Sequence[Mapping[str, Any]]) -> Live:
             databases.add(service)
             if kind in DATABASES and not resource.get("retainOnDelete"):
                 dropped.add(service)
-    return Live(releases, since, export, databases, dropped)
+    rules = {key: found for key, release in releases.items() if (found := _rules(requests, key, release)) is not None}
+    return Live(releases, since, export, databases, dropped, rules)
+
+
+_OF_RELEASE = ("-stage", "-switch", "-health")
+"""The steps whose requests hold a release's rules."""
+
+
+def _rules(requests: Mapping[str, Mapping[str, Any]], service: str, release: str) -> Activation | None:
+    """``None`` where the requests in the state are not of this release, or have another form: the catalogue's rules are used then."""
+    stage, switch, health = (requests.get(service + suffix, {}) for suffix in _OF_RELEASE)
+    if switch.get("release") != release:
+        return None
+    try:
+        return activation_of(switch, stage, health if health.get("release") == release else None)
+    except ValueError:
+        return None
 
 
 def _result(text: Any) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def drift(
     file = project.stack_file(stack)
     services = project.services_of(stack, file)
     engine = Engine(stack)
-    live = release_set.live(engine.resources()).releases
+    state = release_set.live(engine.resources())
+    live, services = state.releases, state.entries(services)
     host = remote.connect(project.ROOT, stack)
     domain = str(file.settings.get("domain"))
     found = _found(stack, host, domain, services, live)

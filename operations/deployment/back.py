@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from operations import display, question, records, release_set
-from operations.deployment import astray, checks, closed, ending, engine_busy, failures, host_journals, restoring
+from operations.deployment import astray, checks, closed, ending, engine_busy, failures, former_rules, host_journals, restoring
 from operations.deployment import journal as journals
 from operations.deployment import owner as owners
 from operations.deployment import trigger as triggers
+from operations.deployment.former_rules import FormerRules
 from operations.deployment.here import Here
 from operations.deployment.journal import Run
 from operations.deployment.outcome import Outcome
@@ -70,6 +71,7 @@ class _Rollback:
     def __init__(self, here: Here, wish: Wish, session: Session) -> None:
         self.here, self.wish, self.session, self.phases = here, wish, session, session.phases
         self._applied: Applied | None = None
+        self._rules = FormerRules({}, ())
         self._patient = session.resumes is not None
 
     def run(self) -> int:
@@ -113,6 +115,9 @@ class _Rollback:
         for service, schema in restoring.ahead_too(here, moves, restores).items():
             said = f"  {service}: its database stays ahead by {schema} in that snapshot too (bin/mo snapshots list {service})"
             out.print(said, style="yellow", markup=False)
+        self._rules = former_rules.of(here, {key: new for key, (_, new) in moves.items()})
+        for sentence in self._rules.notes:
+            out.print(f"  {sentence}", style="yellow", markup=False)
         if not self.wish.yes:
             self._tell_ahead(moves, names)
             if not self._confirmed(target, restores):
@@ -190,7 +195,7 @@ class _Rollback:
     ) -> Outcome:
         for one in restores:
             restoring.keep(self.here, one)
-        update = Update(self.here, {"releases": releases, "rollback": note(target.target, self.wish.reason)}, before)
+        update = Update(self.here, {"releases": releases, "rollback": note(target.target, self.wish.reason, self._rules)}, before)
         self._applied = engine_busy.waited_for(lambda: update.apply(message), self.here.out, patient=self._patient)
         return astray.put_right(self.here, told(self._applied, moves))
 
@@ -308,7 +313,10 @@ def _taken_back(here: Here, session: Session, before: Mapping[str, str], reason:
     # Of a part of it: what a later rollback goes to is before the deployment that this one takes back.
     number = history[0].number if only and history else records.number_of(history, before)
     what = f"of {', '.join(former)}" if only else f"to update {number}"
-    update = Update(here, {"releases": releases, "rollback": note(number, reason)}, live)
+    rules = former_rules.of(here, {key: new for key, (_, new) in moves.items()})
+    for sentence in rules.notes:
+        here.out.print(sentence, style="yellow", markup=False)
+    update = Update(here, {"releases": releases, "rollback": note(number, reason, rules)}, live)
     patient = session.resumes is not None
     applied = engine_busy.waited_for(lambda: update.apply(f"automatic rollback {what}: {reason}"), here.out, patient=patient)
     return astray.put_right(here, replace(told(applied, moves), reverts=only))
@@ -321,9 +329,10 @@ def no_way_back(only: Sequence[str]) -> str:
     return f"{', '.join(only)} had no former release; {'it stays as it is' if len(only) == 1 else 'they stay as they are'}"
 
 
-def note(update: int, reason: str) -> dict[str, Any]:
+def note(update: int, reason: str, rules: FormerRules | None = None) -> dict[str, Any]:
     """What the history keeps of a rollback (``mo:rollback``)."""
     return {
+        **({"activations": rules.to_config()} if rules and rules.known else {}),
         "update": update,
         "reason": reason[:500],
         "author": owners.here().name,

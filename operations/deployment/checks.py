@@ -75,7 +75,7 @@ def _count(things: Collection[Any], name: str) -> str:
 def validation(here: Here, releases: Mapping[str, str], run: str, closed: Collection[str] = ()) -> Validation:
     """What the validating phases may look at. ``releases``: what each service must serve; ``closed``: sites that a person has closed."""
     shut = tuple(key for key in closed if key in releases)
-    asked = {key: entry for key, entry in here.services.items() if key in releases and key not in shut}
+    asked = {key: entry for key, entry in here.entries().items() if key in releases and key not in shut}
     return Validation(here.root, here.stack, here.settings, asked, releases, here.root / FOLDER / run, shut)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from catalog.activation import Activation
 from catalog.models import Service
 from catalog.settings import StackSettings
 from catalog.settings_file import Loaded, SettingsError
@@ -35,6 +36,7 @@ class Here:
     engine: Engine
     out: Console
     _seen: list[release_set.Live] = field(default_factory=list, repr=False, compare=False)
+    _rules: dict[tuple[str, str], Activation] = field(default_factory=dict, repr=False, compare=False)
     _told: list[tuple[Mapping[str, str], Facts]] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -51,7 +53,17 @@ class Here:
         """What is live by the stack's state: asked anew, or as seen last where nothing of ours came since. Raises ``Problem``."""
         if anew or not self._seen:
             self._seen[:] = [release_set.live(self.engine.resources())]
+            seen = self._seen[0]
+            self._rules.update({(key, seen.releases[key]): rules for key, rules in seen.rules.items()})
         return self._seen[0]
+
+    def entries(self) -> dict[str, Service]:
+        """The services, each with the rules of what is live of it, as seen last. Raises ``Problem``."""
+        return self.live(anew=False).entries(self.services)
+
+    def rules_seen(self, service: str, release: str) -> Activation | None:
+        """The rules of a release that this run has seen live in the state."""
+        return self._rules.get((service, release))
 
     def facts(self, releases: Mapping[str, str], *, anew: bool = True) -> Facts:
         """What the host says of the services of ``releases``, and of these releases: asked anew, or as told last where that tells of them

@@ -127,7 +127,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
     state = engine.state()
     live = release_set.live(state.resources)
     host = remote.connect(engine.root, stack)
-    deployed = {key: entry for key, entry in services.items() if key in live.releases}
+    deployed = {key: entry for key, entry in live.entries(services).items() if key in live.releases}
     unknown: list[str] = []
     drifted: dict[str, list[str]] = {}
     holder = None
