@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.activation import Activation
+from catalog.manifest import Manifest
 from catalog.models import Service
 from catalog.settings import RollbackSettings
 from components.artefacts import Choice, Wishes
@@ -21,11 +22,13 @@ FILE = "activations.json"
 @dataclass(frozen=True)
 class Rules:
     """``entry``: the catalogue's entry with the rules of the release that is to be live; ``own``: those rules; ``needed``: the
-    application secrets without which the release cannot run."""
+    application secrets without which the release cannot run; ``back``: whether a rollback makes an older release live than the one that is,
+    and so runs no migration."""
 
     entry: Service
     own: Activation
     needed: tuple[str, ...]
+    back: bool = False
 
 
 def rules(
@@ -50,21 +53,27 @@ def rules(
             own = choice.manifest.activation or recorded
         else:
             own = recorded or choice.manifest.activation or given
+        back = rollback is not None and not _newer(choice.manifest, known.of(key).manifest)
         if own is None:
-            found[key] = Rules(entry, Activation.of(entry), entry.secrets)
+            found[key] = Rules(entry, Activation.of(entry), entry.secrets, back)
         else:
             needed = entry.secrets if own.secrets is None else own.secrets
-            found[key] = Rules(own.applied_to(entry, (link.path for link in choice.manifest.links)), own, needed)
+            found[key] = Rules(own.applied_to(entry, (link.path for link in choice.manifest.links)), own, needed, back)
     return found
 
 
-def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice], *, back: bool) -> None:
-    """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update goes ``back`` to them, so
-    that no migration runs. Raises ``OSError``."""
+def _newer(release: Manifest, live: Manifest | None) -> bool:
+    """Whether a rollback goes forward again, to what it had gone back from: such a release brings its migrations, as in its deploy."""
+    return bool(live is not None and live.built_at and release.built_at and release.built_at > live.built_at)
+
+
+def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice]) -> None:
+    """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update goes back to it.
+    Raises ``OSError``."""
     told = {
         key: {
             "release": choice.release,
-            "back": back,
+            "back": found[key].back,
             "activation": found[key].own.model_dump(mode="json"),
         }
         for key, choice in choices.items()

@@ -70,6 +70,8 @@ class ServiceFacts(_Read):
     schema_version: str | None = None
     database: bool | None = None
     """Whether the database is there."""
+    tables: int | None = None
+    """How many tables it holds besides those in which a tool keeps its history of migrations."""
     database_bytes: int | None = None
     """What the database holds, with its indexes."""
     snapshot_bytes: int | None = None

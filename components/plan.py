@@ -59,6 +59,8 @@ class ServicePlan:
     snapshot: Snapshot | None = None
     newer: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    kept: bool = False
+    """Whether a rollback leaves the schema as it is, and nothing more is known of it."""
     half_applied: str | None = None
     """A migration that an earlier run left half done and that this one continues, as a sentence."""
     closed: bool = False
@@ -76,8 +78,10 @@ class ServicePlan:
         return self.total_bytes if self.files is None else sum(f.size for f in self.files if f.what != "removed")
 
 
-def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> ServicePlan | None:
-    """The plan of a service; ``None`` where its release is live already, or nothing was asked for it."""
+def of(service: str, entry: Service, choice: Choice | None, facts: Facts, *, back: bool = False) -> ServicePlan | None:
+    """The plan of a service; ``back``: whether a rollback makes its release live.
+
+    ``None`` where its release is live already, or nothing was asked for it."""
     if choice is None or choice.kept:
         return None
     known = facts.of(service)
@@ -85,7 +89,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         return None
     manifest = choice.manifest
     migrate = entry.steps.migrate
-    decided = decision(known, manifest, entry, choice.folder)
+    decided = decision(known, manifest, entry, choice.folder, back=back)
     return ServicePlan(
         service=service,
         old=known.live,
@@ -99,6 +103,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts) -> Ser
         accounts=_accounts(entry, known),
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
+        kept=back and migrate is not None and (decided is None or decided.schema == "kept"),
         newer=tuple(decided.newer) if decided and decided.schema == "ahead" else (),
         refusal=decided.refusal if decided else None,
         half_applied=_half_applied(known, decided),
@@ -245,6 +250,8 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
 
 
 def _shown(plan: ServicePlan) -> str:
+    if plan.kept:
+        return "none; a rollback runs no migration"
     if plan.newer:
         return f"none; the schema is newer than the release (by {', '.join(plan.newer)}), so only the code changes"
     return "unknown before they run" if plan.migrations is None else ", ".join(plan.migrations) or "none pending"

@@ -82,7 +82,7 @@ class Platform(Component):
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
         ruled = activation.rules(services, choices, wished, known, args.project / "dist", settings.rollback)
         entries = {key: rules.entry for key, rules in ruled.items()}
-        plans = _plans(entries, choices, known, settings.rollback is not None)
+        plans = _plans(ruled, choices, known, settings.rollback is not None)
         uploads = [key for key, found in plans.items() if found.new not in known.of(key).releases]
         if uploads and judged.bypassed:
             raise GateClosed(_no_way_back(uploads, judged.bypassed))
@@ -217,7 +217,7 @@ def github_values(
 def _tell_steps(args: PlatformArgs, ruled: Mapping[str, activation.Rules], choices: Mapping[str, Choice]) -> None:
     folder = args.project / ".mo" / args.stack
     try:
-        activation.write(folder, ruled, choices, back=args.loaded.settings.rollback is not None)
+        activation.write(folder, ruled, choices)
     except OSError as error:
         raise pulumi.RunError(f"{folder / activation.FILE} cannot be written: {error.strerror}.") from None
 
@@ -350,12 +350,13 @@ def _unjudged(uploads: Sequence[str], wished: artefacts.Wishes, project: Path, c
 
 
 def _plans(
-    services: Mapping[str, Service], choices: Mapping[str, Choice], known: facts.Facts, back: bool
+    ruled: Mapping[str, activation.Rules], choices: Mapping[str, Choice], known: facts.Facts, back: bool
 ) -> dict[str, plan.ServicePlan]:
     """The plan of each service that would change. Raises ``pulumi.RunError`` where the host lacks what all of them need, where it will
     refuse all of them, or where it lacks the space; a rollback (``back``) needs none, since it migrates nothing. What is true of some
     stops these and what is ``after`` them: their ``switch`` refuses before it changes anything."""
-    found = {key: p for key, entry in services.items() if (p := plan.of(key, entry, choices.get(key), known)) is not None}
+    planned = {key: plan.of(key, rules.entry, choices.get(key), known, back=rules.back) for key, rules in ruled.items()}
+    found = {key: one for key, one in planned.items() if one is not None}
     lacking = [f"  {key}: {', '.join(p.lacks)}" for key, p in found.items() if p.lacks]
     if lacking and (known.needs or len(lacking) == len(found)):
         raise pulumi.RunError("The host lacks programs that these services need, and nothing was changed:\n" + "\n".join(lacking))
@@ -364,7 +365,9 @@ def _plans(
             "The host lacks programs that these services need; they stay as they are, others go on:\n" + "\n".join(lacking)
         )
     refused = [f"  {key}: {p.refusal.text}" for key, p in found.items() if p.refusal]
-    if refused and len(refused) == len(found):
+    # A baseline is recorded by the service's own account, which the host may learn only now.
+    waiting = [key for key, p in found.items() if p.refusal and p.refusal.code == "no-history" and not known.of(key).reachable]
+    if not waiting and refused and len(refused) == len(found):
         raise pulumi.RunError("The host will refuse these releases, and nothing was changed:\n" + "\n".join(refused))
     if refused:
         pulumi.log.warn("The host will refuse these releases; the others go on:\n" + "\n".join(refused))

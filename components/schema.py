@@ -17,9 +17,12 @@ MARK = b"\xef\xbb\xbf"
 """A byte order mark in UTF-8."""
 
 
-def decision(known: ServiceFacts, manifest: Manifest, entry: Service, artefact: Path | None = None) -> decide.Plan | None:
+def decision(
+    known: ServiceFacts, manifest: Manifest, entry: Service, artefact: Path | None = None, *, back: bool = False
+) -> decide.Plan | None:
     """What the switch will decide for the release of ``manifest``; ``None`` where the host's facts do not tell: the database was not
-    reached, or a run that was cut is to be recovered first. ``artefact``: the release's folder on this machine."""
+    reached, or a run that was cut is to be recovered first. ``artefact``: the release's folder on this machine; ``back``: whether a
+    rollback makes the release live."""
     migrate = entry.steps.migrate
     if migrate is None or entry.database is None:
         return decide.Plan("none")
@@ -36,6 +39,9 @@ def decision(known: ServiceFacts, manifest: Manifest, entry: Service, artefact: 
             value=known.schema_version,
             begun=(half.name, half.sha256) if half and not half.resumes else None,
             live=known.live == manifest.release,
+            back=back,
+            tables=known.tables or 0,
+            service=manifest.service,
         )
     )
 

@@ -12,6 +12,8 @@ from catalog.settings import StackSettings
 from components import facts, schema
 from components.facts import ServiceFacts
 from components.release import probe
+from components.remote.client import decide
+from components.schema import migration_file
 from operations import drifts, remote
 from operations.problem import Problem
 
@@ -104,6 +106,31 @@ def down(root: Path, stack: str, settings: StackSettings, service: str, entry: S
         "migration": migration,
     }
     return remote.run(root, stack, "down", request, timeout=TIMEOUT)
+
+
+def baseline(root: Path, stack: str, service: str, entry: Service, name: str) -> dict[str, Any]:
+    """Records the migrations of the artefact in ``dist/`` up to ``name`` as applied; none is run. Raises ``Problem``."""
+    migrate = declared(service, entry)
+    assert entry.database is not None
+    if migrate.kind not in decide.BY_NAME:
+        raise Problem(
+            f"{service}: {migrate.kind} keeps a history of its own in the database, and needs no baseline; bin/mo deploy lets it decide."
+        )
+    try:
+        built = manifests.load(root / "dist" / service / "manifest.json")
+    except (OSError, ValueError):
+        raise Problem(
+            f"dist/ holds no artefact of {service}, whose migrations would be recorded: bin/mo build {service}."
+        ) from None
+    if name not in built.migrations:
+        known = ", ".join(built.migrations) or "none"
+        raise Problem(f"{service} has no migration {name} in {built.release}. There are: {known}.", 2)
+    names = [name] if migrate.kind == "alembic" else built.migrations[: built.migrations.index(name) + 1]
+    sums = {file.path: file.sha256 for file in built.files}
+    records = [[one, sums.get(migration_file(migrate.kind, migrate.directory, one), "")] for one in names]
+    database = {"engine": entry.database.engine, "name": entry.database.name}
+    request = {"service": service, "database": database, "kind": migrate.kind, "records": records}
+    return remote.run(root, stack, "baseline", request, timeout=300)
 
 
 def refuse_needed(service: str, known: Known, *, although: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from operations.options import DEFAULT_STACK, AsJson, ServiceName, Stack, Yes
 
 if TYPE_CHECKING:
+    from catalog.models import Service
     from operations import migrations
 
 LISTED = 20
@@ -23,6 +24,10 @@ def migrate(
     needed: Annotated[
         bool, typer.Option("--although-needed", help="Take back what the live release came with; it may fail without it.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="NAME", help="Record migrations up to NAME as applied, and run none."),
+    ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -33,20 +38,26 @@ def migrate(
     restored. Prisma and drush have no step back; the way out is a snapshot. Go back with the code first (`bin/mo rollback --only SERVICE
     --reason '…'`): while the live release came with the migration, nothing is taken back.
 
-    Examples: `bin/mo migrate votes --list`; `bin/mo migrate api --down`.
+    `--baseline NAME` is for a database that was there before mo-deploy: its tables have the schema of NAME, and nothing has recorded that.
+    It records NAME and the migrations before it as applied, changes nothing else, and is refused where there is a history.
+
+    Examples: `bin/mo migrate votes --list`; `bin/mo migrate api --down`; `bin/mo migrate votes --baseline 0001_init`.
     """
     from operations import migrations, project, question, settings
     from operations.deployment import lock
     from operations.problem import Problem
     from operations.remote import connect
 
-    if down and list_:
-        raise Problem("--down and --list cannot be asked for together.", 2)
+    if [down, list_, baseline is not None].count(True) > 1:
+        raise Problem("--down, --list and --baseline exclude each other.", 2)
     (entry,) = project.chosen(project.services_of(stack, project.stack_file(stack)), [service]).values()
     migrations.declared(service, entry)
     if down:
         migrations.refuse_without_way_back(service, entry)
     host = connect(project.ROOT, stack)
+    if baseline is not None:
+        _baseline(stack, service, entry, baseline, yes=yes, as_json=as_json)
+        return
     known = migrations.look(project.ROOT, stack, host, service, entry)
     if not down:
         typer.echo(json.dumps(known.__dict__, indent=1) if as_json else "\n".join(lines(service, known)))
@@ -72,6 +83,25 @@ def migrate(
     typer.echo(f"What it was before is in snapshot {done['snapshot']}.")
     for note in done.get("notes") or []:
         typer.echo(f"note: {note}")
+
+
+def _baseline(stack: str, service: str, entry: Service, name: str, *, yes: bool, as_json: bool) -> None:
+    from operations import migrations, project, question
+    from operations.deployment import lock
+
+    if not yes and not question.confirmed(
+        f"Record the migrations of {service} up to {name} as applied on {stack}? None is run: the tables must have that schema already."
+    ):
+        typer.echo("Nothing was recorded.")
+        raise typer.Exit(3)
+    with lock.HostLock(lock.asker(project.ROOT, stack), f"migrate {service} --baseline"):
+        done = migrations.baseline(project.ROOT, stack, service, entry, name)
+    if as_json:
+        typer.echo(json.dumps({key: done.get(key) for key in ("service", "recorded", "tables")}, indent=1))
+        return
+    typer.echo(
+        f"{service}: recorded as applied: {', '.join(done['recorded'])}; none was run. Next: bin/mo deploy --only {service}."
+    )
 
 
 def lines(service: str, known: migrations.Known) -> list[str]:

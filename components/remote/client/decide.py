@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
 
-    Code = Literal["edited", "diverged", "failed", "file-missing", "half-applied", "half-reverted"]
-    Schema = Literal["none", "same", "pending", "ahead"]
+    Code = Literal["edited", "diverged", "failed", "file-missing", "half-applied", "half-reverted", "no-history"]
+    Schema = Literal["none", "same", "pending", "ahead", "kept"]
 
 Applied = tuple[str, str, str]
 """Name, checksum (empty where unknown), state: ``done``, ``failed`` or ``rolled``."""
+BY_NAME = ("sql", "alembic", "prisma")
+"""The kinds whose tool keeps a history by the names of migrations."""
 ALL = "all that the tool finds"
 """The one pending name of a tool that lists none."""
 
@@ -34,15 +36,18 @@ class Facts:
     ``wanted``: the release's migrations in order; ``applied``: the database's history; ``files``: the checksums under which the file of a
     migration may be recorded, its own first (other line endings, a byte order mark), none where the release lacks the file, and no entry
     where it was not looked at; ``value``: the schema's version now; ``expect``: what it must be afterwards; ``begun``: name and checksum
-    of one that a failed or killed run left and that does not go on by itself; ``live``: whether the release is live already."""
+    of one that a failed or killed run left and that does not go on by itself; ``live``: whether the release is live already; ``back``:
+    whether a rollback makes it so, which runs no migration; ``tables``: how many tables the database holds besides a tool's own;
+    ``service``: for messages."""
 
-    __slots__ = ("applied", "begun", "expect", "files", "kind", "live", "value", "wanted")
+    __slots__ = ("applied", "back", "begun", "expect", "files", "kind", "live", "service", "tables", "value", "wanted")
 
     def __init__(
         self, kind: str, wanted: Iterable[str] = (), applied: Iterable[Applied] = (), *,
         files: Mapping[str, Sequence[str]] | None = None, value: str | None = None, expect: str | None = None,
-        begun: tuple[str, str] | None = None, live: bool = False,
+        begun: tuple[str, str] | None = None, live: bool = False, back: bool = False, tables: int = 0, service: str = "SERVICE",
     ) -> None:  # fmt: skip
+        self.back, self.tables, self.service = back, tables, service
         self.kind, self.wanted, self.applied = kind, list(wanted), list(applied)
         self.files: Mapping[str, Sequence[str]] = files or {}
         self.value, self.begun, self.live = value, begun, live
@@ -51,19 +56,47 @@ class Facts:
 
 class Plan:
     """``pending``: what the database lacks of the release, in order; ``newer``: what it has that the release does not know; ``refusal``:
-    why nothing of it is done."""
+    why nothing of it is done; ``skipped``: what a rollback does not run of what the database lacks.
 
-    __slots__ = ("newer", "pending", "refusal", "schema")
+    ``schema``: ``none`` (the release has no migrations), ``same``, ``pending``, ``ahead`` (newer than the release), or ``kept``: a rollback
+    leaves it as it is, and it is not compared with what the release expects."""
+
+    __slots__ = ("newer", "pending", "refusal", "schema", "skipped")
 
     def __init__(
-        self, schema: Schema, pending: Sequence[str] = (), refusal: Refusal | None = None, newer: Sequence[str] = ()
-    ) -> None:
+        self, schema: Schema, pending: Sequence[str] = (), refusal: Refusal | None = None, newer: Sequence[str] = (),
+        skipped: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.schema: Schema = schema
-        self.pending, self.refusal, self.newer = list(pending), refusal, list(newer)
+        self.pending, self.refusal, self.newer, self.skipped = list(pending), refusal, list(newer), list(skipped)
 
 
 def plan(facts: Facts) -> Plan:
     """The decision."""
+    decided = _forward(facts)
+    if not facts.back or facts.live:
+        return decided if decided.refusal else _with_history(facts, decided)
+    if decided.schema in ("none", "same", "ahead") and decided.refusal is None:
+        return decided
+    if decided.newer:
+        return Plan("ahead", newer=decided.newer)
+    return Plan("kept", skipped=decided.pending if facts.kind in BY_NAME or facts.value else ())
+
+
+def _with_history(facts: Facts, decided: Plan) -> Plan:
+    """A database that was there before: nobody knows which of the release's migrations its tables have, and an early one may drop them."""
+    if decided.schema != "pending" or facts.kind not in BY_NAME or facts.applied or facts.begun or not facts.tables:
+        return decided
+    counted = "1 table" if facts.tables == 1 else f"{facts.tables} tables"
+    last = facts.wanted[-1] if facts.wanted else "NAME"
+    return Plan("none", decided.pending, Refusal("no-history", (
+        f"the database holds {counted} and no history of migrations, and this release would run {decided.pending[0]} on them; expected a "
+        f"history; record the last migration that the tables have already, which runs none (bin/mo migrate {facts.service} --baseline "
+        f"{last}, say), or empty the database"
+    )))  # fmt: skip
+
+
+def _forward(facts: Facts) -> Plan:
     if facts.kind in ("sql", "prisma"):
         return _by_name(facts)
     if facts.kind == "alembic":

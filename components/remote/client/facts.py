@@ -112,7 +112,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "live": None, "content": None, "releases": [], "manifest": None, "wanted": None, "attestation": None, "digest": None,
             "activation": None, "applied": None, "schema": None, "schema_version": None,
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
-            "history": None, "begun": None, "files": {},
+            "history": None, "begun": None, "files": {}, "tables": None,
             "opened_by": None, "closed_since": None, "closed_who": None, "closed_why": None, "interrupted": False,
             "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
@@ -190,6 +190,8 @@ def _take_data(known: dict[str, Any], key: str, values: list[str]) -> None:
     elif key == "database":
         known["database"] = known["reachable"] = True if values[0] == "yes" else None
         known["problem"] = values[1] if len(values) > 1 else known["problem"]
+    elif key == "tables-of":
+        known["tables"] = int(values[0]) if values[0].isdecimal() else None
     elif key == "db-of":
         known["database_bytes"] = int(float(values[2])) if len(values) > 2 and values[2] else None
     elif key == "applied-of":

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 STEPS = (
     "stage", "env", "account", "switch", "health", "facts", "files", "permissions", "mend", "prune",
-    "connect", "exec", "gate", "integrity", "journal", "lock", "logs", "maintenance", "snapshot", "down", "remove", "revoke", "found",
+    "connect", "exec", "gate", "integrity", "journal", "lock", "logs", "maintenance", "snapshot", "down", "baseline", "databases",
+    "remove", "revoke", "found",
 )  # fmt: skip
 MAX_REQUEST_BYTES = 16 << 20
 

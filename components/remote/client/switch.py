@@ -90,6 +90,7 @@ class _Switch:
         facts = Facts(
             kind, self.wanted, applied, files={values[0]: values[1:] for values in reply.all("file")},
             value=reply.first("schema") or None, expect=self.schema.get("expect"), begun=begun, live=state[1] == self.release,
+            back=self.told.back, tables=int(reply.first("tables") or 0), service=self.service,
         )  # fmt: skip
         self.plan = plan(facts)
         lines = {
@@ -97,6 +98,15 @@ class _Switch:
             "refuse": self.plan.refusal.text if self.plan.refusal else "",
         }  # fmt: skip
         return "\n".join(f"d_{name}={quote(value)}" for name, value in lines.items()) + "\n."
+
+    def skipped(self) -> list[str]:
+        """What a rollback did not run, as a sentence."""
+        if not self.plan.skipped:
+            return []
+        return [
+            f"a rollback runs no migration; the database lacks {', '.join(self.plan.skipped)} of {self.release} "
+            f"(bin/mo deploy --only {self.service} runs what the next release brings)"
+        ]
 
     def _look(self, values: list[str]) -> str:
         """``ok``, ``inconclusive``, or what is wrong."""
@@ -136,7 +146,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "changed": live_before != talk.release, "schema": "migrated" if schema == "pending" else schema,
         "schema_version": printable(versions[-1])[:100] if versions else None,
         "migrations": [values[0] for values in reply.all("migrated")], "snapshot": None if snapshot == "-" else snapshot,
-        "gap_ms": int(gap), "at": at, "status": talk.probe.answered, "notes": [values[0] for values in reply.all("note")],
-        "files_only": talk.probe.files_only,
+        "gap_ms": int(gap), "at": at, "status": talk.probe.answered,
+        "notes": [*(values[0] for values in reply.all("note")), *talk.skipped()], "files_only": talk.probe.files_only,
         "recovered": [values[0] for values in reply.all("recovered")], "steps": reply.steps,
     }  # fmt: skip

@@ -119,6 +119,16 @@ def test_and_by_all_of_them_together(tmp_path: Path) -> None:
     assert told_steps["activation"]["health"]["path"] == "/old-health"
 
 
+def test_a_rollback_that_goes_forward_again_runs_migrations_and_one_that_goes_back_does_not(tmp_path: Path) -> None:
+    live = artefact("votes", built_at="2026-01-05T00:00:00Z")
+    for built, back in (("2026-01-04T00:00:00Z", True), ("2026-01-06T00:00:00Z", False), ("2026-01-05T00:00:00Z", True)):
+        choice = Choice(artefact("votes", content="2", built_at=built))
+        wished = Wishes({"votes": choice.release}, {}, {}, from_set=True)
+        known = Facts(services={"votes": ServiceFacts(live=live.release, manifest=live)})
+        for note, expected in ((RollbackSettings.model_validate(ROLLBACK), back), (None, False)):
+            assert activation.rules({"votes": VOTES}, {"votes": choice}, wished, known, tmp_path, note)["votes"].back is expected
+
+
 def test_a_deploy_says_that_it_does_not_go_back(tmp_path: Path) -> None:
     put(tmp_path, artefact("votes"))
     run(tmp_path, services=FEW)
@@ -201,7 +211,7 @@ def test_the_step_reads_what_the_program_has_written(tmp_path: Path) -> None:
     release = "r" + "0" * 16
     assert told(str(tmp_path), "votes", release).text == ""
     choice = Choice(artefact("votes"))
-    activation.write(tmp_path, {"votes": activation.Rules(VOTES, BUILT, ())}, {"votes": choice}, back=True)
+    activation.write(tmp_path, {"votes": activation.Rules(VOTES, BUILT, (), back=True)}, {"votes": choice})
     found = told(str(tmp_path), "votes", choice.release)
     assert found.back
     assert Activation.model_validate_json(found.text) == BUILT

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from components.remote.client.decide import Applied, Facts, plan, version_key
@@ -92,3 +94,58 @@ def test_drush_goes_by_the_versions_numbers(value: str | None, expect: str | Non
 def test_versions_are_ordered_by_their_numbers() -> None:
     versions = ["5.9", "5.10-beta1", "5.10", "5.10.1", "6"]
     assert sorted(versions, key=version_key) == sorted(versions, key=versions.index)
+
+
+@pytest.mark.parametrize("kind", ["sql", "prisma", "alembic"])
+def test_tables_without_a_history_stop_a_migration_and_name_the_way_out(kind: str) -> None:
+    files = {"0001": ("aa",), "0002": ("bb",)}
+    refusal = plan(Facts(kind, ["0001", "0002"], files=files, tables=14, service="votes")).refusal
+    assert refusal is not None
+    assert refusal.code == "no-history"
+    assert "14 tables" in refusal.text
+    assert "bin/mo migrate votes --baseline 0002" in refusal.text
+    assert plan(Facts(kind, ["0001", "0002"], files=files)).schema == "pending", "an empty one is migrated"
+    assert plan(Facts(kind, ["0001"], [A], files=files, tables=14)).schema == "same"
+    assert plan(Facts(kind, ["0001", "0002"], [A], files=files, tables=14)).pending == ["0002"]
+    assert plan(Facts(kind, [], tables=14)).refusal is None or kind == "alembic"
+
+
+def test_what_an_earlier_run_of_ours_began_is_no_database_that_was_there_before() -> None:
+    again = plan(Facts("sql", ["0001"], files={"0001": ("corrected",)}, begun=("0001", "aa"), tables=3))
+    assert (again.schema, again.refusal) == ("pending", None)
+
+
+@pytest.mark.parametrize("kind", ["command", "drush"])
+def test_a_tool_that_keeps_its_own_history_decides_itself(kind: str) -> None:
+    assert plan(Facts(kind, ["5.70"], tables=90)).schema == "pending"
+
+
+STATES = ("done", "failed", "rolled")
+
+
+def test_a_rollback_never_runs_a_migration_and_is_never_refused_because_of_one() -> None:
+    chance = random.Random(19)
+    seen = set()
+    for _ in range(20_000):
+        names = [f"{n:04}" for n in range(5)]
+        applied = [(name, chance.choice(("", "aa", "bb")), chance.choice(STATES)) for name in names if chance.random() < 0.5]
+        facts = Facts(
+            chance.choice(("sql", "prisma", "alembic", "drush", "command", "none")), [n for n in names if chance.random() < 0.6], applied,
+            files={name: chance.choice(((), ("aa",), ("bb",))) for name in names if chance.random() < 0.7},
+            value=chance.choice((None, "", "5.1", "5.10")), expect=chance.choice((None, "5.2")),
+            begun=chance.choice((None, ("0001", "aa"), ("0001.down", "aa"))), back=True, tables=chance.choice((0, 9)),
+        )  # fmt: skip
+        decided = plan(facts)
+        assert decided.refusal is None
+        assert not decided.pending
+        assert decided.schema in ("none", "same", "ahead", "kept")
+        seen.add((facts.kind, decided.schema))
+    assert {schema for _, schema in seen} == {"none", "same", "ahead", "kept"}
+    assert ("command", "kept") in seen
+
+
+def test_a_rollback_says_what_it_does_not_run() -> None:
+    assert plan(Facts("sql", ["0001", "0002"], [A], files=FILES, back=True)).skipped == ["0002"]
+    assert plan(Facts("command", ["5.2"], value="5.1", back=True)).skipped == ["5.2"]
+    assert plan(Facts("command", ["5.2"], back=True)).skipped == [], "nobody knows"
+    assert plan(Facts("sql", ["0001", "0002"], [A], files=FILES, back=True, live=True)).pending == ["0002"], "drift --mend"
