@@ -10,6 +10,7 @@ from catalog.settings_file import SettingsError
 from components import configuration
 from components.artefacts import ArtefactError
 from components.entering import Entering
+from components.existing_databases import run_look
 from components.facts import FactsError, RunFacts
 from components.judgement import JudgementError
 from components.platform import Platform, PlatformArgs
@@ -26,6 +27,7 @@ try:
             loaded=configuration.load(project, stack),
             ask=RunFacts(project),
             enter=Entering(project, stack, os.environ),
+            look=run_look(project),
         ),
     )
 except (reader.CatalogError, SettingsError, ArtefactError, FactsError, JudgementError) as error:

@@ -37,6 +37,17 @@ class HalfApplied(_Read):
     resumes: bool = False
 
 
+class ExistingDatabase(_Read):
+    """What the database's server says of it, asked as its administrator. ``bytes``: ``None`` where the administrator may not know."""
+
+    exists: bool
+    account: bool
+    tables: int = 0
+    bytes: int | None = None
+    history: tuple[str, ...] = ()
+    """Tables of tools for migrations that hold something."""
+
+
 class ServiceFacts(_Read):
     """One service on the host. ``None`` means that the host could not tell."""
 
@@ -72,6 +83,8 @@ class ServiceFacts(_Read):
     """Whether the database is there."""
     tables: int | None = None
     """How many tables it holds besides those in which a tool keeps its history of migrations."""
+    existing: ExistingDatabase | None = None
+    """Asked where the host could not use the service's own account, as before the first deploy."""
     database_bytes: int | None = None
     """What the database holds, with its indexes."""
     snapshot_bytes: int | None = None

@@ -56,6 +56,7 @@ class ServicePlan:
     restart: str | None
     accounts: tuple[str, ...]
     lacks: tuple[str, ...]
+    taken_over: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
     newer: tuple[str, ...] = ()
     refusal: Refusal | None = None
@@ -101,6 +102,7 @@ def of(service: str, entry: Service, choice: Choice | None, facts: Facts, *, bac
         migrates=f"{migrate.kind}, {migrate.mode}" if migrate else None,
         restart=_restart(entry, facts),
         accounts=_accounts(entry, known),
+        taken_over=_taken_over(entry, known),
         lacks=_lacks(entry, facts, known),
         snapshot=snapshot(entry, known, free(facts)),
         kept=back and migrate is not None and (decided is None or decided.schema == "kept"),
@@ -184,9 +186,27 @@ def _added(manifest: Manifest) -> tuple[FileChange, ...]:
 
 
 def _accounts(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
-    if entry.database is None or known.database is not False:
+    found = known.existing
+    if entry.database is None or (known.database is not False and found is None):
         return ()
-    return (f"database {entry.database.name}", f"account {entry.database.user}")
+    made = () if found is not None and found.exists else (f"database {entry.database.name}",)
+    return made if found is not None and found.account else (*made, f"account {entry.database.user}")
+
+
+def _taken_over(entry: Service, known: ServiceFacts) -> tuple[str, ...]:
+    """What is there already, each as a sentence."""
+    found = known.existing
+    if entry.database is None or found is None:
+        return ()
+    told = []
+    if found.exists:
+        held = f"{found.tables} table{'' if found.tables == 1 else 's'}" + ("" if found.bytes is None else f", {size(found.bytes)}")
+        told.append(f"database {entry.database.name} exists: {held}; will be taken over unchanged")
+    if found.account:
+        told.append(
+            f"account {entry.database.user} exists; it gets this stack's password, and its former one stays valid until the release is live"
+        )
+    return tuple(told)
 
 
 def _lacks(entry: Service, facts: Facts, known: ServiceFacts) -> tuple[str, ...]:
@@ -243,6 +263,8 @@ def lines(plan: ServicePlan, *, verbose: bool = False) -> Iterator[str]:
         yield f"  snapshot: {told}, of a database of {size(plan.snapshot.database)}; {size(plan.snapshot.room)} must be free{left}"
     if plan.restart:
         yield f"  restart: {plan.restart}"
+    for sentence in plan.taken_over:
+        yield f"  {sentence}"
     if plan.accounts:
         yield f"  to be made: {', '.join(plan.accounts)}"
     if plan.lacks:

@@ -16,7 +16,7 @@ from catalog.models import Catalog, Service
 from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, panel_password
 from catalog.settings import RollbackSettings, ServerSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
-from components import activation, artefacts, backend, facts, judgement, plan, trust, window
+from components import activation, artefacts, backend, existing_databases, facts, judgement, plan, trust, window
 from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
 from components.artefacts import Choice
 from components.component import Component
@@ -33,7 +33,8 @@ from components.subdomain import Subdomain, SubdomainArgs
 
 @dataclass(frozen=True)
 class PlatformArgs:
-    """``project``: the folder of ``Pulumi.yaml``. ``ask``: asks the host for facts. ``judgement``: of the gates (``None``: read them).
+    """``project``: the folder of ``Pulumi.yaml``. ``ask``: asks the host for facts; ``look``: the database servers
+    for what is there before the first deploy. ``judgement``: of the gates (``None``: read them).
     ``verify``: checks what would be uploaded. ``enter``: called with the host's name before the first step. ``now``: the clock;
     ``environment``: the process's variables."""
 
@@ -42,6 +43,7 @@ class PlatformArgs:
     catalog: Catalog
     loaded: Loaded
     ask: facts.Ask
+    look: existing_databases.Look | None = None
     judgement: Judgement | None = None
     verify: trust.Verify = trust.verify
     enter: Callable[[str], None] = lambda host: None
@@ -79,6 +81,9 @@ class Platform(Component):
 
         Host("host", HostArgs(args.stack, args.project, settings, args.loaded.secrets), [gate], inside)
         known = args.ask(facts.request(args.stack, settings.host.name, services, wished.releases))
+        known, problems = existing_databases.added(args.stack, services, settings.servers, known, args.look)
+        for problem in problems:
+            pulumi.log.warn(problem, self)
         choices = artefacts.choose(wished, known, allow_older=settings.allow_older)
         ruled = activation.rules(services, choices, wished, known, args.project / "dist", settings.rollback)
         entries = {key: rules.entry for key, rules in ruled.items()}
@@ -113,7 +118,7 @@ class Platform(Component):
             inside,
         )
         _refuse_missing_secrets(ruled, secrets)
-        subdomains = self._subdomains(args, entries, choices, servers, secrets, gate, found)
+        subdomains = self._subdomains(args, entries, choices, servers, secrets, gate, found, known)
         for key, found in plans.items():
             if pulumi.runtime.is_dry_run():
                 told = plan.lines(found, verbose=plan.VERBOSE in args.environment)
@@ -148,6 +153,7 @@ class Platform(Component):
         secrets: ApplicationSecrets,
         gate: QualityGate,
         found: pulumi.Resource,
+        known: facts.Facts,
     ) -> dict[str, Subdomain]:
         settings = args.loaded.settings
         made: dict[str, Subdomain] = {}
@@ -167,6 +173,7 @@ class Platform(Component):
                 existing=args.loaded.secrets.existing,
                 secrets=secrets.values,
                 secrets_after=[found],
+                taken_over=known.of(key).existing,
                 switch_after=[release.switch for release in earlier if release is not None],
             )
             made[key] = Subdomain(key, wanted, [gate], pulumi.ResourceOptions(parent=self))
@@ -232,13 +239,16 @@ def _refuse_missing_secrets(ruled: Mapping[str, activation.Rules], secrets: Appl
 def _retire(
     settings: StackSettings, services: Mapping[str, Service], subdomains: Mapping[str, Subdomain], github: GitHubEnvironment
 ) -> None:
-    """Former passwords go when the service and GitHub have the new one; a daemon that is somebody else's may still use them."""
+    """Former passwords go when the service and GitHub have the new one, and the release that reads it is live; the daemon of an external
+    service may still use them."""
     for key, made in subdomains.items():
         declared = services[key].database
         if made.database is not None and made.database.administered and made.env is not None and declared is not None:
             written = [github.written[name] for name in database_secrets(declared)]
             held = services[key].runtime == "external" and key not in settings.revoke
-            made.database.retire(key, [*made.database.ready, made.env, *written], held=held)
+            # A site that was there before has its former password in its own files: until the release is live, that is what runs.
+            live = [made.release.switch] if made.release is not None else []
+            made.database.retire(key, [*made.database.ready, made.env, *written, *live], held=held)
 
 
 def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) -> None:

@@ -15,9 +15,17 @@ from catalog.models import Database
 from catalog.secret_names import database_secrets
 from catalog.settings import ServerSettings
 from components.component import PROTOCOL, Component, host_step, result
+from components.facts import ExistingDatabase
 from components.generated_secret import generated
 
 PASSWORD_LENGTH = 40
+DATABASE_S_OWN = ("encoding", "template", "lcCollate", "lcCtype", "owner", "connectionLimit", "tablespaceName", "isTemplate")
+"""What a PostgreSQL database that was there before keeps: most of it could be changed only by making it anew."""
+ROLE_S_OWN = (
+    "bypassRowLevelSecurity", "connectionLimit", "createDatabase", "createRole", "idleInTransactionSessionTimeout", "inherit",
+    "login", "replication", "roles", "searchPaths", "statementTimeout", "superuser", "validUntil",
+)  # fmt: skip
+"""What a role that was there before keeps."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class ServiceDatabaseArgs:
     """``provider``: of the database's server; ``None`` where it is ``existing``: the database is checked, its account taken over.
 
     ``rotation``: the id of the rotation that this update makes of the password, if any. ``user``, ``password``: as they are already, where
-    the settings say so."""
+    the settings say so; ``existing``: what the server holds already, where that was asked."""
 
     stack: str
     host: str
@@ -37,6 +45,12 @@ class ServiceDatabaseArgs:
     rotation: str | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    existing: ExistingDatabase | None = None
+
+    def taken_over(self, name: str, there: bool | None, *ignored: str) -> dict[str, Any]:
+        """Resource options of what may have been there before. It is imported by its name, where the state does not know it yet, and
+        stays as it is in what we do not need otherwise (``ignored``). Where the state knows it, an engine passes the import by."""
+        return {"ignore_changes": list(ignored), **({"import_": name} if there else {})}
 
 
 class ServiceDatabase(Component):
@@ -110,7 +124,11 @@ class ServiceDatabase(Component):
                     name=args.database.name,
                     default_character_set="utf8mb4",
                     default_collation="utf8mb4_unicode_ci",
-                    opts=self.child(provider=args.provider, retain_on_delete=args.retain),
+                    opts=self.child(
+                        provider=args.provider,
+                        retain_on_delete=args.retain,
+                        **args.taken_over(args.database.name, _exists(args), "defaultCharacterSet", "defaultCollation"),
+                    ),
                 )
             )
         self.user = pulumi.Output.from_input(args.database.user)
@@ -128,7 +146,11 @@ class ServiceDatabase(Component):
             f"{args.service}-role",
             name=args.database.user,
             login=True,
-            opts=self.child(provider=args.provider, retain_on_delete=args.retain),
+            opts=self.child(
+                provider=args.provider,
+                retain_on_delete=args.retain,
+                **args.taken_over(args.database.user, args.existing.account if args.existing else None, *ROLE_S_OWN),
+            ),
         )
         # The administrator owns the database: one that is not superuser could otherwise neither change it later nor shut others out.
         # It depends on the role to be dropped before it: a role that has tables somewhere cannot be.
@@ -139,7 +161,12 @@ class ServiceDatabase(Component):
             template="template0",
             lc_collate="C.UTF-8",
             lc_ctype="C.UTF-8",
-            opts=self.child(role, provider=args.provider, retain_on_delete=args.retain),
+            opts=self.child(
+                role,
+                provider=args.provider,
+                retain_on_delete=args.retain,
+                **args.taken_over(args.database.name, _exists(args), *DATABASE_S_OWN),
+            ),
         )
         account = host_step(f"{args.service}-account", "account", self._request, self.child(role), secret=True)
         self._kept = result(account, "kept")
@@ -164,6 +191,10 @@ class ServiceDatabase(Component):
             )
             for what, right in rights.items()
         ]
+
+
+def _exists(args: ServiceDatabaseArgs) -> bool | None:
+    return args.existing.exists if args.existing else None
 
 
 def _given(args: ServiceDatabaseArgs) -> str:

@@ -15,6 +15,7 @@ from catalog.settings import ServerSettings, StackSettings
 from catalog.settings_file import reveal
 from components.artefacts import Choice
 from components.component import Component
+from components.facts import ExistingDatabase
 from components.health_check import HealthCheck, HealthCheckArgs
 from components.release import Release, ReleaseArgs, public_host
 from components.service_database import ServiceDatabase, ServiceDatabaseArgs
@@ -27,7 +28,8 @@ class SubdomainArgs:
     database's server.
 
     ``existing``: values that are there already, by name. ``secrets``: all application secrets; ``secrets_after``: what a generated secret
-    waits for; ``switch_after``: the switches of the services that it is declared ``after``."""
+    waits for; ``switch_after``: the switches of the services that it is declared ``after``; ``taken_over``: what its database's server
+    holds already."""
 
     stack: str
     service: str
@@ -41,6 +43,7 @@ class SubdomainArgs:
     secrets: Mapping[str, pulumi.Output[str]] = field(repr=False)
     secrets_after: Sequence[pulumi.Resource] = ()
     switch_after: Sequence[pulumi.Resource] = ()
+    taken_over: ExistingDatabase | None = None
 
 
 class Subdomain(Component):
@@ -97,6 +100,7 @@ class Subdomain(Component):
             rotation=args.settings.rotate.get(args.service),
             user=reveal(args.existing.get(user)),
             password=reveal(args.existing.get(password)),
+            existing=args.taken_over,
         )
         return ServiceDatabase(f"{args.service}-data", wanted, [*after, *args.secrets_after], inside)
 

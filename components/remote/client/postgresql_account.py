@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .account import Account
 
 LETTERS = "bcdefgh"
-_OPEN, _CLOSED = "mo-deploy: password ", "mo-deploy: no password"
+_OURS = "mo-deploy: "
+_OPEN, _CLOSED = _OURS + "password ", _OURS + "no password"
 
 
 def admit(link: Any, account: Account) -> dict[str, Any]:
@@ -34,6 +35,10 @@ def admit(link: Any, account: Account) -> dict[str, Any]:
                 f"The role {account.user} does not exist on {account.server}; expected the update to have made it before."
             )
         mark = _OPEN + fingerprint(account)
+        if not told[account.user].startswith(_OURS) and _had_password(link, account.user):
+            # Taken over with the password that somebody uses: that stays, and is former from now on where it is not the stack's own.
+            told[account.user] = mark if _logs_in(link, account) else _OPEN + "unknown"
+            _comment(link, account.user, told[account.user])
         role = next((name for name, comment in told.items() if comment == mark), None) or _free(told, account)
         if role not in told:
             _run(link, "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION", role)
@@ -81,7 +86,7 @@ def _others(link: Any, account: Account) -> list[str]:
 
 
 def _free(told: dict[str, str], account: Account) -> str:
-    """The role for a new password: the first that has none. An own role without our comment was just made, or is taken over as it is."""
+    """The role for a new password: the first that has none. An own role without our comment was just made."""
     for name in _names(account.user):
         if told.get(name, _CLOSED) == _CLOSED or (name == account.user and not told[name].startswith(_OPEN)):
             return name
@@ -89,6 +94,32 @@ def _free(told: dict[str, str], account: Account) -> str:
         f"All {len(LETTERS) + 1} roles of {account.user} on {account.server} have passwords of rotations that were never finished; "
         "finish one first (bin/mo deploy)."
     )
+
+
+def _had_password(link: Any, user: str) -> bool:
+    """Whether somebody gave the role a password before us: as the server says to a superuser, else by what the role owns, which one that
+    the update has just made owns nothing of."""
+    import psycopg
+
+    try:
+        with link.transaction():
+            found = link.execute("SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = %s", (user,)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        query = "SELECT EXISTS (SELECT 1 FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid WHERE r.rolname = %s AND d.deptype = 'o')"
+        found = link.execute(query, (user,)).fetchone()
+    return bool(found and found[0])
+
+
+def _logs_in(link: Any, account: Account) -> bool:
+    """Whether the role's password is the account's: it is one that the settings say (``mo:existing``)."""
+    import psycopg
+
+    where = {**link.info.get_parameters(), "user": account.user, "password": account.password, "dbname": account.database}
+    try:
+        psycopg.connect(**where).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _names(user: str) -> list[str]:

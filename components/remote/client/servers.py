@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SCRATCH = "_verify"
 """How the name of a database for the test of a snapshot ends."""
 
+HISTORY = ("schema_version", "alembic_version", "_prisma_migrations", "_mo_progress")
+"""Tables in which a tool keeps its history of migrations."""
+
 NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 
@@ -96,6 +99,37 @@ class Server:
             )
         own = {name.partition("@")[0] for name in self.accounts(user)}
         return sorted({str(row[0]) for row in rows} - own)
+
+    def holds(self, database: str) -> tuple[int, int | None, list[str]]:
+        """What is in a database that is there: its tables besides those of ``HISTORY``, its bytes (``None`` where the administrator may not
+        know), and those of ``HISTORY`` that hold something."""
+        if self.engine == "mariadb":
+            rows = self._ask(
+                "SELECT table_name, COALESCE(data_length + index_length, 0) FROM information_schema.tables "
+                "WHERE table_schema = %s AND table_type = 'BASE TABLE'",
+                (database,),
+            )
+            told = [
+                str(row[0]) for row in rows if row[0] in HISTORY and self._ask(f"SELECT 1 FROM `{database}`.`{row[0]}` LIMIT 1")
+            ]
+            return len([row for row in rows if row[0] not in HISTORY]), sum(int(row[1]) for row in rows), told
+        inside = self._open(database)
+        try:
+            names = self._ask(
+                "SELECT tablename, schemaname FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+                link=inside,
+            )
+            told = []
+            for name, schema in names:
+                if name in HISTORY and schema == "public":
+                    may = self._ask("SELECT has_table_privilege(%s, 'SELECT')", (f'public."{name}"',), link=inside)
+                    # One that we may not read has been used by somebody: its migrations are for its tool to know.
+                    if not may[0][0] or self._ask(f'SELECT 1 FROM public."{name}" LIMIT 1', link=inside):
+                        told.append(str(name))
+            (size,) = self._ask("SELECT pg_database_size(%s)", (database,), link=inside)
+            return len([name for name, _ in names if name not in HISTORY]), int(size[0]), told
+        finally:
+            inside.close()
 
     def make(self, database: str, user: str) -> None:
         """An empty database in which ``user`` may do everything; one of that name is dropped first."""

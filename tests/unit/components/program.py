@@ -21,6 +21,7 @@ from catalog import manifest as manifests
 from catalog import reader, settings_file
 from catalog.manifest import File, Manifest
 from catalog.settings_file import Loaded
+from components.existing_databases import Look
 from components.facts import Facts
 from components.judgement import Judgement
 from components.platform import Platform, PlatformArgs
@@ -201,10 +202,11 @@ def run(
     services: frozenset[str] | None = None,
     variables: Mapping[str, str] | None = None,
     fails: frozenset[str] = frozenset(),
+    look: Look | None = None,
     **changes: Any,
 ) -> Run:
     """Runs the program in ``project``: ``facts`` as the host would tell them, preview or up, settings changed by keyword; ``fails``: names
-    of resources that fail.
+    of resources that fail; ``look``: what the database servers hold.
 
     ``services``: the catalogue has these alone."""
     catalog = reader.read()
@@ -228,6 +230,7 @@ def run(
             catalog=catalog,
             loaded=loaded(project, **changes),
             ask=ask,
+            look=look,
             verify=verify or (lambda *_: None),
             judgement=judgement or Judgement({"commit": COMMIT, "required": [], "gates": []}),
             now=now,
