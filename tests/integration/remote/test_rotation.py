@@ -61,6 +61,8 @@ class Side:
         # As on a managed server: an administrator who is no superuser.
         self.server.query("CREATE ROLE mo_maker LOGIN CREATEROLE CREATEDB PASSWORD 'maker'")
         self.server.query("CREATE ROLE svc_turn LOGIN")
+        # It owns a table below before it has a password, as no role does that an update has just made.
+        self.server.query("COMMENT ON ROLE svc_turn IS 'mo-deploy: no password'")
         self.server.query("CREATE DATABASE mo_turn")
         self.server.query("REVOKE ALL ON DATABASE mo_turn FROM PUBLIC")
         self.server.query("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE mo_turn TO svc_turn")
