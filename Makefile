@@ -5,7 +5,7 @@ PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Container images set it to stay small; here every process of every test would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
-SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
+SHELLS = bin/setup bin/pulumi bin/mo components/remote/run $(filter-out %.sql %.awk %.php,$(wildcard components/remote/host/*)) $(wildcard sandbox/*.sh) .ci/run
 
 .PHONY: help setup demo sandbox-up sandbox-down sandbox-status monitoring-up monitoring-down test test-fast test-thorough check format docs gates bench clean
 

@@ -195,6 +195,9 @@ def _row(
         release = live or "none"
     if answer.files_only if answer else switch.get("files_only"):
         release += " (files only)"
+    activated = switch.get("activated")
+    if isinstance(activated, Mapping) and isinstance(activated.get("ms"), int) and not narrow:
+        release += f" (activation {activated['ms'] / 1000:.1f} s)"
     return [
         entry.service,
         release.rpartition("→ ")[2] if narrow else release,

@@ -41,7 +41,7 @@ def mend(
                 what = _DONE[drift.kind]
                 say(f"{drift.service}: {live[drift.service]} {what}")
             elif drift.kind == "files":
-                notes = _files(root, stack, drift.service, entry, live[drift.service])
+                notes = _files(root, stack, drift.service, entry, live[drift.service], resources)
                 say(f"{drift.service}: its files are those of {live[drift.service]} again")
                 for note in notes:
                     say(f"{drift.service}: {on_one_line(note, None)}")
@@ -54,8 +54,10 @@ def mend(
     return wrong
 
 
-def _files(root: Path, stack: str, key: str, entry: Service, release: str) -> Sequence[str]:
-    request = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
+def _files(root: Path, stack: str, key: str, entry: Service, release: str, resources: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    request: dict[str, Any] = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
+    if entry.runtime == "php":
+        request |= {"runtime": entry.runtime, "probe": switch_request(resources, key).get("probe")}
     notes = remote.run(root, stack, "mend", request, timeout=TIMEOUT).get("notes") or ()
     if entry.steps.restart is None or entry.runtime != "process":
         return notes

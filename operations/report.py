@@ -50,7 +50,8 @@ class GateLine:
 class ServiceLine:
     """One service. ``old``, ``new``: releases; ``files``, ``bytes``: of the new one, 0 where the host had it; ``seconds``: of its steps in
     this update; ``status``: what its URL answered afterwards; ``files_only``: an external service's files
-    are there and its daemon is not; ``version``: as the site tells it."""
+    are there and its daemon is not; ``version``: as the site tells it; ``activation_ms``: until PHP ran nothing but the new release,
+    counted from the rename, and how its caches were cleared (``activation``)."""
 
     service: str
     old: str | None
@@ -66,6 +67,8 @@ class ServiceLine:
     problems: tuple[str, ...]
     files_only: bool = False
     version: str | None = None
+    activation_ms: int | None = None
+    activation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,16 @@ def service_lines(
             problems=tuple(dict.fromkeys(said)),
             files_only=answer is not None and answer.files_only,
             version=answer.version if answer else None,
+            activation_ms=_activated(switch).get("ms"),
+            activation=_activated(switch).get("how"),
         )
 
     return tuple(line(service) for service in progress.services)
+
+
+def _activated(switch: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = switch.get("activated")
+    return found if isinstance(found, Mapping) else {}
 
 
 def write(root: Path, report: Report) -> Path:

@@ -82,6 +82,8 @@ def _service(line: ServiceLine) -> tuple[str, ...]:
         release = f"{line.old or 'none'} → {release}"
     if line.version:
         release += f" (version {line.version})"
+    if line.activation_ms is not None:
+        release += f" (activation {line.activation_ms / 1000:.1f} s)"
     return (
         line.service,
         release,

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 DOMAIN = "mo.localhost"
 DEFAULT_BASE = 28000
+WEB_PARTS = {
+    "apache": ("php-fpm", "apache"),
+    "apache-mod-php": ("apache",),
+    "nginx": ("php-fpm", "nginx"),
+    "nginx+apache": ("php-fpm", "apache", "nginx"),
+}
+"""The profiles of the web server with the daemons of each: Apache with PHP-FPM, Apache with PHP inside, nginx, nginx in front of Apache."""
+DEFAULT_WEB = "apache"
 OFFSETS = {
     "ssh": 22,
     "ssh-bare": 23,
@@ -21,6 +30,7 @@ OFFSETS = {
     "postgres-exporter": 65,
     "node-exporter": 66,
     "http": 80,
+    "apache": 81,
     "github": 88,
     "hooks": 90,
     "socks": 122,
@@ -48,6 +58,8 @@ class Layout:
     clone: Path
     base: int = DEFAULT_BASE
     builds_of: str | None = None
+    web: str = DEFAULT_WEB
+    """The web server's profile, one of ``WEB_PARTS``."""
 
     def port(self, name: str) -> int:
         """The TCP port of a part, on 127.0.0.1."""
@@ -153,7 +165,8 @@ def of_clone(clone: Path, environment: dict[str, str] | None = None) -> Layout:
     """The sandbox of a checkout: ``MO_SANDBOX_DIR`` and ``MO_SANDBOX_PORT``, else a folder named after the checkout and port base 28000;
     for the builds of ``MO_SANDBOX_STACK``, where it is given.
 
-    Raises ``SandboxError`` for a relative folder, a port base that leaves no room, or a stack that does not exist.
+    Raises ``SandboxError`` for a relative folder, a port base that leaves no room, a stack or a profile of the web server that does not
+    exist.
     """
     env = dict(os.environ) if environment is None else environment
     clone = clone.resolve()
@@ -165,7 +178,16 @@ def of_clone(clone: Path, environment: dict[str, str] | None = None) -> Layout:
     else:
         name = hashlib.sha256(str(clone).encode()).hexdigest()[:8]
         directory = Path("/var/tmp") / f"mo-sandbox-{name}"
-    return Layout(directory.resolve(), clone, _base(env.get("MO_SANDBOX_PORT")), _stack(clone, env.get("MO_SANDBOX_STACK")))
+    stack, web = _stack(clone, env.get("MO_SANDBOX_STACK")), web_profile(env)
+    return Layout(directory.resolve(), clone, _base(env.get("MO_SANDBOX_PORT")), stack, web)
+
+
+def web_profile(environment: Mapping[str, str]) -> str:
+    """The profile that ``MO_SANDBOX_WEB`` names, else the default. Raises ``SandboxError`` for an unknown one."""
+    name = environment.get("MO_SANDBOX_WEB") or DEFAULT_WEB
+    if name not in WEB_PARTS:
+        raise SandboxError(f"MO_SANDBOX_WEB is {name[:40]!r}; one of {', '.join(WEB_PARTS)} is expected")
+    return name
 
 
 def _stack(clone: Path, name: str | None) -> str | None:

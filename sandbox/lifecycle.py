@@ -17,21 +17,21 @@ from functools import partial
 from pathlib import Path
 
 from sandbox import account, authority, databases, host, ports, processes, settings, site, stand_ins, web
-from sandbox.layout import Layout, SandboxError
+from sandbox.layout import WEB_PARTS, Layout, SandboxError
 from sandbox.site import Part, Site
 
-PARTS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql", "php-fpm", "nginx", "panel", "sshd", "github", "hooks", "mail")
+_DATABASES, _OTHERS = ("mariadb-plesk", "mariadb-external-mariadb", "postgresql"), ("panel", "sshd", "github", "hooks", "mail")
+_ALL = (*_DATABASES, "php-fpm", "apache", "nginx", *_OTHERS)
 _PORTS = {
     "mariadb-plesk": ("plesk",),
     "mariadb-external-mariadb": ("external-mariadb",),
     "postgresql": ("external-postgresql",),
-    "nginx": ("http", "https"),
     "sshd": ("ssh", "ssh-bare"),
     "github": ("github",),
     "hooks": ("hooks",),
     "mail": ("smtp",),
 }
-"""The ports that each part listens at. The panel's are those of the process services."""
+"""The ports that each part listens at. The panel's are those of the process services, the web server's depend on its profile."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class State:
 
     name: str
     pid: int | None
+
+
+def parts(layout: Layout) -> tuple[str, ...]:
+    """The names of a sandbox's parts."""
+    return (*_DATABASES, *WEB_PARTS[layout.web], *_OTHERS)
 
 
 def up(layout: Layout, link: bool = True, say: Callable[[str], None] = lambda _: None) -> Site:
@@ -89,7 +94,7 @@ def down(layout: Layout, keep_data: bool = False) -> None:
 
 def status(layout: Layout) -> list[State]:
     """Each part with its process; nothing is changed."""
-    return [State(name, processes.running(layout, name)) for name in PARTS]
+    return [State(name, processes.running(layout, name)) for name in parts(layout)]
 
 
 def _site(layout: Layout) -> Site:
@@ -117,8 +122,7 @@ def _prepare(made: Site) -> list[Part]:
         host.programs(made)
         host.home(made)
         others = [
-            web.nginx(made),
-            web.php_fpm(made),
+            *web.parts(made),
             host.panel(made),
             host.sshd(made),
             stand_ins.github(made),
@@ -131,7 +135,12 @@ def _prepare(made: Site) -> list[Part]:
 def _check_ports(made: Site) -> None:
     """Names every port that somebody else has, before anything is made or started."""
     layout = made.layout
-    wanted = {part: {name: layout.port(name) for name in _PORTS.get(part, ())} for part in PARTS}
+    for other in set(_ALL) - set(parts(layout)):
+        processes.stop(layout, other)  # of another profile of the web server
+    web_ports = {
+        name: ("apache",) if name == "apache" and "nginx" in parts(layout) else ("http", "https") for name in ("apache", "nginx")
+    }
+    wanted = {part: {name: layout.port(name) for name in (_PORTS | web_ports).get(part, ())} for part in parts(layout)}
     wanted["panel"] = made.processes()
     stopped = [part for part in wanted if processes.running(layout, part) is None]
     for part in stopped:
@@ -187,8 +196,8 @@ def _stop_all(layout: Layout, gently: bool) -> None:
         calmly = signal.SIGINT if name == "postgresql" else signal.SIGTERM
         processes.stop(layout, name, how=calmly if gently else signal.SIGKILL)
 
-    with ThreadPoolExecutor(len(PARTS)) as pool:
-        list(pool.map(stop, PARTS))
+    with ThreadPoolExecutor(len(_ALL)) as pool:
+        list(pool.map(stop, _ALL))
 
 
 def _same_base(layout: Layout) -> None:

@@ -30,7 +30,7 @@ import yaml
 
 from sandbox import account, github, lifecycle, mail, processes, webhooks
 from sandbox.databases import ADMIN, MARIADBS
-from sandbox.layout import DOMAIN, OFFSETS, Layout
+from sandbox.layout import DOMAIN, OFFSETS, WEB_PARTS, Layout, web_profile
 from sandbox.site import Site
 
 CLONE = Path(__file__).resolve().parent.parent
@@ -155,7 +155,7 @@ class Sandbox:
         self.site = lifecycle.up(self.layout, link=False)
 
     def kill(self, part: str) -> None:
-        """Kills a part's first process, as a crash would (``lifecycle.PARTS``)."""
+        """Kills a part's first process, as a crash would (``lifecycle.parts``)."""
         pid = processes.running(self.layout, part)
         assert pid is not None, f"{part} does not run"
         processes.end_all([pid], 0, signal.SIGKILL)
@@ -174,18 +174,36 @@ class Sandbox:
         """A service's health page that a server of the test answers meanwhile."""
         folder = account.directory(self.layout.etc / "faults" / service)
         health = self.site.services[service].health.path
-        (folder / "page.conf").write_text(f"location = {health} {{ proxy_pass http://127.0.0.1:{port}{path}; }}\n")
-        self._reload_nginx()
+        (folder / "page.nginx").write_text(f"location = {health} {{ proxy_pass http://127.0.0.1:{port}{path}; }}\n")
+        rule = f'RewriteEngine on\nRewriteRule "^{re.escape(health)}$" "http://127.0.0.1:{port}{path}" [P,L]\n'
+        (folder / "page.apache").write_text(rule)
+        self.reload_web()
         try:
             yield
         finally:
             shutil.rmtree(folder)
-            self._reload_nginx()
+            self.reload_web()
 
-    def _reload_nginx(self) -> None:
-        pid = processes.running(self.layout, "nginx")
-        assert pid is not None, "nginx does not run"
-        os.kill(pid, signal.SIGHUP)
+    def reload_web(self) -> None:
+        """Has the web server read its configuration, and what is in ``etc/faults``, again."""
+        for part, how in (("apache", signal.SIGUSR1), ("nginx", signal.SIGHUP)):
+            if part in self.web_parts:
+                pid = processes.running(self.layout, part)
+                assert pid is not None, f"{part} does not run"
+                os.kill(pid, how)
+
+    def forget_php(self) -> None:
+        """Has PHP forget where links led and what it compiled, as when the host starts."""
+        embedded = "php-fpm" not in WEB_PARTS[self.layout.web]
+        part, how = ("apache", signal.SIGUSR1) if embedded else ("php-fpm", signal.SIGUSR2)
+        pid = processes.running(self.layout, part)
+        if pid is not None:
+            os.kill(pid, how)
+
+    @property
+    def web_parts(self) -> tuple[str, ...]:
+        """The daemons of the web server's profile that hold files below the root."""
+        return tuple(part for part in WEB_PARTS[self.layout.web] if part != "php-fpm")
 
     @contextmanager
     def quota(self, used: int, limit: int) -> Iterator[None]:
@@ -202,14 +220,14 @@ class Sandbox:
     @contextmanager
     def small_disk(self, megabytes: int) -> Iterator[None]:
         """The root on a file system of this size, empty as before the first deploy; what was there is back afterwards. Needs root."""
-        self._mounted("nginx", "panel")
+        self._mounted(*self.web_parts, "panel")
         try:
             options = f"size={megabytes}m,mode=755,uid={self.root.stat().st_uid},gid={self.root.stat().st_gid}"
             subprocess.run(["mount", "-t", "tmpfs", "-o", options, "mo-sandbox", str(self.root)], check=True)
             self.up()
             yield
         finally:
-            self._mounted("nginx", "panel")
+            self._mounted(*self.web_parts, "panel")
             subprocess.run(["umount", "-l", str(self.root)], check=True)
             self.up()
 
@@ -240,7 +258,7 @@ class Sandbox:
         """Takes the host back to before the first deploy: sites, processes, databases, GitHub, mail, hooks, the backend's state."""
         processes.stop(self.layout, "panel")
         kept: set[int] = set()
-        for part in lifecycle.PARTS:
+        for part in lifecycle.parts(self.layout):
             pid = processes.running(self.layout, part)
             if pid is not None:
                 # Of sshd its own process alone: sessions end with what they run.
@@ -257,6 +275,7 @@ class Sandbox:
         self.github.control(reset=True)
         (self.layout.github / "requests.jsonl").unlink(missing_ok=True)
         self.up()
+        self.forget_php()
 
     def _drop_databases(self) -> None:
         for server in MARIADBS:
@@ -332,7 +351,7 @@ def sandbox() -> Iterator[Sandbox]:
     """A running sandbox, one for each pytest process. Tests share it: leave it as found, or call ``reset``."""
     remove_stale()
     with free_base() as base:
-        layout = Layout(_PLACE / f"mo-sandbox-test-{os.getpid()}", CLONE, base)
+        layout = Layout(_PLACE / f"mo-sandbox-test-{os.getpid()}", CLONE, base, web=web_profile(os.environ))
         try:
             yield Sandbox(lifecycle.up(layout, link=False))
         finally:

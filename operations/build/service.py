@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from catalog.activation import Activation
 from catalog.manifest import File, Link, Manifest, release_id
 from catalog.models import Service
-from operations.build import cache, packing, sbom, tree
+from operations.build import cache, packing, sbom, serving, tree
 from operations.build import migrations as migration_lists
 from operations.build.checkout import Checkout
 from operations.build.errors import BuildError, SourceMissingError
@@ -125,6 +125,7 @@ def _digest(service: Service, inputs: dict[str, Any], parts: Sequence[tuple[str,
         "inputs": inputs,
         "content": tree.digest(parts),
         "packing": 2,
+        **({"serving": serving.VERSION} if serving.applies(service) else {}),
     }
     return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
 
@@ -141,6 +142,8 @@ def _pack(
     packed = packing.pack([*parts, *included], target, project.key)
     if not packed.files:
         raise BuildError(f"{project.key}: its artefact would hold no file; an empty artefact would empty the site")
+    if serving.applies(service) and serving.NAME not in service.persistent:
+        packed = serving.add(packed, target, project.key)
     return packed, tuple(sorted({name for _, part in parts for name in part.left_out}))
 
 

@@ -11,6 +11,7 @@ from catalog.settings_file import Loaded
 from components import facts, plan
 from components.plan import missing_programs
 from operations import drifts, integrity, remote
+from operations.doctor import php
 from operations.doctor.finding import Finding, clock
 from operations.wording import on_one_line
 
@@ -34,6 +35,9 @@ def look(root: Path, stack: str, loaded: Loaded, services: Mapping[str, Service]
         *_programs(told, services),
         *(finding for key, entry in services.items() for finding in _service(stack, key, entry, told["services"].get(key) or {})),
         _live(told, services),
+        *php.look(
+            root, stack, loaded.settings.domain, services, {key: (told["services"].get(key) or {}).get("live") for key in services}
+        ),
     ]
 
 

@@ -23,7 +23,7 @@ from catalog import reader
 from catalog.manifest import load
 from catalog.models import Service
 from sandbox import lifecycle
-from sandbox.layout import Layout
+from sandbox.layout import Layout, web_profile
 from tests.sandbox_fixture import CLONE, Sandbox, free_base, remove_stale
 
 RAN = re.compile(r"^ *[+~-]+ +(\S+) (\S+) (created|updated|replaced|deleted)\b")
@@ -169,7 +169,7 @@ def deployment() -> Iterator[Deployment]:
         subprocess.run(["git", "clone", "-q", str(CLONE), str(clone)], check=True)
         _overlay(clone)
         (clone / ".venv").symlink_to(CLONE / ".venv")
-        layout = Layout(Path(scratch) / "host", clone, base)
+        layout = Layout(Path(scratch) / "host", clone, base, web=web_profile(os.environ))
         try:
             made = Deployment(clone, Sandbox(lifecycle.up(layout)))
             made.run("bin/pulumi", "stack", "select", "--create", "sandbox")

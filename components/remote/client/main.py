@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STEPS = (
     "stage", "env", "account", "switch", "health", "facts", "files", "permissions", "mend", "prune",
     "connect", "exec", "gate", "integrity", "journal", "lock", "logs", "maintenance", "snapshot", "down", "baseline", "databases",
-    "remove", "revoke", "found",
+    "remove", "revoke", "running", "found",
 )  # fmt: skip
 MAX_REQUEST_BYTES = 16 << 20
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from . import artefact as artefacts
 from . import connection as connections
-from .channel import Host
+from .canary import ACTIVATION_SECONDS, MAX_TTL, Canary
+from .channel import PATIENCE_SECONDS, Host, Reply
+from .probe import Probe
 from .request import relative, release, service
 from .stage import transfer
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``service``, ``release`` (live), ``target``, ``persistent``. What the running site owns and what Python compiled stays.
+    """Request: ``service``, ``release`` (live), ``target``, ``persistent``; ``runtime``, ``probe`` as of ``switch``, where PHP has to be
+    asked afterwards whether it runs what is there now. What the running site owns and what Python compiled stays.
     Result: ``sent``, bytes; ``notes``: what is kept of what went."""
     key, wanted = service(request), release(request)
     persistent = tuple(relative(path, "persistent") for path in request.get("persistent") or [])
@@ -24,4 +27,19 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     fields = {**host.envelope(), "service": key, "release": wanted, "target": relative(request["target"], "target")}
     kept = (*(name for name in artefacts.RESERVED if name != ".mo-stage"), *persistent)
     reply, sent = transfer(host, artefact, fields, f"{key}: mending {wanted}", "mend", kept)
+    if request.get("runtime") == "php" and request.get("probe"):
+        _prove(host, fields, request["probe"])
     return {"release": wanted, "sent": sent, "notes": [values[0] for values in reply.all("note")]}
+
+
+def _prove(host: Host, fields: dict[str, str], raw: dict[str, Any]) -> None:
+    probe = Probe(raw, host.connection.edge, None)
+    canary = Canary(probe.site, max(ACTIVATION_SECONDS, probe.timeout))
+
+    def answer(line: str, values: list[str], reply: Reply) -> str | None:
+        return canary.answer(values, sum(int(told[0]) for told in reply.all("renewed"))) if line == "probe" else None
+
+    asked = {**fields, "runtime": "php", "canary": canary.name, "canary_digest": canary.digest}
+    host.call(
+        "prove", asked, f"{fields['service']}: mending {fields['release']}", answer=answer, patience=MAX_TTL + PATIENCE_SECONDS
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from . import activation
+from . import activation, serving
 from . import connection as connections
 from . import restart as restarts
+from .canary import ACTIVATION_SECONDS, MAX_TTL, Canary
 from .channel import PATIENCE_SECONDS, Host, Reply, words
 from .decide import Facts, Plan, plan
 from .failure import printable
@@ -20,6 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+OBEYED = "expected the server to obey the .htaccess of this build, or the rule of docs/runbook.md (Once, for nginx)"
+OBEYED = "expected the server to obey the .htaccess of this build, or the rule of docs/runbook.md (Once, for nginx)"
+HIDDEN_SECONDS = 20
+"""For all files of a release together that must not be served, at least."""
 KINDS = ("sql", "alembic", "prisma", "drush", "command")
 
 
@@ -39,9 +44,11 @@ class _Switch:
         self.told = activation.told(host.connection.folder, self.service, self.release)
         self.token = os.urandom(16).hex()
         self.plan = Plan("none")
+        self.hides = False
         self.probe = Probe(request["probe"], host.connection.edge, self.release if self.release != "adopted" else None)
-        self.patience = int(2 * self.probe.timeout) + self.budget + PATIENCE_SECONDS
+        self.patience = int(2 * self.probe.timeout) + self.budget + PATIENCE_SECONDS + (MAX_TTL if self.runtime == "php" else 0)
         self.fields = self._fields(request)
+        self.canary = Canary(self.probe.site, max(ACTIVATION_SECONDS, self.probe.timeout)) if self.runtime == "php" else None
 
     def _fields(self, request: dict[str, Any]) -> dict[str, str]:
         database: dict[str, Any] = request.get("database") or {}
@@ -73,14 +80,29 @@ class _Switch:
         """What the host program is told at its line ``key``."""
         if key == "decide":
             return self._decide(reply)
+        if key == "probe" and values[0] in ("runtime", "running"):
+            return self.canary.answer(values, sum(int(told[0]) for told in reply.all("renewed"))) if self.canary else "ok"
         if key == "probe":
             wrong = self._look(values)
+            if wrong == "ok" and values[0] in ("candidate", "live"):
+                wrong = self._hidden(values, reply) or "ok"
             if wrong in ("ok", "inconclusive"):
                 return wrong
             # These words are how a deployment knows that the release itself is bad (operations/deployment/update.py).
             what = "" if values[0] == "down" else "the smoke test failed: "
             return f"fail {what}{printable(wrong)}"
         return None
+
+    def _hidden(self, values: list[str], reply: Reply) -> str | None:
+        """Asks once for files of a new release that are not for the web, as a candidate where it can be; what is wrong or ``None``."""
+        files = [(told[0], told[1]) for told in reply.all("hidden") if len(told) == 2]
+        if self.hides or not files:
+            return None
+        bypass = {"X-Mo-Probe": values[1]} if values[0] == "live" and values[1:2] not in ([], [""]) else {}
+        deadline = time.monotonic() + max(self.probe.timeout, HIDDEN_SECONDS)
+        wrong = serving.served(self.probe.site, f"/{values[1]}" if values[0] == "candidate" else "", files, deadline, bypass)
+        self.hides = wrong is None
+        return wrong and f"the site {wrong}; {OBEYED}"
 
     def _decide(self, reply: Reply) -> str:
         kind = self.migrate.get("kind", "none") if self.fields["db_engine"] else "none"
@@ -96,6 +118,8 @@ class _Switch:
         lines = {
             "schema": self.plan.schema, "pending": words(self.plan.pending), "expect": str(facts.expect or ""), "token": self.token,
             "refuse": self.plan.refusal.text if self.plan.refusal else "",
+            "hidden": serving.FOR_GREP,
+            **({"canary": self.canary.name, "canary_digest": self.canary.digest} if self.canary else {}),
         }  # fmt: skip
         return "\n".join(f"d_{name}={quote(value)}" for name, value in lines.items()) + "\n."
 
@@ -148,5 +172,20 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "migrations": [values[0] for values in reply.all("migrated")], "snapshot": None if snapshot == "-" else snapshot,
         "gap_ms": int(gap), "at": at, "status": talk.probe.answered,
         "notes": [*(values[0] for values in reply.all("note")), *talk.skipped()], "files_only": talk.probe.files_only,
+        "activated": _activated(talk.canary),
         "recovered": [values[0] for values in reply.all("recovered")], "steps": reply.steps,
     }  # fmt: skip
+
+
+def _activated(canary: Canary | None) -> dict[str, str | int] | None:
+    """How PHP came to run the release, and how long after the rename; ``None`` where nothing had to be proven."""
+    if canary is None or not canary.ms or canary.facts is None:
+        return None
+    facts = canary.facts
+    return {
+        "how": canary.how,
+        "ms": canary.ms,
+        "php": printable(facts.php)[:20],
+        "sapi": printable(facts.sapi)[:20],
+        "opcache": facts.opcache,
+    }

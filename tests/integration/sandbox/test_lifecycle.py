@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import account, lifecycle, processes
-from sandbox.layout import Layout, SandboxError
+from sandbox.layout import Layout, SandboxError, web_profile
 from tests.sandbox_fixture import CLONE, Sandbox, free_base
 
 pytestmark = pytest.mark.sandbox
@@ -73,7 +73,7 @@ def test_a_second_up_changes_nothing_and_is_quick(sandbox: Sandbox) -> None:
     assert None not in before.values()
 
 
-@pytest.mark.parametrize("part", lifecycle.PARTS)
+@pytest.mark.parametrize("part", lifecycle.parts(Layout(Path("/"), CLONE, web=web_profile(os.environ))))
 def test_up_mends_a_part_that_was_killed_and_leaves_the_others_alone(sandbox: Sandbox, part: str) -> None:
     before = _pids(sandbox.layout)
     sandbox.kill(part)
@@ -143,7 +143,7 @@ def test_other_ports_and_a_changed_catalogue_are_taken_over_by_the_next_up(layou
     (catalogue / "services.yaml").write_text(f"{text}\n  extra: {json.dumps(new)}\n")
     said: list[str] = []
     site = lifecycle.up(clone, link=False, say=said.append)
-    assert said == ["nginx: reloaded"]
+    assert said == [f"{clone.web}: reloaded"]
     (clone.root / "extra" / "index.html").write_text("extra")
     assert _eventually(lambda: Sandbox(site).get("extra").body == "extra")
     with free_base() as other:

@@ -72,7 +72,7 @@ def _process(sandbox: Sandbox) -> int:
 
 
 def test_a_restart_takes_the_live_release_and_loses_no_request(host: Sandbox) -> None:
-    assert host.get("api").status == 502
+    assert host.get("api").status in (502, 503)
     assert host.ssh("pleskctl start api").stdout.decode().endswith("release r1\n")
     answers: Counter[str] = Counter()
     done = threading.Event()
@@ -111,7 +111,7 @@ def test_a_release_that_cannot_start_is_named_and_the_former_one_comes_back(host
     assert failed.stderr.decode() == f"pleskctl: api ended while it started; its log is {host.root}/logs/api.log\n"
     assert "broken release" in (host.root / "logs" / "api.log").read_text()
     began = time.monotonic()
-    assert host.get("api").status == 502
+    assert host.get("api").status in (502, 503)
     assert time.monotonic() - began < 5
     _switch(host, "r1")
     host.ssh("pleskctl restart api")
@@ -145,7 +145,7 @@ def test_a_stopped_service_stays_stopped_and_says_so(host: Sandbox) -> None:
     host.ssh("pleskctl stop api")
     stopped = host.ssh("pleskctl status api", check=False)
     assert (stopped.returncode, stopped.stderr) == (1, b"api does not run (stopped)\n")
-    assert host.get("api").status == 502
+    assert host.get("api").status in (502, 503)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The web server serves each service's path through its symlink, and nothing that a site must not serve."""
+"""The web server serves each service's path through its symlink, caches as a shared host's does, and obeys what a release brings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.remote.client import serving
 from tests.sandbox_fixture import Sandbox
 
 pytestmark = pytest.mark.sandbox
+
+_FRONT_CONTROLLER = """RewriteEngine on
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} !-d
+RewriteRule ^ index.php [L]
+"""
 
 
 @pytest.fixture
@@ -22,7 +29,10 @@ def host(sandbox: Sandbox) -> Iterator[Sandbox]:
                 > .deploy/votes/releases/$release/index.php
             echo '<?php echo "direct";' > .deploy/votes/releases/$release/active.php
             echo 'DROP TABLE x' > .deploy/votes/releases/$release/migrations/1.sql
+            cat > .deploy/votes/releases/$release/.htaccess <<'END'
+{_FRONT_CONTROLLER}{serving.HTACCESS}END
             for denied in .env dump.sql requirements.txt tool.py composer.json; do echo x > .deploy/votes/releases/$release/$denied; done
+            printf 'FallbackResource /index.html\n' > .deploy/frontend/releases/$release/.htaccess
             echo "page $release" > .deploy/frontend/releases/$release/index.html
         done
         rmdir subdomains/votes/httpdocs frontend
@@ -33,19 +43,24 @@ def host(sandbox: Sandbox) -> Iterator[Sandbox]:
     sandbox.ssh(
         f"cd {sandbox.root} && rm -rf .deploy subdomains/votes/httpdocs frontend && mkdir subdomains/votes/httpdocs frontend"
     )
+    sandbox.forget_php()
 
 
-def test_a_switch_of_the_symlink_is_seen_by_the_next_request(host: Sandbox) -> None:
-    assert host.get("votes").body == "r1 r1 /"
-    for release in ("r2", "r1", "r2"):
-        host.ssh(f"cd {host.root}/subdomains/votes && ln -sfn ../../.deploy/votes/releases/{release} new && mv -T new httpdocs")
-        assert host.get("votes", "/any/page?x=1").body == f"{release} {release} /any/page?x=1"
+def test_php_goes_on_with_the_old_release_when_the_symlink_alone_is_switched(host: Sandbox) -> None:
+    # The kindest host would show the new one at once. A shared host's PHP gets the unresolved path and remembers where it led.
+    host.ssh(f"find {host.root}/.deploy/votes -name '*.php' -exec touch -t 202001010000 {{}} +")
+    for _ in range(20):
+        assert host.get("votes", "/any/page?x=1").body == "r1 httpdocs /any/page?x=1"
+    host.ssh(f"cd {host.root}/subdomains/votes && ln -sfn ../../.deploy/votes/releases/r2 new && mv -T new httpdocs")
+    host.ssh(f"cd {host.root} && ln -sfn .deploy/frontend/releases/r2 new && mv -T new frontend")
+    assert {host.get("votes").body for _ in range(8)} == {"r1 httpdocs /"}
+    assert host.get("frontend").body == "page r2\n"
     assert host.get("votes", "/active.php").body == "direct"
 
 
 def test_a_release_can_be_probed_before_it_is_live(host: Sandbox) -> None:
     host.ssh(f"cd {host.root}/.deploy/votes/releases/r1 && ln -s ../r2 mo-probe-0123abcd")
-    assert host.get("votes", "/mo-probe-0123abcd/").body.startswith("r2 ")
+    assert host.get("votes", "/mo-probe-0123abcd/").body.startswith("r2 "), "PHP asks by a path that it has not seen"
     assert host.get("votes", "/mo-probe-0123abcd/deep/page").body.startswith("r2 ")
     assert host.get("votes", "/mo-probe-0123abcd/migrations/1.sql").status == 404
 
@@ -106,5 +121,5 @@ def test_every_service_has_a_host_of_its_own_under_the_sandbox_s_certificate(san
     answers = {key: sandbox.get(key).status for key in sandbox.site.services}
     assert len(answers) == 22
     # Empty docroots, and processes that were never deployed: an answer of the right virtual host, by verified TLS.
-    assert {answers["api"], answers["api_stg"]} == {502}
+    assert {answers["api"], answers["api_stg"]} <= {502, 503}
     assert {status for key, status in answers.items() if not key.startswith("api")} <= {403, 404}

@@ -52,7 +52,12 @@ def test_files_get_plain_modes_and_times_of_their_content(two: Monorepo) -> None
     two.write("a/same.txt", "a")
     two.build(**TWO)
     tree = two.out / "a/tree"
-    assert {p.name: p.stat().st_mode & 0o777 for p in tree.iterdir()} == {"index.html": 0o644, "run.sh": 0o755, "same.txt": 0o644}
+    assert {p.name: p.stat().st_mode & 0o777 for p in tree.iterdir()} == {
+        ".htaccess": 0o644,
+        "index.html": 0o644,
+        "run.sh": 0o755,
+        "same.txt": 0o644,
+    }
     assert tree.stat().st_mode & 0o777 == 0o755
     assert (tree / "index.html").stat().st_mtime == (tree / "same.txt").stat().st_mtime != (tree / "run.sh").stat().st_mtime
 

@@ -83,7 +83,7 @@ def test_what_only_a_checkout_has_is_left_out(monorepo: Monorepo) -> None:
         monorepo.write(f"s/{path}")
     outcome = monorepo.build(s=service("s")).outcomes["s"]
     assert outcome.manifest
-    assert [file.path for file in outcome.manifest.files] == ["index.html"]
+    assert [file.path for file in outcome.manifest.files] == [".htaccess", "index.html"]
     assert {".git", "debug.log", "a/b/npm-debug.log", "node_modules"} <= set(outcome.left_out)
 
 
@@ -92,7 +92,7 @@ def test_excludes_and_persistent_paths_are_left_out(monorepo: Monorepo) -> None:
         monorepo.write(f"s/{path}", "<?php\n")
     outcome = monorepo.build(s=service("s", excludes=["/tests", "cache/", "id_*"], persistent=["files"])).outcomes["s"]
     assert outcome.manifest
-    assert [file.path for file in outcome.manifest.files] == ["index.php", "src/tests/b.php", "x/files/kept.png"]
+    assert [file.path for file in outcome.manifest.files] == [".htaccess", "index.php", "src/tests/b.php", "x/files/kept.png"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_strange_but_honest_name_is_kept(monorepo: Monorepo, name: str) -> Non
     monorepo.write(f"s/{name}", "x")
     built = monorepo.build(s=service("s")).outcomes["s"].manifest
     assert built
-    assert [file.path for file in built.files] == [name]
+    assert [file.path for file in built.files] == sorted([".htaccess", name])
     assert (monorepo.out / "s/tree" / name).read_text() == "x"
 
 

@@ -72,7 +72,12 @@ def test_the_api_s_own_build_runs_where_the_monorepo_has_it(tools: Monorepo) -> 
     after = made(tools, "api")
     assert after.notes == ()
     assert (tools.out / "api/tree/built.txt").read_text() == "made by build:api in workspace\n"
-    assert {file.path for file in after.files} == {"main.py", "requirements.txt", "built.txt", "wheels/pip-26.3-py3-none-any.whl"}
+    assert {file.path for file in after.files} - {".htaccess"} == {
+        "main.py",
+        "requirements.txt",
+        "built.txt",
+        "wheels/pip-26.3-py3-none-any.whl",
+    }
     assert after.tools["node"] == "22.1.0"
     assert not (tools.source / "api/built.txt").exists(), "no build writes into the checkout"
 
@@ -120,7 +125,7 @@ def test_of_n8n_the_workflows_are_served_and_nothing_else_that_lies_beside_them(
     assert monorepo.states(n8n=n8n) == {"n8n": "built"}
     tree = monorepo.out / "n8n/tree"
     found = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
-    assert found == {"workflows/a.json", "workflows/deep/b.json", "index.html", "assets/site.css"}
+    assert found == {".htaccess", "workflows/a.json", "workflows/deep/b.json", "index.html", "assets/site.css"}
     assert n8n.steps.restart is not None
     assert "--project-name" in n8n.steps.restart.command, "the compose file is not where it is restarted from"
 
