@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import typer
 
@@ -37,7 +36,7 @@ def demo() -> None:
     out.print(f"built: {len(built.outcomes)} services in {built.seconds:.1f} s")
     with out.status("Making the gates' reports …"):
         judged = subprocess.run(
-            [sys.executable, "-m", "operations.gates", "--profile", STACK],
+            ["bin/mo", "gates", "--stack", STACK, "--run"],
             cwd=project.ROOT,
             capture_output=True,
             text=True,

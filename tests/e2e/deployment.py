@@ -75,7 +75,7 @@ class Deployment:
         self.run("bin/mo", "build", "--stack", "sandbox", *services)
         commit = self.run("git", "rev-parse", "HEAD").stdout
         if commit != self._judged:
-            self.run(".venv/bin/python", "-m", "operations.gates", "--profile", "sandbox")
+            self.run("bin/mo", "gates", "--stack", "sandbox", "--run")
             self._judged = commit
 
     def require_few_gates(self) -> None:

@@ -47,6 +47,9 @@ class FakeEngine:
     def __init__(self, stack: str, root: Path = Path()) -> None:
         self.name, self.root = stack, project.ROOT
 
+    def stop(self) -> None:
+        """What a run that has lost its lock asks for."""
+
     def preview(self, config: Path, on_event: Callable[[Mapping[str, Any]], None], *, verbose: bool = False) -> Outcome:
         self._run("verbose preview" if verbose else "preview", config, on_event)
         return self.previewed
