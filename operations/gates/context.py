@@ -75,8 +75,12 @@ class Context:
     def tool(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
         """The folder of a tool that a registry gives, in the user's cache, for all clones on machines of this kind. Where there is none of
         what it is ``made_from``, ``install`` fills an empty folder that then takes its place."""
-        key = hashlib.sha256(made_from + platform.machine().encode()).hexdigest()[:12]
-        return cache.keep(cache.default(), "tools", f"{name}-{key}", install)
+        return cache.keep(cache.default(), "tools", Context.tool_key(name, made_from), install)
+
+    @staticmethod
+    def tool_key(name: str, made_from: bytes) -> str:
+        """The name of a tool's folder in the cache."""
+        return f"{name}-{hashlib.sha256(made_from + platform.machine().encode()).hexdigest()[:12]}"
 
     def run(
         self,

@@ -177,12 +177,17 @@ def trivy(context: Context) -> None:
         context.keep(scratch / names[1], names[1], "Trivy", version, exit_code=converted.returncode, count=targets)
 
 
+def trivy_module() -> dict[str, bytes]:
+    """What Trivy is built from: a module of this project that requires it."""
+    return {name: (_TRIVY_MODULE / name).read_bytes() for name in ("go.mod", "go.sum")}
+
+
 def _trivy(context: Context) -> tuple[str, str]:
     there = shutil.which("trivy")
     if there is not None:
         version = re.search(r"(\d+\.\d+\.\d+)", context.run([there, "--version"], context.source).stdout)
         return there, version.group(1) if version else ""
-    files = {name: (_TRIVY_MODULE / name).read_bytes() for name in ("go.mod", "go.sum")}
+    files = trivy_module()
 
     def install(folder: Path) -> None:
         if shutil.which("go") is None:

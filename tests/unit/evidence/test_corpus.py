@@ -49,6 +49,8 @@ FORMATS: dict[str, tuple[str, str, counted.Counter, dict[str, Any]]] = {
     "cyclonedx": ("sbom", "sbom.json", counted.cyclonedx, {}),
     "trivy": ("trivy", "trivy.json", counted.trivy, {}),
     "trivy-sarif": ("trivy", "trivy.sarif", counted.trivy_sarif, {"count": 3}),
+    "gitleaks": ("gitleaks", "gitleaks.json", counted.gitleaks, {"count": 3}),
+    "gitleaks-sarif": ("gitleaks", "gitleaks.sarif", counted.gitleaks_sarif, {"count": 3}),
     "lighthouse": ("lighthouse-seo", "lighthouse.json", counted.lighthouse, {}),
 }
 """Folder in the archive → gate, the report's name there, its independent count, and what its note says besides."""
