@@ -118,6 +118,7 @@ def _axe(stream: BinaryIO) -> Reading:
         figures={"violations": Figure(seen.violations, pages, tuple(seen.findings[:MAX_FINDINGS]))},
         failed=seen.violations,
         missed=seen.missed(),
+        held=pages,
         remarks=(undecided,) if seen.incomplete else (),
         version=seen.version or None,
         time=min(seen.times, default=None),

@@ -58,6 +58,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     return Reading(
         tool="Lighthouse",
         figures=figures,
+        held=len(by_url),
         missed=tuple(dict.fromkeys(f"{page.asked}: it was redirected to {page.url}" for page in pages if _redirected(page))),
         remarks=tuple(dict.fromkeys(warning for page in pages for warning in page.warnings))[:3],
         version=next((p.version for p in pages if p.version), None),

@@ -98,7 +98,8 @@ def lighthouse(context: Context) -> None:
                 raise StepError(f"Lighthouse left no whole report on {url}") from None
             runs += made if isinstance(made, list) else [made]
         (scratch / name).write_text(json.dumps(runs))
-        context.keep(scratch / name, name, "Lighthouse", version("lighthouse"), about=context.about_site)
+        of, pages = version("lighthouse"), len(PAGES)
+        context.keep(scratch / name, name, "Lighthouse", of, count=pages, about=context.about_site)
 
 
 def axe(context: Context) -> None:
@@ -126,4 +127,4 @@ def axe(context: Context) -> None:
         raise StepError(f"Chromium could not look at the pages: {first_line(error)}") from None
     with context.scratch() as scratch:
         (scratch / name).write_text(json.dumps(results))
-        context.keep(scratch / name, name, "axe-core", version("axe-core"), about=context.about_site)
+        context.keep(scratch / name, name, "axe-core", version("axe-core"), count=len(PAGES), about=context.about_site)

@@ -13,6 +13,8 @@ Note = dict[str, Any]
 """Changes to the note, as ``folder.put`` takes them."""
 Mutant = tuple[str, bytes, Note]
 
+CUT = "the last entry cut off, and the brackets closed"
+
 NOTES: dict[str, Note] = {
     "exit code 1": {"exitCode": 1},
     "exit code 2": {"exitCode": 2},
@@ -161,6 +163,7 @@ def _lcov(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "no record", b"TN:\n"
     uncovered = re.sub(r"^SF:.*", "SF:another/file", _uncovered(r"(DA:\d+,)(\d+)()")(lowered), flags=re.MULTILINE)
     yield "as many lines again, uncovered, under another name", (text + uncovered).encode()
+    yield CUT, text[: text.rstrip().removesuffix("end_of_record").rfind("end_of_record") + len("end_of_record\n")].encode()
     first = text[: text.index("end_of_record") + len("end_of_record\n")]
     yield "and its covered part ten times over", (text + uncovered + first * 10).encode()
 
@@ -189,7 +192,15 @@ def _istanbul(data: bytes) -> Iterator[tuple[str, bytes]]:
         for entry in report.values():
             entry["s"] = dict(list(entry["s"].items())[:1])
 
-    yield from _json(data, {"no statement hit": unhit, "counts cut off": uncounted, "no file": lambda r: r.clear()})
+    yield from _json(
+        data,
+        {
+            "no statement hit": unhit,
+            "counts cut off": uncounted,
+            "no file": lambda r: r.clear(),
+            CUT: lambda r: r.popitem() and None,
+        },
+    )
 
 
 def _istanbul_summary(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -222,6 +233,7 @@ def _eslint(data: bytes) -> Iterator[tuple[str, bytes]]:
             "a file that counts one error": lambda r: files(r)[0].update(errorCount=1),
             "every file ignored": ignored,
             "no file": lambda r: files(r).clear(),
+            CUT: lambda r: files(r).pop() and None,
         },
     )
 
@@ -319,6 +331,7 @@ def _cyclonedx(data: bytes) -> Iterator[tuple[str, bytes]]:
             "one vulnerability by CVSS 4 alone": rated(score=8.1, method="CVSSv4"),
             "one vulnerability of severity unknown": rated(severity="unknown"),
             "one vulnerability without a rating": lambda r: r.setdefault("vulnerabilities", []).append({"id": "CVE-1"}),
+            CUT: lambda r: r["components"].pop() and None,
             "no component": lambda r: r.update(components=[]),
             "of another format": lambda r: r.update(bomFormat="SPDX"),
         },
@@ -344,6 +357,7 @@ def _trivy(data: bytes) -> Iterator[tuple[str, bytes]]:
             "one misconfiguration": found("Misconfigurations", Severity="HIGH", Status="FAIL"),
             "one secret": found("Secrets", Severity="CRITICAL"),
             "one licence": found("Licenses", Severity="HIGH"),
+            CUT: lambda r: r["Results"].pop() and None,
             "no target": lambda r: r.update(Results=[]),
             "no package looked at": lambda r: [x.update(Class="config") for x in r["Results"]] and None,
             "of another schema": lambda r: r.update(SchemaVersion=3),

@@ -414,3 +414,15 @@ def test_gitleaks_null_is_an_empty_list(tmp_path: Path) -> None:
     assert verdicts_of(tmp_path / "r", "gitleaks")["gitleaks"].verdict == "pass"
     put(tmp_path / "r", "gitleaks.json", b"null\n", count=None)
     assert verdicts_of(tmp_path / "r", "gitleaks")["gitleaks"].verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("case", "gate", "name"), [("axe", "wcag", "axe.json"), ("lighthouse", "lighthouse-seo", "lighthouse.json")]
+)
+def test_a_page_that_is_missing_from_a_report_of_several_is_missed(tmp_path: Path, case: str, gate: str, name: str) -> None:
+    report = json.loads(the_report(case, "pass").read_bytes())
+    pages = report if isinstance(report, list) else [report]
+    put(tmp_path / "r", name, json.dumps(pages).encode(), count=len(pages))
+    assert evidence_of(tmp_path / "r", gate)[0].problem is None
+    put(tmp_path / "r", name, json.dumps(pages).encode(), count=len(pages) + 1)
+    assert evidence_of(tmp_path / "r", gate)[0].problem == "incomplete"
