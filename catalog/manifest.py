@@ -44,6 +44,8 @@ class Manifest(_Frozen):
     files: tuple[File, ...]
     links: tuple[Link, ...] = ()
     migrations: tuple[str, ...] = ()
+    migration_parents: dict[str, tuple[str, ...]] = {}
+    """What each migration has before it, where that is not the one listed before it (Alembic with merges or several heads)."""
     build_inputs: dict[str, Any] = {}
     commit: str | None = None
     dirty: bool = False

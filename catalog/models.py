@@ -92,6 +92,9 @@ class Migration(Strict):
     """Where the release holds its migrations (``sql``, ``alembic``, ``prisma``)."""
     commands: tuple[tuple[str, ...], ...] = ()
     """For ``drush`` and ``command``: argument lists, run in the release's directory in order."""
+    check: tuple[str, ...] = ()
+    """Run after the migration, in the release's directory: it must exit with 0, else the migration has failed. For tools that say so when
+    something is left to do (``prisma migrate status``, ``alembic current --check-heads``)."""
     version: VersionIn | None = None
     """For ``command``: without it a release cannot be told from one whose schema the database has outgrown."""
     timeout: int = Field(default=600, ge=1, le=7200)

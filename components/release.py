@@ -93,6 +93,11 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
             "directory": migrate.directory,
             "commands": [list(command) for command in migrate.commands],
             "migrations": list(args.choice.manifest.migrations),
+            # Where there are none, nothing: a key more is another request, and would run the step again.
+            **(
+                {"parents": {k: list(v) for k, v in parents.items()}} if (parents := args.choice.manifest.migration_parents) else {}
+            ),
+            **({"check": list(migrate.check)} if migrate.check else {}),
         }
         if migrate
         else None,
@@ -117,7 +122,9 @@ def activation_of(
                 "runtime": switch["runtime"],
                 "dependencies": (stage or {}).get("dependencies"),
                 "persistent": switch["persistent"],
-                "migrate": {key: value for key, value in migrate.items() if key != "migrations"} if migrate else None,
+                "migrate": {key: value for key, value in migrate.items() if key not in ("migrations", "parents")}
+                if migrate
+                else None,
                 "schema_query": schema["query"] if schema else None,
                 "restart": switch["restart"],
                 "programs": [names[0] for names in switch.get("programs", ()) if len(names) == 1],

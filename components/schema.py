@@ -36,6 +36,7 @@ def decision(
             manifest.migrations,
             history or (),
             files=_files(known, manifest, entry, artefact),
+            parents=manifest.migration_parents,
             value=known.schema_version,
             begun=(half.name, half.sha256) if half and not half.resumes else None,
             live=known.live == manifest.release,

@@ -94,6 +94,7 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
                 before
                 and before.release == manifest.release
                 and before.migrations == manifest.migrations
+                and before.migration_parents == manifest.migration_parents
                 and before.notes == manifest.notes
                 and before.activation == manifest.activation
                 and context.store.whole(before)
@@ -199,6 +200,7 @@ def _manifest(
         files=packed.files,
         links=packed.links,
         migrations=migration_lists.contained(place, key, service.steps.migrate),
+        migration_parents=migration_lists.branches(place, service.steps.migrate),
         build_inputs=build_inputs,
         commit=context.checkout.commit,
         dirty=context.checkout.dirty(service.source, *service.build.include),

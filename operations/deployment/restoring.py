@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.models import Service
@@ -21,13 +21,14 @@ BY_NAME = {"sql", "alembic", "prisma"}
 @dataclass(frozen=True)
 class Restore:
     """One database that goes back: to the snapshot ``name``. ``pinned``: whether the operator had pinned it; ``schema``: the version of its
-    schema."""
+    schema; ``verified``: whether it was restored into a scratch database before anything changed."""
 
     service: str
     name: str
     at: str
     pinned: bool = False
     schema: str | None = None
+    verified: bool = False
 
 
 def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -48,8 +49,9 @@ def wanted(services: Mapping[str, Service], moves: Iterable[str], names: Sequenc
 
 
 def planned(here: Here, services: Sequence[str], target: Record, *, site_open: bool = False) -> list[Restore]:
-    """The snapshot of each of ``services`` for going back to ``target``. Raises ``Problem`` before anything changes where one has none, or
-    its site cannot be closed for the restore and not ``site_open``."""
+    """The snapshot of each of ``services`` for going back to ``target``, each restored into a scratch database. Raises ``Problem`` before
+    anything changes where one has none, where it cannot be restored there, or where its site cannot be closed for the restore and not
+    ``site_open``."""
     found: list[Restore] = []
     missing: list[str] = []
     for service in services:
@@ -68,7 +70,10 @@ def planned(here: Here, services: Sequence[str], target: Record, *, site_open: b
         )
     for one in found if not site_open else ():
         snapshots.refuse_open(here.root, here.stack, one.service, here.services[one.service], here.settings.domain)
-    return found
+    # What the test of a snapshot needs (its database, its rights, room) must not be missed once the code is back already.
+    for one in found:
+        snapshots.ask(here.root, here.stack, one.service, here.services[one.service], "verify", one.name)
+    return [replace(one, verified=True) for one in found]
 
 
 def left(release: str, since: str, listed: Sequence[Snapshot]) -> Snapshot | None:
@@ -98,7 +103,9 @@ def restored(here: Here, what: Restore, interrupted: str | None = None, *, site_
     entry = here.services[what.service]
     former = former_data(snapshots.listed(here.root, here.stack, what.service, entry), interrupted) if interrupted else None
     domain = here.settings.domain
-    answer = snapshots.restore(here.root, here.stack, what.service, entry, what.name, domain, site_open=site_open)
+    answer = snapshots.restore(
+        here.root, here.stack, what.service, entry, what.name, domain, unverified=what.verified, site_open=site_open
+    )
     if not what.pinned:
         snapshots.ask(here.root, here.stack, what.service, entry, "unpin", what.name)
     said = [f"database of {what.name}", f"what it was before is in {former or answer.get('made')}", *(answer.get("notes") or [])]

@@ -35,23 +35,31 @@ class Facts:
 
     ``wanted``: the release's migrations in order; ``applied``: the database's history; ``files``: the checksums under which the file of a
     migration may be recorded, its own first (other line endings, a byte order mark), none where the release lacks the file, and no entry
-    where it was not looked at; ``value``: the schema's version now; ``expect``: what it must be afterwards; ``begun``: name and checksum
-    of one that a failed or killed run left and that does not go on by itself; ``live``: whether the release is live already; ``back``:
-    whether a rollback makes it so, which runs no migration; ``tables``: how many tables the database holds besides a tool's own;
-    ``service``: for messages."""
+    where it was not looked at; ``parents``: what each one has before it, where that is not the one listed before it; ``value``: the
+    schema's version now; ``expect``: what it must be afterwards; ``begun``: name and checksum of one that a failed or killed run left and
+    that does not go on by itself; ``live``: whether the release is live already; ``back``: whether a rollback makes it so, which runs no
+    migration; ``tables``: how many tables the database holds besides a tool's own; ``service``: for messages."""
 
-    __slots__ = ("applied", "back", "begun", "expect", "files", "kind", "live", "service", "tables", "value", "wanted")
+    __slots__ = ("applied", "back", "begun", "expect", "files", "kind", "live", "parents", "service", "tables", "value", "wanted")
 
     def __init__(
         self, kind: str, wanted: Iterable[str] = (), applied: Iterable[Applied] = (), *,
-        files: Mapping[str, Sequence[str]] | None = None, value: str | None = None, expect: str | None = None,
-        begun: tuple[str, str] | None = None, live: bool = False, back: bool = False, tables: int = 0, service: str = "SERVICE",
+        files: Mapping[str, Sequence[str]] | None = None, parents: Mapping[str, Sequence[str]] | None = None, value: str | None = None,
+        expect: str | None = None, begun: tuple[str, str] | None = None, live: bool = False, back: bool = False, tables: int = 0,
+        service: str = "SERVICE",
     ) -> None:  # fmt: skip
         self.back, self.tables, self.service = back, tables, service
         self.kind, self.wanted, self.applied = kind, list(wanted), list(applied)
         self.files: Mapping[str, Sequence[str]] = files or {}
+        self.parents: Mapping[str, Sequence[str]] = parents or {}
         self.value, self.begun, self.live = value, begun, live
-        self.expect = expect or (self.wanted[-1] if self.wanted and kind != "none" else None)
+        self.expect = expect or self._last()
+
+    def _last(self) -> str | None:
+        """The one migration that the schema's version is after all of them; none where there are several heads."""
+        followed = {name for names in self.parents.values() for name in names}
+        heads = [name for name in self.wanted if name not in followed] if self.parents else self.wanted[-1:]
+        return heads[0] if self.kind != "none" and len(heads) == 1 else None
 
 
 class Plan:
@@ -100,7 +108,7 @@ def _forward(facts: Facts) -> Plan:
     if facts.kind in ("sql", "prisma"):
         return _by_name(facts)
     if facts.kind == "alembic":
-        return _by_revision(facts.wanted, [name for name, _, _ in facts.applied])
+        return _by_revision(facts)
     if facts.kind in ("drush", "command"):
         return _by_version(facts)
     return Plan("none")
@@ -168,17 +176,35 @@ def _half_done(facts: Facts, pending: Sequence[str]) -> Refusal | None:
     return None
 
 
-def _by_revision(wanted: Sequence[str], current: Sequence[str]) -> Plan:
-    if not wanted:
+def _by_revision(facts: Facts) -> Plan:
+    """Alembic keeps the heads alone: what a head follows is applied with it."""
+    current = [name for name, _, _ in facts.applied]
+    if not facts.wanted:
         return Plan("pending", ["head"])
-    if not current:
-        return Plan("pending", wanted)
-    unknown = [revision for revision in current if revision not in wanted]
+    unknown = [revision for revision in current if revision not in facts.wanted]
+    done: set[str] = set()
+    left = [revision for revision in current if revision not in unknown]
+    while left:
+        name = left.pop()
+        if name not in done:
+            done.add(name)
+            left += _before(facts, name)
+    pending = [revision for revision in facts.wanted if revision not in done]
+    if unknown and done and pending:
+        return Plan("none", pending, Refusal("diverged", (
+            f"the database is at the revision {unknown[-1]}, which this release does not know, and lacks {pending[0]}, which it brings; "
+            "expected one to be a continuation of the other; merge the two lines (alembic merge heads)"
+        )), unknown)  # fmt: skip
     if unknown:
         return Plan("ahead", newer=unknown)
-    last = max(wanted.index(revision) for revision in current)
-    pending = wanted[last + 1 :]
     return Plan("pending", pending) if pending else Plan("same")
+
+
+def _before(facts: Facts, name: str) -> Sequence[str]:
+    if facts.parents:
+        return facts.parents.get(name, ())
+    position = facts.wanted.index(name)
+    return facts.wanted[position - 1 : position] if position else ()
 
 
 def _by_version(facts: Facts) -> Plan:

@@ -11,7 +11,7 @@ from . import restart as restarts
 from .canary import ACTIVATION_SECONDS, MAX_TTL, Canary
 from .channel import PATIENCE_SECONDS, Host, Reply, words
 from .decide import Facts, Plan, plan
-from .failure import printable
+from .failure import Failure, printable
 from .probe import Probe
 from .programs import quote
 from .request import arguments, number, one_of, relative, release, service, text
@@ -42,6 +42,7 @@ class _Switch:
         self.budget = number(self.restart.get("budget", 10), "restart.budget", 1, 3600) if self.restart else 0
         self.wanted = [str(name) for name in self.migrate.get("migrations") or []]
         self.told = activation.told(host.connection.folder, self.service, self.release)
+        self.parents = _parents(self.migrate.get("parents") or {})
         self.token = os.urandom(16).hex()
         self.plan = Plan("none")
         self.hides = False
@@ -67,6 +68,7 @@ class _Switch:
             "directory": relative(directory, "migrate.directory"),
             "migrations": words([relative(name, "migrations") for name in self.wanted]),
             "timeout": str(number(self.migrate.get("timeout", 600), "migrate.timeout", 1, 86400)),
+            "check": words(arguments(self.migrate["check"], "migrate.check")) if self.migrate.get("check") else "",
             "commands": str(len(commands)), **{f"command_{n}": words(command) for n, command in enumerate(commands)},
             "db_engine": one_of(database["engine"], "database.engine", ("mariadb", "postgresql")) if database else "",
             "db_name": text(database, "name") if database else "", "schema": str(self.schema.get("query") or ""),
@@ -82,13 +84,14 @@ class _Switch:
             return self._decide(reply)
         if key == "probe" and values[0] in ("runtime", "running"):
             return self.canary.answer(values, sum(int(told[0]) for told in reply.all("renewed"))) if self.canary else "ok"
+        if key == "check":
+            return self._check(reply)
         if key == "probe":
             wrong = self._look(values)
             if wrong == "ok" and values[0] in ("candidate", "live"):
                 wrong = self._hidden(values, reply) or "ok"
             if wrong in ("ok", "inconclusive"):
                 return wrong
-            # These words are how a deployment knows that the release itself is bad (operations/deployment/update.py).
             what = "" if values[0] == "down" else "the smoke test failed: "
             return f"fail {what}{printable(wrong)}"
         return None
@@ -110,7 +113,7 @@ class _Switch:
         begun = next(((values[0], values[1]) for values in reply.all("begun") if values[2:] != ["steps"]), None)
         applied = [(values[0], values[1], values[2]) for values in reply.all("applied") if len(values) >= 3]
         facts = Facts(
-            kind, self.wanted, applied, files={values[0]: values[1:] for values in reply.all("file")},
+            kind, self.wanted, applied, files={values[0]: values[1:] for values in reply.all("file")}, parents=self.parents,
             value=reply.first("schema") or None, expect=self.schema.get("expect"), begun=begun, live=state[1] == self.release,
             back=self.told.back, tables=int(reply.first("tables") or 0), service=self.service,
         )  # fmt: skip
@@ -131,6 +134,12 @@ class _Switch:
             f"a rollback runs no migration; the database lacks {', '.join(self.plan.skipped)} of {self.release} "
             f"(bin/mo deploy --only {self.service} runs what the next release brings)"
         ]
+
+    def _check(self, reply: Reply) -> str:
+        """Whether the database has, after the migration, all that the release brings: a tool that failed may have ended well."""
+        applied = [(values[0], values[1], values[2]) for values in reply.all("after") if len(values) >= 3]
+        left = plan(Facts(self.migrate["kind"], self.wanted, applied, parents=self.parents)).pending if self.wanted else []
+        return f"fail after the migration the database still lacks {printable(', '.join(left))}" if left else "ok"
 
     def _look(self, values: list[str]) -> str:
         """``ok``, ``inconclusive``, or what is wrong."""
@@ -153,6 +162,12 @@ class _Switch:
             return self.probe.once(deadline, "/" + argument) or "ok"
         finally:
             self.probe.expected = expected
+
+
+def _parents(given: object) -> dict[str, list[str]]:
+    if not isinstance(given, dict) or not all(isinstance(names, list) for names in given.values()):
+        raise Failure("The request's migrate.parents is no mapping of migrations to those before them.")
+    return {str(name): [str(parent) for parent in names] for name, names in given.items()}
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -207,7 +207,10 @@ def test_drush_upgrades_a_real_schema_fails_half_way_and_goes_on(
     assert drush(release, "nothing").returncode == 1
     assert drush(release, "civicrm:upgrade:db").returncode == 0
     assert drush(release, "updatedb").returncode == 1, "updates wait and nobody said -y"
+    waiting = drush(release, "updatedb:status", "--format=list")
+    assert (waiting.returncode, bool(waiting.stdout)) == (0, True)
     assert drush(release, "updatedb", "-y").returncode == 0
+    assert drush(release, "updatedb:status", "--format=list").stdout == ""
     assert mariadb.run(read, "mo_drush") == "5.81.0"
 
     version.write_text(version.read_text().replace("5.81.0", "5.82.0"))

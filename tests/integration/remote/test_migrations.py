@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import threading
 import time
@@ -333,6 +334,90 @@ def test_commands_run_with_the_secrets_and_their_failure_is_a_failure(service: S
     sentence = service.remote.refused("switch", **service.request(silent, **data.fields(["5.72.0"])))
     assert "expected '5.72.0'" in sentence
     assert service.live == one["live"]
+
+
+TRIGGER = (
+    "CREATE TABLE votes (id int PRIMARY KEY, what varchar(50));\n"
+    "DELIMITER //\nCREATE TRIGGER counted BEFORE INSERT ON votes FOR EACH ROW BEGIN\n  SET NEW.what = CONCAT(NEW.what, '!');\nEND//\n"
+    "DELIMITER ;\nINSERT INTO votes VALUES (1, 'a');\n"
+)
+
+
+def windows(text: str) -> str:
+    """The text as a checkout on Windows, saved by an editor that marks it."""
+    return "\ufeff" + text.replace("\n", "\r\n")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_windows_checkout_is_the_same_migration(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server)
+    text = TRIGGER if isinstance(server, MariaDB) else M1["0001_init"] + ";\n"
+    first = data.deploy("one", {"0001_init": windows(text)})
+    assert first["migrations"] == ["0001_init"]
+    assert data.query("SELECT what FROM votes") == [("a!" if isinstance(server, MariaDB) else "semi;colon -- no comment",)]
+    assert data.query("SELECT checksum FROM schema_version") == [(sha256(text),)]
+    assert data.deploy("two", {"0001_init": text})["schema"] == "same"
+    # As an earlier version of this tool recorded it, of the bytes that it saw.
+    data.query(f"UPDATE schema_version SET checksum = '{sha256(windows(text))}'")
+    assert data.deploy("three", {"0001_init": text, "0002_more": "SELECT 1;\r\n"})["migrations"] == ["0002_more"]
+    assert "0001_init was edited" in data.refused("four", {"0001_init": windows(text + "-- more\n"), "0002_more": "SELECT 1;\n"})
+
+
+def test_prisma_s_checksum_of_another_checkout_is_accepted(service: Service, server: MariaDB | PostgreSQL) -> None:
+    data = Data(service, server, kind="prisma", directory="prisma")
+    assert data.deploy("one", M1)["migrations"] == ["0001_init"]
+    data.query(f"UPDATE _prisma_migrations SET checksum = '{sha256(M1['0001_init'].replace(chr(10), chr(13) + chr(10)))}'")
+    assert data.deploy("two", M2)["migrations"] == ["0002_more"]
+
+
+def drush_says(service: Service, mariadb: MariaDB, script: str) -> str:
+    """What a switch says whose drush is this script; the schema's version is right from the beginning."""
+    data = Data(service, mariadb, kind="drush", commands=[["sh", "drush", "updatedb", "-y"]])
+    data.schema = {"query": "SELECT '5.1'", "expect": None}
+    release = service.stage({"index.html": script, "drush": script})
+    child = service.remote.popen("switch", **service.request(release, **data.fields(["5.1"])))
+    out, err = child.communicate(timeout=60)
+    return (out or err).decode()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo ' [error]  Update failed: 1054 Unknown column' >&2", "sh drush updatedb -y ended with code 0 and reported an error"),
+        (
+            '[ "$1" != updatedb:status ] || printf "votes_update_8002\nvotes_update_8003\n"',
+            "still pending: votes_update_8002 votes_update_8003",
+        ),
+        ('[ "$1" != updatedb:status ] || exit 4', "sh drush updatedb:status ended with code 4"),
+        ('[ "$*" = "updatedb -y" ] || [ "$*" = "updatedb:status --format=list" ]', '"schema":"migrated"'),
+        ("echo ' [warning] error in a module, and not one of drush' >&2", '"schema":"migrated"'),
+    ],
+    ids=["error", "pending", "no answer", "well", "warning"],
+)
+def test_a_drush_that_ends_well_is_asked_what_is_left(service: Service, mariadb: MariaDB, script: str, said: str) -> None:
+    assert said in drush_says(service, mariadb, script)
+
+
+@pytest.mark.parametrize("check", [["sh", "check"], ["sh", "check", "no-program-here"]])
+def test_the_catalogue_s_own_check_decides_after_a_migration(service: Service, mariadb: MariaDB, check: list[str]) -> None:
+    data = Data(service, mariadb, kind="command", commands=[["true"]], check=check)
+    one = service.switch(service.stage({"index.html": "one", "check": 'test -n "$DB_PASS"'}), **data.fields([]))
+    failing = service.stage({"index.html": "two", "check": "echo three tables are missing; exit 2"})
+    sentence = service.remote.refused("switch", **service.request(failing, **data.fields([])))
+    assert "the check after the migration failed: sh check" in sentence
+    assert "ended with code 2: three tables are missing" in sentence
+    assert service.live == one["live"]
+
+
+def test_alembic_that_ends_well_and_does_nothing_has_failed(service: Service, mariadb: MariaDB) -> None:
+    data = Data(service, mariadb, kind="alembic", directory="alembic")
+    data.schema = None
+    release = service.stage({"index.html": "one", "alembic/__main__.py": "print('nothing to do')\n"})
+    sentence = service.remote.refused("switch", **service.request(release, **data.fields(["a1", "b2"])))
+    assert "after the migration the database still lacks a1, b2" in sentence
 
 
 def test_a_tool_that_hangs_is_ended_at_its_time_limit(service: Service, mariadb: MariaDB) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from catalog.models import Migration
 from operations.build.errors import BuildError
-from operations.build.migrations import contained
+from operations.build.migrations import branches, contained
 
 
 def files(folder: Path, names: dict[str, str]) -> Path:
@@ -48,12 +48,25 @@ def test_alembics_revisions_go_from_base_to_head_without_running_them(tmp_path: 
     assert alembic(tree) == ("base", "mid", "head")
 
 
+def revisions(folder: Path, **found: str) -> Path:
+    """A tree with these revisions of Alembic, each with its ``down_revision`` and further constants."""
+    return files(folder, {f"alembic/versions/{name}.py": f"revision = {name!r}\n{text}\n" for name, text in found.items()})
+
+
+def graph(tree: Path) -> dict[str, tuple[str, ...]]:
+    return branches(tree, Migration(kind="alembic", mode="online", directory="alembic"))
+
+
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        ("revision = 'b'\ndown_revision = None\n", "follow the same one"),
-        ("revision = 'b'\ndown_revision = 'gone'\n", "have no way from the base"),
-        ("revision = 'b'\ndown_revision = ('a', 'c')\n", "is a merge of Alembic branches"),
+        ("revision = 'b'\ndown_revision = None\n", r"has 2 heads \(a, b\); merge them"),
+        ("revision = 'b'\ndown_revision = 'gone'\n", "b have no way from the base"),
+        ("revision = 'b'\ndown_revision = ('a', 'c')\n", "b have no way from the base"),
+        ("revision = 'b'\ndown_revision = 'b'\n", "b have no way from the base"),
+        ("revision = 'b'\ndown_revision = ('a', 7)\n", "b.py: down_revision must be revisions"),
+        ("revision = 'a'\ndown_revision = None\n", "b.py is a second file of Alembic's revision a"),
+        ("revision = 7\ndown_revision = None\n", "b.py names no revision"),
         ("revision = (\n", "is no valid Python"),
     ],
 )
@@ -61,6 +74,45 @@ def test_alembic_revisions_without_one_order_are_refused(tmp_path: Path, second:
     tree = files(tmp_path, {"alembic/versions/a.py": "revision = 'a'\ndown_revision = None\n", "alembic/versions/b.py": second})
     with pytest.raises(BuildError, match=f"^s: .*{words}"):
         alembic(tree)
+
+
+TWO_HEADS = {
+    "m1": "down_revision = None",
+    "m2": "down_revision = 'm1'",
+    "phone": "down_revision = 'm2'",
+    "city": "down_revision = 'm2'",
+}
+
+
+def test_two_heads_are_refused_and_their_merge_is_one_line(tmp_path: Path) -> None:
+    tree = revisions(tmp_path, **TWO_HEADS)
+    with pytest.raises(BuildError, match=r"has 2 heads \(city, phone\); merge them \(alembic merge heads\)"):
+        alembic(tree)
+    revisions(tree, merged="down_revision = ('phone', 'city')", later="down_revision = 'merged'")
+    assert alembic(tree) == ("m1", "m2", "city", "phone", "merged", "later")
+    assert graph(tree) == {
+        "m1": (),
+        "m2": ("m1",),
+        "city": ("m2",),
+        "phone": ("m2",),
+        "merged": ("phone", "city"),
+        "later": ("merged",),
+    }
+
+
+def test_branches_with_names_of_their_own_are_meant_to_stay(tmp_path: Path) -> None:
+    tree = revisions(tmp_path, **TWO_HEADS | {"city": "down_revision = 'm2'\nbranch_labels = ('places',)"})
+    with pytest.raises(BuildError, match="has 2 heads"):
+        alembic(tree)
+    revisions(tree, phone="down_revision = 'm2'\nbranch_labels = 'people'\ndepends_on = 'city'")
+    assert alembic(tree) == ("m1", "m2", "city", "phone")
+    assert graph(tree)["phone"] == ("m2", "city")
+
+
+def test_of_a_single_line_the_order_says_all(tmp_path: Path) -> None:
+    tree = revisions(tmp_path, m1="down_revision = None", m2="down_revision = ('m1',)")
+    assert (alembic(tree), graph(tree)) == (("m1", "m2"), {})
+    assert branches(tree, Migration(kind="sql", mode="online", directory="alembic")) == {}
 
 
 def test_drush_knows_civicrms_version(tmp_path: Path) -> None:

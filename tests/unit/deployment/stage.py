@@ -49,6 +49,7 @@ class Stage:
         self.fails: dict[str, str] = {}
         self.snapshots: list[dict[str, Any]] = []
         self.unrestorable = False
+        self.untestable: str | None = None
         self.cut: tuple[str, ...] = ()
         self.killed_engine = False
         self.facts: dict[str, Mapping[str, Any]] = {}
@@ -239,6 +240,8 @@ class Stage:
     def _snapshot(self, action: str, name: str) -> dict[str, Any]:
         with (self.root / "snapshot-requests").open("a") as file:
             file.write(f"{action} {name}\n")
+        if action == "verify" and self.untestable:
+            raise Problem(self.untestable)
         if action == "restore" and self.unrestorable:
             raise Problem("api_stg: the dump does not match its checksum.")
         return {"snapshots": self.snapshots, "made": "20261121T093000Z-restore-r2"}

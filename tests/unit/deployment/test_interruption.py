@@ -524,9 +524,21 @@ def test_a_database_that_did_not_go_back_is_tried_again(stage: Stage) -> None:
     code, text = stage.mo("deploy", "--resume", "--yes")
     assert code == 0, text
     assert f"✓ restore api_stg: database of {name}; what it was before is in 99991231T000000Z-restore-r2" in text
-    asked = [f"{action} {name}" for action in ("pin", "restore", "restore", "restore", "unpin")]
+    asked = [f"{action} {name}" for action in ("verify", "pin", "restore", "restore", "restore", "unpin")]
     assert stage.asked_of_snapshots() == ["window None", *asked]
     assert stage.mo("status", "--json")[0] == 0
+
+
+def test_a_snapshot_that_cannot_be_tested_stops_the_rollback_before_any_code(stage: Stage) -> None:
+    first = stage.build("1", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    second = stage.build("2", *BOTH)
+    assert stage.mo(*SKIPPED)[0] == 0
+    stage.snapshots = [{"name": "20261121T090100Z-r2", "release": first["api_stg"], "at": "2026-11-21T09:01:00Z"}]
+    stage.untestable = "api_stg: make the database mo_api_stg_verify in the hoster's panel"
+    code, text = stage.mo("rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")
+    assert (code, stage.live) == (1, second)
+    assert "mo_api_stg_verify" in text
 
 
 def test_a_snapshot_that_the_operator_had_pinned_stays_so(stage: Stage) -> None:
@@ -537,7 +549,7 @@ def test_a_snapshot_that_the_operator_had_pinned_stays_so(stage: Stage) -> None:
     name = "20261121T090100Z-r2"
     stage.snapshots = [{"name": name, "release": first["api_stg"], "at": "2026-11-21T09:01:00Z", "pinned": True}]
     assert stage.mo("rollback", "--yes", "--reason", "the data are wrong", "--restore-databases", "api_stg")[0] == 0
-    assert stage.asked_of_snapshots() == ["window None", f"restore {name}"]
+    assert stage.asked_of_snapshots() == ["window None", f"verify {name}", f"restore {name}"]
 
 
 def test_a_killed_engine_is_an_interruption_and_no_service_is_judged_by_it(stage: Stage) -> None:

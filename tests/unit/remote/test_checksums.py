@@ -20,8 +20,11 @@ TEXT = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 
 
 def _on_host(shell: list[str], files: list[Path], recorded: str = "") -> list[list[str]]:
-    script = f'. "{HOST}/common"; . "{HOST}/checksums"; for file; do checksums "$file" "{recorded}"; printf "%s\\n" "$sums"; done'
-    done = subprocess.run([*shell, "-c", script, "sh", *map(str, files)], capture_output=True, text=True, check=True)
+    script = (
+        f'. "{HOST}/common"; . "{HOST}/checksums"; recorded=$1; shift\n'
+        'for file; do checksums "$file" "${file##*/}"; printf "%s\\n" "$sums"; done'
+    )
+    done = subprocess.run([*shell, "-c", script, "sh", recorded, *map(str, files)], capture_output=True, text=True, check=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
@@ -42,7 +45,8 @@ def test_where_a_file_is_recorded_as_it_is_nothing_else_is_read(shell: list[str]
     place = tmp_path / "1.sql"
     place.write_bytes(b"a\n")
     own = hashlib.sha256(b"a\n").hexdigest()
-    assert _on_host(shell, [place], f"x {own}") == [[own]]
+    assert _on_host(shell, [place], f"0.sql\tx\n1.sql\t{own}") == [[own]]
+    assert len(_on_host(shell, [place], f"0.sql\t{own}")[0]) > 1, "another migration's record says nothing of this one"
 
 
 def test_a_text_and_its_windows_checkout_share_their_checksums() -> None:

@@ -76,6 +76,35 @@ def test_alembic_goes_by_its_one_revision(current: list[str], schema: str, pendi
     assert (found.schema, found.pending) == (schema, pending)
 
 
+BRANCHED = {"m1": [], "m2": ["m1"], "city": ["m2"], "phone": ["m2"], "merged": ["phone", "city"]}
+
+
+@pytest.mark.parametrize(
+    ("current", "schema", "pending"),
+    [
+        ([], "pending", ["m1", "m2", "city", "phone", "merged"]),
+        (["phone"], "pending", ["city", "merged"]),
+        (["city"], "pending", ["phone", "merged"]),
+        (["city", "phone"], "pending", ["merged"]),
+        (["merged"], "same", []),
+        (["merged", "other"], "ahead", []),
+        (["other"], "ahead", []),
+        (["city", "other"], "none", ["phone", "merged"]),
+    ],
+)
+def test_of_alembic_s_branches_each_head_tells_what_it_follows(current: list[str], schema: str, pending: list[str]) -> None:
+    found = plan(Facts("alembic", list(BRANCHED), [(name, "", "done") for name in current], parents=BRANCHED))
+    assert (found.schema, found.pending) == (schema, pending)
+    assert (found.refusal.code if found.refusal else None) == ("diverged" if schema == "none" else None)
+
+
+def test_of_several_heads_no_one_version_is_expected() -> None:
+    parents = {"a": [], "b": ["a"], "c": ["a"]}
+    assert Facts("alembic", list(parents), parents=parents).expect is None
+    assert Facts("alembic", ["a", "b"]).expect == "b"
+    assert Facts("alembic", list(BRANCHED), parents=BRANCHED).expect == "merged"
+
+
 @pytest.mark.parametrize(
     ("value", "expect", "live", "schema"),
     [

@@ -15,7 +15,7 @@ use Throwable;
  */
 final class Drush
 {
-    private const ALIASES = ['cr' => 'cache:rebuild', 'updb' => 'updatedb', 'cvupdb' => 'civicrm:upgrade:db', 'st' => 'status'];
+    private const ALIASES = ['cr' => 'cache:rebuild', 'updb' => 'updatedb', 'updbst' => 'updatedb:status', 'cvupdb' => 'civicrm:upgrade:db', 'st' => 'status'];
 
     public function __construct(private readonly string $root)
     {
@@ -35,6 +35,7 @@ final class Drush
             return match ($command) {
                 'cache:rebuild' => $this->rebuild(),
                 'updatedb' => $this->update(array_intersect(['-y', '--yes'], $arguments) !== []),
+                'updatedb:status' => $this->pending(),
                 'civicrm:upgrade:db' => $this->upgrade(),
                 'status' => $this->status(),
                 default => $this->say('error', $command === '' ? 'No command is given.' : "Command \"$command\" is not defined.", 1),
@@ -55,22 +56,49 @@ final class Drush
     {
         \Mo\database()->exec("CREATE TABLE IF NOT EXISTS key_value (collection VARCHAR(128) NOT NULL, name VARCHAR(128) NOT NULL, value LONGBLOB NOT NULL, PRIMARY KEY (collection, name)) ENGINE=InnoDB");
         $done = 0;
-        foreach (glob($this->root . '/modules/custom/*/updates/*.sql') ?: [] as $file) {
-            $module = basename(dirname($file, 2));
-            $number = (int) basename($file, '.sql');
-            $applied = \Mo\number("SELECT value FROM key_value WHERE collection = 'system.schema' AND name = ?", [$module]);
-            if ($number <= $applied) {
-                continue;
-            }
+        foreach ($this->updates() as $file => [$module, $number]) {
             if (!$sure) {
                 return $this->say('warning', "$module has pending updates; run it with -y.", 1);
             }
             $this->say('notice', "Update started: {$module}_update_$number");
+            if (preg_match('/^--\s*error:\s*(.*)$/m', (string) file_get_contents($file), $reason) === 1) {
+                // As Drush does in several versions (drush-ops/drush#5306): the error is printed, and the command ends well.
+                $this->say('error', trim($reason[1]));
+                return $this->say('error', "Update failed: {$module}_update_$number");
+            }
             $this->statements($file);
             \Mo\change("REPLACE INTO key_value (collection, name, value) VALUES ('system.schema', ?, ?)", [$module, (string) $number]);
             $done++;
         }
         return $this->say('success', $done === 0 ? 'No pending updates.' : 'Finished performing updates.');
+    }
+
+    /** What `updatedb` would run: nothing on standard output where it would run nothing. */
+    private function pending(): int
+    {
+        $updates = $this->updates();
+        foreach ($updates as [$module, $number]) {
+            echo "{$module}_update_$number\n";
+        }
+        return $updates === [] ? $this->say('success', 'No database updates required.') : 0;
+    }
+
+    /**
+     * The pending updates, each file with its module and number.
+     *
+     * @return array<string, array{string, int}>
+     */
+    private function updates(): array
+    {
+        $found = [];
+        foreach (glob($this->root . '/modules/custom/*/updates/*.sql') ?: [] as $file) {
+            $module = basename(dirname($file, 2));
+            $number = (int) basename($file, '.sql');
+            if ($number > \Mo\number("SELECT value FROM key_value WHERE collection = 'system.schema' AND name = ?", [$module])) {
+                $found[$file] = [$module, $number];
+            }
+        }
+        return $found;
     }
 
     private function upgrade(): int
