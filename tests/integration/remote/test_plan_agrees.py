@@ -51,12 +51,13 @@ TEXTS = st.tuples(st.sampled_from([0, 0, 0, 1]), FORMS)
 @dataclass(frozen=True)
 class Case:
     """``brings``: the release's migrations with their texts; ``has``: name, text (``None``: no checksum), state; ``begun``: one that an
-    earlier run left, and how; ``staged``: whether the host holds the release already."""
+    earlier run left, and how; ``staged``: whether the host holds the release already; ``content``: whether there are tables of a site."""
 
     brings: dict[str, tuple[int, str]]
     has: list[tuple[str, tuple[int, str] | None, str]]
     begun: tuple[str, tuple[int, str], str] | None
     staged: bool
+    content: bool
 
 
 @st.composite
@@ -68,7 +69,7 @@ def cases(draw: st.DrawFn, states: tuple[str, ...], begins: bool) -> Case:
     begun = None
     if begins and draw(st.booleans()):
         begun = (draw(st.sampled_from(NAMES)), draw(TEXTS), draw(st.sampled_from(["steps", "whole", "failed"])))
-    return Case(dict(sorted(brings.items())), has, begun, draw(st.booleans()))
+    return Case(dict(sorted(brings.items())), has, begun, draw(st.booleans()), draw(st.booleans()))
 
 
 def sha(text: tuple[int, str] | None) -> str:
@@ -128,8 +129,11 @@ class Host:
 
 def by_name(host: Host, case: Case) -> Plan:
     """Gives the database the history of a case, and the host what an earlier run left."""
-    for table in ("schema_version", "_mo_progress", "_prisma_migrations"):
+    for table in ("schema_version", "_mo_progress", "_prisma_migrations", "content"):
         host.data.query(f"DROP TABLE IF EXISTS {table}")
+    if case.content:
+        host.data.query("CREATE TABLE content (id int)")
+        host.own("content")
     if host.kind == "sql":
         host.data.query(
             "CREATE TABLE schema_version (version varchar(190) PRIMARY KEY, checksum char(64), applied_at timestamp NULL)"
