@@ -188,7 +188,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "gap_ms": int(gap), "at": at, "status": talk.probe.answered,
         "notes": [*(values[0] for values in reply.all("note")), *talk.skipped()], "files_only": talk.probe.files_only,
         "activated": _activated(talk.canary),
-        "recovered": [values[0] for values in reply.all("recovered")], "steps": reply.steps,
+        "recovered": [values[0] for values in reply.all("recovered")],
+        "left_alone": [values[0] for values in reply.all("left-alone")], "steps": reply.steps,
     }  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def test_a_window_that_the_network_is_cut_in_opens_again_by_itself(
     again = service.remote.run("switch", **service.request(two, **data.fields(sorted(SLOW))))
     assert service.live == two
     assert data.query("SELECT n FROM total") == [(1,)]
-    assert any("ended by itself" in note for note in again["notes"])
+    assert any("ended by itself" in note for note in again["left_alone"])
 
 
 def test_a_release_that_nobody_could_look_at_goes_back_by_itself(service: Service, line: Line) -> None:

@@ -1,0 +1,169 @@
+"""Two operators, two clones, one host: one is frozen in the middle of a deployment, or the network between one and the host goes.
+
+By commands alone, with the time limits that hold in production."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox import processes
+from tests.e2e.deployment import QUICK, Deployment, deployment, other_clone
+from tests.line import Line
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("e2e-two-operators")]
+
+SERVICES = ("main", "crm", "api")
+SOURCES = {"crm": "crm.menschlichkeit-oesterreich.at/index.php", "api": "api.menschlichkeit-oesterreich.at/app/main.py"}
+OPEN = 90.0
+"""Seconds after which a site has to answer again, whatever has become of its operator."""
+EVERY = os.environ.get("MO_TEST_EVERY") == "1"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Deployment]:
+    with deployment() as made:
+        made.require_few_gates()
+        made.build(*SERVICES)
+        made.run("bin/mo", "deploy", "--yes", *QUICK)
+        yield made
+
+
+def until(what: Callable[[], object], seconds: float = 180.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+@contextmanager
+def by_line(site: Deployment) -> Iterator[Line]:
+    """The stack's SSH goes over a line that can be cut, as long as the context lasts."""
+    path = site.sandbox.layout.settings
+    text = path.read_text()
+    loaded = yaml.safe_load(text)
+    line = Line(int(loaded["host"]["port"]))
+    loaded["host"]["port"] = line.port
+    path.write_text(yaml.safe_dump(loaded, sort_keys=False))
+    try:
+        yield line
+    finally:
+        path.write_text(text)
+        line.close()
+
+
+def ends(child: subprocess.Popen[bytes]) -> int:
+    try:
+        return child.wait(300)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def changed(site: Deployment, service: str) -> str:
+    """Another release of a service, built; its id."""
+    comment = {"crm": "// another one\n", "api": "# another one\n"}[service]
+    site.edit(SOURCES[service], comment)
+    site.build(service)
+    return site.releases([service])[service]
+
+
+PHASES = [
+    ("crm", "window"), ("crm", "migrate"), ("crm", "probe"), ("api", "restart"), ("api", "probe"), ("crm", "snapshot"), ("api", "migrate"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "phase"), PHASES if EVERY else [PHASES[0], PHASES[4]])
+def test_a_site_answers_again_by_itself_when_the_network_goes(site: Deployment, service: str, phase: str) -> None:
+    former = site.live(service)
+    new = changed(site, service)
+    base = site.sandbox.root / ".deploy" / service
+    health = site.services[service].health.path
+
+    def journal() -> str:
+        with suppress(OSError):
+            return (base / "switching").read_text()
+        return ""
+
+    moments: dict[str, Callable[[], object]] = {
+        "window": (base / "maintenance").exists,
+        "snapshot": lambda: list((base / "snapshots").glob("*.part")),
+        "migrate": lambda: "j_phase='migrating'" in journal(),
+        "restart": lambda: list((base / "log").glob(f"*{new}-restart.log")),
+        "probe": lambda: site.live(service) == new,
+    }
+    with by_line(site) as line:
+        child = site.start("bin/mo", "deploy", "--yes", "--only", service, *QUICK)
+        until(moments[phase])
+        line.cut()
+        cut = time.monotonic()
+        until(lambda: "j_phase" not in journal() and not (base / "maintenance").exists(), OPEN)
+        until(lambda: site.sandbox.get(service, health).status == 200, OPEN)
+        assert time.monotonic() - cut < OPEN
+        assert ends(child) != 0
+    assert site.live(service) in (former, new)
+    log = (site.sandbox.root / ".deploy/deployment.log").read_text()
+    site.run("bin/mo", "status", expect=None)
+    said = site.run("bin/mo", "deploy", "--yes", "--only", service, *QUICK).stdout
+    assert site.live(service) == new
+    if f"{new} put back" in log or f"{new} stopped" in log:
+        assert "ended by itself" in said or "interrupted" in said
+
+
+def frozen(tree: int, number: signal.Signals) -> list[int]:
+    """Signals a process with all that it has started, whatever session it is in."""
+    pids = [tree, *processes.descendants([tree])]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    return pids
+
+
+def test_who_wakes_up_late_puts_nothing_over_a_later_deployment(site: Deployment) -> None:
+    late = {key: changed(site, key) for key in ("crm", "api")}
+    held = site.sandbox.root / ".deploy/.operations/sandbox"
+    with other_clone(site) as other:
+        later = {key: changed(other, key) for key in ("crm", "api")}
+        child = site.start("bin/mo", "deploy", "--yes", *QUICK)
+        try:
+            until(lambda: _phase(site) == "up" and _touched(site, ("crm", "api")))
+            frozen(child.pid, signal.SIGSTOP)
+            assert held.exists()
+            other.run("bin/mo", "unlock", "--yes")
+            other.run("bin/pulumi", "cancel", "--yes", "--stack", "sandbox")
+            other.run("bin/mo", "deploy", "--yes", *QUICK, expect=None)
+            assert {key: site.live(key) for key in later} == later
+        finally:
+            frozen(child.pid, signal.SIGCONT)
+        assert ends(child) != 0
+        assert {key: site.live(key) for key in later} == later
+        status: dict[str, Any] = json.loads(other.run("bin/mo", "status", "--json", expect=None).stdout)
+        rows = {row["service"]: row for row in status["services"]}
+        assert {key: rows[key]["release"] for key in later} == later
+        assert set(late.values()).isdisjoint(later.values())
+
+
+def _phase(site: Deployment) -> str:
+    """The phase that the last run of this clone is in."""
+    runs = sorted((site.clone / ".mo/sandbox/runs").glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    lines = [json.loads(line) for line in runs[-1].read_text().splitlines()] if runs else []
+    return str(next((line["phase"] for line in reversed(lines) if line["event"] == "start"), ""))
+
+
+def _touched(site: Deployment, services: tuple[str, ...]) -> bool:
+    """Whether a switch of one of them is at work."""
+    return any(
+        Path(f"{site.sandbox.root}/.deploy/{key}/lock.by").read_text().split()[1:2] == ["switch"]
+        and time.time() - float(Path(f"{site.sandbox.root}/.deploy/{key}/lock.by").read_text().split()[0]) < 5
+        for key in services
+    )
