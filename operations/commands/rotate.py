@@ -66,7 +66,8 @@ def rotate(
         raise typer.Exit(STOPPED)
     remote.connect(engine.root, stack)
     message = f"{'revoke the former password of' if revoke else 'rotate'} {name}"
-    with lock.HostLock(lock.asker(engine.root, stack), message):
+    with lock.HostLock(lock.asker(engine.root, stack), message) as held:
+        held.on_lost = engine.stop
         errors = _update(engine, file, services, {**changes, **_deploys_nothing(engine, file, stack, message)}, message)
     done = rotation.done(engine.resources(), wanted)
     if as_json:

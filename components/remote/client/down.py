@@ -40,6 +40,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     undone, before, release = next(iter(reply.all("undone")))
     return {
         "undone": undone, "schema": None if before == "-" else before, "release": release, "snapshot": reply.first("made"),
-        "recovered": [values[0] for values in reply.all("recovered")], "notes": [values[0] for key in ("note", "left-alone") for values in reply.all(key)],
+        "recovered": [values[0] for values in reply.all("recovered")],
+        "notes": [values[0] for key in ("note", "left-alone") for values in reply.all(key)],
         "steps": reply.steps,
     }  # fmt: skip

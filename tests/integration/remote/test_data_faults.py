@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
 from .conftest import Remote, Service
-from .databases import MariaDB, PostgreSQL
+from .databases import ADMIN, MariaDB, PostgreSQL
 from .killing import EVERY, Killer
 from .test_data_interruption import everything, killer, orders, sshd, unfinished, whole
 from .test_interruption import STEPS, leftovers
@@ -245,3 +246,21 @@ def test_revoking_leaves_the_password_that_is_in_use(remote: Remote, service: Se
 
     moments(killer, fault, "revoke", prepare, check)
     assert len(used) > 1
+
+
+def test_a_snapshot_is_not_begun_while_another_session_holds_a_table(service: Service, mariadb: MariaDB) -> None:
+    """As long as that lasts, a dump would wait; the operator hears of it after half a minute, and nothing is closed or changed."""
+    data = Data(service, mariadb)
+    one = data.deploy("one", {"0001_init": "CREATE TABLE votes (id int);"})["live"]
+    release = data.stage("two", {"0001_init": "CREATE TABLE votes (id int);", "0002_more": "CREATE TABLE more (id int);"})
+    link = pymysql.connect(host="127.0.0.1", port=mariadb.port, user="admin", password=ADMIN, database=data.name)
+    with link, link.cursor() as cursor:
+        cursor.execute("LOCK TABLES votes WRITE")
+        child = service.remote.popen("switch", **service.request(release, **data.fields(["0001_init", "0002_more"])))
+        _, err = child.communicate(timeout=120)
+    assert child.returncode == 1
+    said = err.decode()
+    assert "another session holds a lock on a table" in said
+    assert f"{one} stays live" in said
+    assert "… votes: switching to" in said  # what it is at is said while it lasts
+    assert service.live == one
