@@ -34,7 +34,7 @@ def drift(
     Examples: `bin/mo drift`; `bin/mo drift --stack production --json`; `bin/mo drift --mend`.
     Exit code 7 where something drifted (with `--mend`: still).
     """
-    from operations import display, mending, project, question, release_set, remote
+    from operations import display, mending, project, question, release_set, remote, undeployed
     from operations.deployment.lock import HostLock, asker
     from operations.engine import Engine
     from operations.problem import Problem
@@ -46,6 +46,8 @@ def drift(
     state = release_set.live(engine.resources())
     live, services = state.releases, state.entries(services)
     host = remote.connect(project.ROOT, stack)
+    if not live:
+        raise undeployed.problem(project.ROOT, stack, host, services)
     domain = str(file.settings.get("domain"))
     found = _found(stack, host, domain, services, live)
     wrong: list[str] = []

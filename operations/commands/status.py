@@ -19,14 +19,14 @@ def status(stack: Stack = DEFAULT_STACK, only: Only = None, as_json: AsJson = Fa
     """
     from rich.table import Table
 
-    from operations import display
+    from operations import display, project, remote, undeployed
     from operations.deployment import standing
-    from operations.problem import Problem
 
     out = display.console()
     found = standing.of(stack, only)
     if not found.live.releases and found.unfinished is None and found.holder is None:
-        raise Problem(f"The stack {stack} was never deployed: bin/mo deploy --stack {stack}.")
+        file = project.stack_file(stack)
+        raise undeployed.problem(project.ROOT, stack, remote.connect(project.ROOT, stack), project.services_of(stack, file))
     if as_json:
         typer.echo(json.dumps(found.plain(), indent=1))
         raise typer.Exit(0 if found.good else 1)

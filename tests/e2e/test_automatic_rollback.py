@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.deployment import QUICK, Deployment, deployment
+from tests.e2e.deployment import QUICK, Deployment, deployment, other_clone
 from tests.e2e.poller import Poller
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.xdist_group("e2e-automatic-rollback")]
@@ -120,6 +120,24 @@ def test_a_rollback_of_all_services_uploads_nothing_and_neither_does_the_way_for
     assert uploads(site) == there
     site.run("bin/mo", "rollback", "--yes", "--to", "2", "--reason", "they were right after all")
     assert all_live(site) == told_by(site) == second
+    assert uploads(site) == there
+
+
+def test_another_machine_takes_all_services_back_in_less_than_a_quarter_of_a_first_deploy(
+    site: Deployment, first: dict[str, Any]
+) -> None:
+    latest = all_live(site)
+    there = uploads(site)
+    with other_clone(site) as other:
+        other.run("bin/mo", "rollback", "--yes", "--to", "1", "--reason", "seen from another machine")
+        report = other.report()
+        former = all_live(site)
+        assert told_by(site) == former
+        assert all(former[key] != latest[key] for key in site.services)
+        assert report["seconds"] < first["seconds"] / 4
+        other.run("bin/mo", "rollback", "--yes", "--to", "2", "--reason", "and forward again")
+        assert not (other.clone / "dist").exists()
+    assert all_live(site) == told_by(site) == latest
     assert uploads(site) == there
 
 

@@ -8,6 +8,7 @@ from .artefact import RESERVED, find
 from .channel import Host, Reply, words
 from .facts import ask
 from .failure import Failure
+from .manifest import verified
 from .request import relative, release, service
 
 TYPE_CHECKING = False
@@ -50,16 +51,15 @@ def _compared(entry: dict[str, Any], manifests: dict[str, dict[str, Any] | None]
     live = next((values[1] for values in reply.all("live") if values[0] == key), "-")
     manifest, whose = manifests[key], "here"
     if manifest is None or manifest.get("release") != live:
-        lines = ["\t".join(values[1:]) for values in reply.all("manifest") if values[0] == key]
-        try:
-            manifest, whose = jsontext.loads("\n".join(lines)), "host"
-        except ValueError:
-            manifest = None
+        manifest, whose = _from_host(key, live, reply), "host"
     result: dict[str, Any] = {
         "live": None if live == "-" else live, "manifest": None, "changed": [], "added": [], "missing": [], "count": 0,
     }  # fmt: skip
     if manifest is None or not any(values[0] == key for values in reply.all("all")):
         return result
+    if not manifest:
+        # Whoever has changed the files may have changed the list that they are compared with.
+        return {**result, "manifest": whose, "changed": [f"releases/{live}.json, the manifest of the release"], "count": 1}
     found = _found(key, reply)
     expected = {file["path"]: file["sha256"] for file in manifest["files"]}
     expected.update({link["path"]: "link " + link["target"] for link in manifest.get("links") or []})
@@ -75,6 +75,21 @@ def _compared(entry: dict[str, Any], manifests: dict[str, dict[str, Any] | None]
     result["count"] = sum(map(len, kinds.values()))
     result.update({kind: sorted(paths)[:MOST] for kind, paths in kinds.items()})
     return result
+
+
+def _from_host(key: str, live: str, reply: Reply) -> dict[str, Any] | None:
+    """The host's manifest of the live release, ``None`` where there is none, empty where its list does not give the release's id."""
+    text = "".join("\t".join(values[1:]) + "\n" for values in reply.all("manifest") if values[0] == key)
+    if not text:
+        return None
+    try:
+        # What was adopted has no id that its list could give.
+        if live == "adopted":
+            adopted: dict[str, Any] = jsontext.loads(text)
+            return adopted
+        return verified(text.encode("utf-8", "surrogateescape"), key, live, "", "").raw
+    except (ValueError, RecursionError, Failure):
+        return {}
 
 
 def _found(key: str, reply: Reply) -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from . import artefact as artefacts
 from . import connection as connections
+from . import finished
 from .canary import ACTIVATION_SECONDS, MAX_TTL, Canary
 from .channel import PATIENCE_SECONDS, Host, Reply
+from .failure import Failure
 from .probe import Probe
 from .request import relative, release, service
 from .stage import transfer
@@ -22,7 +24,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     key, wanted = service(request), release(request)
     persistent = tuple(relative(path, "persistent") for path in request.get("persistent") or [])
     host = Host(connections.load(str(request["stack"])))
-    artefact = artefacts.find(key, wanted)
+    try:
+        artefact = artefacts.find(key, wanted)
+    except artefacts.Absent:
+        raise _without(host, key, wanted, relative(request["target"], "target")) from None
     artefacts.compare(artefact, key)
     fields = {**host.envelope(), "service": key, "release": wanted, "target": relative(request["target"], "target")}
     kept = (*(name for name in artefacts.RESERVED if name != ".mo-stage"), *persistent)
@@ -42,4 +47,15 @@ def _prove(host: Host, fields: dict[str, str], raw: dict[str, Any]) -> None:
     asked = {**fields, "runtime": "php", "canary": canary.name, "canary_digest": canary.digest}
     host.call(
         "prove", asked, f"{fields['service']}: mending {fields['release']}", answer=answer, patience=MAX_TTL + PATIENCE_SECONDS
+    )
+
+
+def _without(host: Host, key: str, wanted: str, target: str) -> Failure:
+    """What to say where this machine has no artefact: whole files of the release are nowhere else."""
+    found = finished.look(host, key, wanted, target, "none")
+    commit = str(found.raw.get("commit") or "") if found is not None else ""
+    return Failure(
+        f"{key}: the files of {wanted} can be put back only from its artefact, which this machine does not have: build its commit"
+        f"{' ' + commit[:12] if commit else ''} here (bin/mo build {key}) and repair again, or make another release live "
+        f"(bin/mo rollback --only {key}); nothing was changed."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from typing import Any
 
 import pytest
@@ -58,6 +60,26 @@ def test_without_a_manifest_here_the_host_s_own_is_taken_and_that_is_said(servic
     (service.base / "releases" / f"{live}.json").unlink()
     known = compared(service, None)
     assert (known["live"], known["manifest"]) == (live, None)
+
+
+@pytest.mark.parametrize("how", ["other", "damaged"])
+def test_a_manifest_that_was_changed_on_the_host_with_the_files_hides_nothing(service: Service, how: str) -> None:
+    live = service.deploy({"index.html": "one"})["live"]
+    manifest = service.base / "releases" / f"{live}.json"
+    good, evil = (hashlib.sha256(text).hexdigest() for text in (b"one", b"evil"))
+    (service.path.resolve() / "index.html").write_text("evil")
+    manifest.write_text(manifest.read_text().replace(good, evil) if how == "other" else "{")
+    known = compared(service, None)  # no release of ours: the host's own list would count
+    assert (known["manifest"], known["count"]) == ("host", 1)
+    assert "the manifest of the release" in known["changed"][0]
+
+
+def test_files_are_put_back_only_from_an_artefact_and_the_way_to_one_is_named(service: Service) -> None:
+    live = service.deploy({"index.html": "one"})["live"]
+    shutil.rmtree(service.remote.dist / "votes")
+    sentence = service.remote.refused("mend", service="votes", release=live, target=service.target)
+    assert f"build its commit {'0' * 12} here (bin/mo build votes)" in sentence
+    assert "nothing was changed" in sentence
 
 
 def test_a_service_that_is_not_there_is_not_compared(service: Service) -> None:
