@@ -45,7 +45,6 @@ class _Switch:
         self.parents = _parents(self.migrate.get("parents") or {})
         self.token = os.urandom(16).hex()
         self.plan = Plan("none")
-        self.hides = False
         self.probe = Probe(request["probe"], host.connection.edge, self.release if self.release != "adopted" else None)
         self.patience = int(2 * self.probe.timeout) + self.budget + PATIENCE_SECONDS + (MAX_TTL if self.runtime == "php" else 0)
         self.fields = self._fields(request)
@@ -97,14 +96,14 @@ class _Switch:
         return None
 
     def _hidden(self, values: list[str], reply: Reply) -> str | None:
-        """Asks once for files of a new release that are not for the web, as a candidate where it can be; what is wrong or ``None``."""
+        """Asks for files of a new release that are not for the web, as a candidate and, since there the live release's own rules hold too,
+        again where it is served; what is wrong or ``None``."""
         files = [(told[0], told[1]) for told in reply.all("hidden") if len(told) == 2]
-        if self.hides or not files:
+        if not files:
             return None
         bypass = {"X-Mo-Probe": values[1]} if values[0] == "live" and values[1:2] not in ([], [""]) else {}
         deadline = time.monotonic() + max(self.probe.timeout, HIDDEN_SECONDS)
         wrong = serving.served(self.probe.site, f"/{values[1]}" if values[0] == "candidate" else "", files, deadline, bypass)
-        self.hides = wrong is None
         return wrong and f"the site {wrong}; {OBEYED}"
 
     def _decide(self, reply: Reply) -> str:

@@ -1,0 +1,96 @@
+"""What is served is declared: what is not for the web never answers 200, and a site's own rules go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from components.remote.client import serving
+from tests.integration.sandbox.deploying import Deployer, deployer
+from tests.sandbox_fixture import Sandbox
+
+pytestmark = pytest.mark.sandbox
+
+HIDDEN = (
+    *("migrations/0001_init.sql", "migrations/run.php", "prisma/migrations/1_init/migration.sql", "alembic/versions/a.py"),
+    *("composer.json", "composer.lock", "package.json", "package-lock.json", "web/package.json", "yarn.lock", "pnpm-lock.yaml"),
+    *("docker-compose.yml", "docker-compose.prod.yaml", "requirements.txt", "dump-of-1999.sql", "app.ini", "debug.log"),
+    *(".env", ".hidden/file.txt", ".user.ini", "deep/.gitlab-ci.yml", ".htaccess"),
+)
+SERVED = ("robots.txt", "assets/site.css", ".well-known/security.txt", "docs/migrations.html")
+WORDPRESS = """# BEGIN WordPress
+<IfModule mod_rewrite.c>
+RewriteEngine On
+RewriteRule .* - [E=HTTP_AUTHORIZATION:%{HTTP:Authorization}]
+RewriteBase /
+RewriteRule ^index\\.php$ - [L]
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} !-d
+RewriteRule . /index.php [L]
+</IfModule>
+# END WordPress
+"""
+DRUPAL = """<FilesMatch "\\.(engine|inc|install|module|profile|po|sh|.*sql|theme|twig|yml)$|^(\\.(?!well-known).*|composer\\.(json|lock))$">
+  Require all denied
+</FilesMatch>
+ErrorDocument 404 /index.php
+DirectoryIndex index.php index.html index.htm
+<IfModule mod_rewrite.c>
+  RewriteEngine on
+  RewriteRule "/\\.|^\\.(?!well-known/)" - [F]
+  RewriteCond %{REQUEST_FILENAME} !-f
+  RewriteCond %{REQUEST_FILENAME} !-d
+  RewriteCond %{REQUEST_URI} !=/favicon.ico
+  RewriteRule ^ index.php [L]
+  RewriteRule "^(.+/.*|autoload)\\.php($|/)" - [F]
+</IfModule>
+"""
+PAGE = "<?php echo 'page of ', $_SERVER['REQUEST_URI'];\n"
+
+
+@pytest.fixture
+def votes(sandbox: Sandbox) -> Iterator[Deployer]:
+    with deployer(sandbox, "votes") as made:
+        yield made
+
+
+def _files(htaccess: str) -> dict[str, str]:
+    files = {path: f"content of {path}\n" for path in (*HIDDEN, *SERVED)}
+    return {**files, "index.php": PAGE, "migrations/run.php": "<?php echo 'ran';\n", ".htaccess": htaccess}
+
+
+def test_no_file_of_these_kinds_ever_answers_200(sandbox: Sandbox, votes: Deployer) -> None:
+    votes.switch(votes.release(_files(serving.HTACCESS)))
+    answers = {path: sandbox.get("votes", f"/{path}") for path in (*HIDDEN, *(path.upper() for path in HIDDEN))}
+    assert {path: answer.status for path, answer in answers.items() if answer.status == 200 and path in HIDDEN} == {}
+    assert [path for path, answer in answers.items() if "content of" in answer.body or "ran" in answer.body] == []
+    assert {sandbox.get("votes", f"/{path}").body for path in SERVED} == {f"content of {path}\n" for path in SERVED}
+
+
+def test_a_release_of_which_such_a_file_would_be_served_never_goes_live(sandbox: Sandbox, votes: Deployer) -> None:
+    if sandbox.layout.web == "nginx":
+        pytest.skip("its own configuration has the rule")
+    good = votes.php("one")
+    votes.switch(good)
+    sentence = votes.refused(votes.php("two", composer__lock="{}\n", **{"migrations/0001_init__sql": "CREATE TABLE x (y int);\n"},
+                                       __htaccess="# no rules\n"))  # fmt: skip
+    if sandbox.layout.web == "nginx+apache":
+        assert "not for the web" in sentence or "migrations" in sentence
+    assert "composer.lock" in sentence or "0001_init.sql" in sentence
+    assert "docs/runbook.md" in sentence
+    assert votes.live == good
+    assert sandbox.get("votes").body == "one one"
+
+
+@pytest.mark.parametrize("own", [WORDPRESS, DRUPAL], ids=["wordpress", "drupal"])
+def test_a_site_s_own_htaccess_goes_on_working(sandbox: Sandbox, votes: Deployer, own: str) -> None:
+    if sandbox.layout.web == "nginx":
+        pytest.skip("obeys no .htaccess")
+    votes.switch(votes.release(_files(serving.merged(own))))
+    assert sandbox.get("votes", "/2026/hello-world/?x=1").body == "page of /2026/hello-world/?x=1"
+    assert sandbox.get("votes", "/robots.txt").body == "content of robots.txt\n"
+    for path in HIDDEN:
+        answer = sandbox.get("votes", f"/{path}")
+        assert answer.status != 200 or answer.body.startswith("page of "), path
+        assert "content of" not in answer.body
