@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median_low
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from evidence import jsonstream
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.pages import is_same_page
 from evidence.report import moment
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
@@ -67,13 +67,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
 
 
 def _redirected(page: _Page) -> bool:
-    """Whether another page was looked at than the one asked for. HTTPS instead of HTTP, a slash at the end and a fragment make none."""
-    return bool(page.asked) and _place(page.asked) != _place(page.url)
-
-
-def _place(url: str) -> tuple[str, str, str]:
-    parts = urlsplit(url)
-    return (parts.hostname or "").lower().removeprefix("www."), parts.path.rstrip("/"), parts.query
+    return bool(page.asked) and not is_same_page(page.asked, page.url)
 
 
 def _score(value: Any, category: str) -> float:

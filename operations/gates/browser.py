@@ -9,6 +9,7 @@ from typing import Any
 from evidence import lighthouse as lighthouse_reader
 from evidence.gates import GATES
 from evidence.model import ReportError
+from evidence.pages import is_same_page
 from operations.gates import served
 from operations.gates.context import Context, StepError
 from operations.gates.node import installed, version
@@ -120,6 +121,8 @@ def axe(context: Context) -> None:
                 answer = tab.goto(url, wait_until="networkidle", timeout=60_000)
                 if answer is None or answer.status != 200:
                     raise StepError(f"{url} answers {answer.status if answer else 'nothing'}, so it cannot be looked at")
+                if not is_same_page(url, tab.url):
+                    raise StepError(f"{url} leads to {tab.url}, so it cannot be looked at")
                 tab.evaluate(script)
                 results.append(tab.evaluate("tags => axe.run(document, {runOnly: tags})", _TAGS))
             browser.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evidence import exit_codes, shapes
+from evidence.pages import is_same_page
 from evidence.severity import is_severe
 from tests.unit.evidence.folder import evidence_of, put, the_report, verdicts_of
 
@@ -233,6 +234,12 @@ def test_lighthouse_on_the_page_one_was_redirected_to_says_nothing_of_the_page(
     assert found.problem == problem
     if problem:
         assert f"{asked}: it was redirected to {final}" in found.detail
+
+
+@pytest.mark.parametrize("url", ["", "http://[", "not a url", "/login"])
+def test_what_is_no_url_is_no_page(url: str) -> None:
+    assert not is_same_page(url, url)
+    assert not is_same_page("https://example.at/", url)
 
 
 def test_what_axe_could_not_decide_is_named(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def test_a_suite_that_the_monorepo_does_not_have_is_neither_run_nor_missed(tmp_p
     assert steps.run(context, [pytest_step], lambda done: None) == []
 
 
-def test_phpunit_is_run_and_missed_where_the_monorepo_has_settings_for_it(tmp_path: Path) -> None:
+def test_phpunit_is_run_and_missed_where_the_monorepo_has_settings_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operations.gates.scanners.shutil.which", lambda name: None)  # this machine may have one
     context = a_context(tmp_path)
     assert not scanners.has_phpunit(context)
     (context.source / "phpunit.xml.dist").touch()
