@@ -249,7 +249,8 @@ class Panel:
         """Carries out one request of ``pleskctl``."""
         verb, key = (request.get("verb"), request.get("service")) if isinstance(request, dict) else (None, None)
         if verb == "status" and key is None:
-            return {"ok": True, "message": "\n".join(service.status()[1] for service in self._services.values())}
+            told = "\n".join(service.status()[1] for service in self._services.values())
+            return {"ok": True, "message": told or "there are no process services"}
         service = self._services.get(key) if isinstance(key, str) else None
         if service is None:
             return {"ok": False, "message": f"pleskctl: no service {key!r}; there are {', '.join(self._services) or 'none'}"}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from catalog import manifest as manifests
 from catalog import reader
+from catalog.activation import Activation
 from catalog.models import Migration
 from components.facts import ServiceFacts
 from components.remote.client.decide import Plan
@@ -22,6 +23,7 @@ from components.schema import decision
 
 from .conftest import Service
 from .databases import MariaDB, PostgreSQL
+from .test_activation import tell
 from .test_migrations import Data
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
@@ -51,13 +53,15 @@ TEXTS = st.tuples(st.sampled_from([0, 0, 0, 1]), FORMS)
 @dataclass(frozen=True)
 class Case:
     """``brings``: the release's migrations with their texts; ``has``: name, text (``None``: no checksum), state; ``begun``: one that an
-    earlier run left, and how; ``staged``: whether the host holds the release already; ``content``: whether there are tables of a site."""
+    earlier run left, and how; ``staged``: whether the host holds the release already; ``content``: whether there are tables of a site;
+    ``back``: whether a rollback makes the release live."""
 
     brings: dict[str, tuple[int, str]]
     has: list[tuple[str, tuple[int, str] | None, str]]
     begun: tuple[str, tuple[int, str], str] | None
     staged: bool
     content: bool
+    back: bool
 
 
 @st.composite
@@ -69,7 +73,9 @@ def cases(draw: st.DrawFn, states: tuple[str, ...], begins: bool) -> Case:
     begun = None
     if begins and draw(st.booleans()):
         begun = (draw(st.sampled_from(NAMES)), draw(TEXTS), draw(st.sampled_from(["steps", "whole", "failed"])))
-    return Case(dict(sorted(brings.items())), has, begun, draw(st.booleans()), draw(st.booleans()))
+    staged, content = draw(st.booleans()), draw(st.booleans())
+    back = draw(st.sampled_from([False, False, True]))
+    return Case(dict(sorted(brings.items())), has, begun, staged, content, back)
 
 
 def sha(text: tuple[int, str] | None) -> str:
@@ -93,7 +99,9 @@ class Host:
         if isinstance(self.data.server, PostgreSQL):
             self.data.query(f"ALTER TABLE {table} OWNER TO {self.user}")
 
-    def compare(self, files: dict[str, str | bytes], names: list[str], *, staged: bool = False, **manifest: Any) -> Plan:
+    def compare(
+        self, files: dict[str, str | bytes], names: list[str], *, staged: bool = False, back: bool = False, **manifest: Any
+    ) -> Plan:
         """The plan of a release, which the host has carried out, or refused, as planned."""
         files = {"index.html": f"page {next(NUMBERS)}", **files}
         make = self.service.stage if staged else lambda *a, **k: self.service.remote.artefact(self.service.key, *a, **k)
@@ -105,8 +113,9 @@ class Host:
         told = self.service.remote.run("facts", programs=[], services=[{**asked, "migrate": migrate, "schema": query}])
         known = ServiceFacts.model_validate(told["services"][self.service.key])
         folder = self.service.remote.dist / self.service.key
-        planned = decision(known, manifests.load(folder / "manifest.json"), self.entry, folder)
+        planned = decision(known, manifests.load(folder / "manifest.json"), self.entry, folder, back=back)
         assert planned is not None, known
+        tell(self.service, release, Activation.of(self.entry), back=back)
         if not staged:
             stage = {"service": self.service.key, "release": release, "target": self.service.target, "strategy": "symlink"}
             self.service.remote.run("stage", **stage, hard_links=True, dependencies=None, keep=5)
@@ -163,7 +172,7 @@ def by_name(host: Host, case: Case) -> Plan:
         host.service.remote.own(left)
     path = "{}.sql" if host.kind == "sql" else "{}/migration.sql"
     files: dict[str, str | bytes] = {f"m/{path.format(name)}": text_of(*text) for name, text in case.brings.items()}
-    return host.compare(files, list(case.brings), staged=case.staged)
+    return host.compare(files, list(case.brings), staged=case.staged, back=case.back)
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -230,11 +239,15 @@ def test_alembic(service: Service, mariadb: MariaDB, release: dict[str, list[str
     host.compare(files, list(release), **more)
 
 
+VERSIONS = st.sampled_from(["5.9.10", "5.70.1", "5.71.0"])
+
+
+@pytest.mark.parametrize("kind", ["drush", "command"])
 @SAMPLED
-@given(now=st.sampled_from(["5.9.10", "5.70.1", "5.71.0"]), code=st.sampled_from(["5.9.10", "5.70.1", "5.71.0"]))
-def test_drush(service: Service, mariadb: MariaDB, now: str, code: str) -> None:
+@given(now=VERSIONS, code=VERSIONS, back=st.booleans())
+def test_commands(service: Service, mariadb: MariaDB, kind: str, now: str, code: str, back: bool) -> None:
     query = {"query": "SELECT version FROM civicrm_domain", "expect": None}
-    host = _kept(service, mariadb, "drush", commands=[["sh", "drush", "updatedb", "-y"]], schema=query)
+    host = _kept(service, mariadb, kind, commands=[["sh", "drush", "updatedb", "-y"]], schema=query)
     host.data.query("CREATE TABLE IF NOT EXISTS civicrm_domain (version varchar(20))")
     host.data.query("DELETE FROM civicrm_domain")
     host.data.query(f"INSERT INTO civicrm_domain VALUES ('{now}')")
@@ -242,4 +255,4 @@ def test_drush(service: Service, mariadb: MariaDB, now: str, code: str) -> None:
         'case $1 in updatedb:status) exit 0 ;; esac\nMYSQL_PWD=$DB_PASS mariadb -h "$DB_HOST" -P "$DB_PORT" -u "$DB_USER" "$DB_NAME" '
         f"-e \"UPDATE civicrm_domain SET version='{code}'\"\n"
     )
-    host.compare({"drush": drush}, [code])
+    host.compare({"drush": drush}, [code], back=back)
