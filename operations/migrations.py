@@ -31,7 +31,8 @@ _NO_WAY_BACK = {
 class Known:
     """What is known of a service's migrations. ``pending``: of the artefact in ``dist/``, ``None`` where only running the tool can tell or
     there is no artefact; ``artefact``: its release; ``needed_by``: the live release, where the last
-    applied migration is one of its own; ``resumes``: the half-applied one is under way, or goes on by itself."""
+    applied migration is one of its own; ``resumes``: the half-applied one is under way, or goes on by itself; ``refusal``: why the host
+    will refuse the artefact, ``None`` where it will not."""
 
     kind: str
     mode: str
@@ -42,6 +43,7 @@ class Known:
     half_applied: str | None
     needed_by: str | None = None
     resumes: bool = False
+    refusal: str | None = None
 
     @property
     def last(self) -> str | None:
@@ -76,6 +78,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
         built = manifests.load(root / "dist" / service / "manifest.json")
     except (OSError, ValueError):
         built = None
+    decided = schema.decision(known, built, entry, root / "dist" / service) if built else None
     half = known.half_applied
     last = known.applied[-1] if known.applied else None
     return Known(
@@ -88,6 +91,7 @@ def look(root: Path, stack: str, host: str, service: str, entry: Service) -> Kno
         half.name if half else None,
         known.live if known.manifest and last in known.manifest.migrations else None,
         bool(half and half.resumes),
+        decided.refusal.text if decided and decided.refusal else None,
     )
 
 

@@ -117,6 +117,8 @@ def lines(service: str, known: migrations.Known) -> list[str]:
         told.append(f"  pending with {known.artefact}: unknown before the tool runs")
     else:
         told.append(f"  pending with {known.artefact}: {', '.join(known.pending) or 'none'}")
+    if known.refusal:
+        told.append(f"  refused with {known.artefact}: {known.refusal}")
     if known.half_applied and known.resumes:
         told.append(f"  under way: {known.half_applied}; where its run was cut, the next deploy goes on at its next statement")
     elif known.half_applied:

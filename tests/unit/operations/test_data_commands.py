@@ -17,7 +17,7 @@ from operations import migrations, project, remote, removal, settings
 from operations.app import app, register
 from operations.commands.migrate import lines
 from operations.problem import Problem
-from tests.unit.components.program import artefact, loaded
+from tests.unit.components.program import artefact, loaded, put
 
 SERVICES = reader.read().services
 URN = "urn:pulumi:test::mo-deploy::mo:deploy:Platform$mo:deploy:Subdomain"
@@ -73,6 +73,16 @@ def test_a_migration_that_runs_is_not_called_half_applied(
     looked = migrations.look(tmp_path, "sandbox", "host", "votes", SERVICES["votes"])
     (line,) = [line for line in lines("votes", looked) if "0002_more" in line]
     assert told in line
+
+
+def test_what_the_host_will_refuse_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = put(tmp_path, artefact("votes", migrations=("0001_init", "0002_more")))
+    history = [["0001_init", "", "done"], ["0009_elsewhere", "", "done"]]
+    known = Facts.model_validate({"services": {"votes": {"database": True, "applied": ("0001_init",), "history": history}}})
+    monkeypatch.setattr(facts, "RunFacts", lambda _: lambda _: known)
+    looked = migrations.look(tmp_path, "sandbox", "host", "votes", SERVICES["votes"])
+    (line,) = [line for line in lines("votes", looked) if line.startswith("  refused")]
+    assert line.startswith(f"  refused with {built.release}: ")
 
 
 def test_a_declared_service_is_removed_only_where_that_is_said() -> None:
