@@ -21,13 +21,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pymysql
+
 from tests.line import Line
 
 from .conftest import PROJECT, RUN, Remote, Service
 from .databases import MariaDB
 from .site import Site
 from .test_interruption import host_processes, leftovers
-from .test_migrations import Data, Writer
+from .test_migrations import PASSWORD, Data, Writer
 
 SILENCE, TTL, BEAT = 3, 3, 0.7
 """Seconds: of silence that ends a host program, until a lock expires, between heartbeats. Without a word they are 45, 180, 30."""
@@ -79,6 +81,26 @@ def cut_off(seed: int) -> list[Action]:
     return [Action(0.0, "deploy", "anna"), Action(round(chance.uniform(0.5, 4.0), 2), "cut", "anna"), Action(6.0, "wait", "anna")]
 
 
+class Requests(Writer):
+    """Writes as requests of the application do: each has its connection, of the service's own account, before it looks whether the site is
+    closed. That look and the write may lie far apart on a busy machine: it is the drain that has to wait for what has begun."""
+
+    def _write(self) -> None:
+        n, marker = 0, self.data.service.base / "maintenance"
+        while not self._stop.is_set():
+            n += 1
+            with suppress(pymysql.MySQLError):
+                link = pymysql.connect(
+                    host="127.0.0.1", port=self.data.server.port, user=f"svc_{self.data.service.key}", password=PASSWORD,
+                    database=self.data.name, autocommit=True,
+                )  # fmt: skip
+                with link, link.cursor() as cursor:
+                    if not marker.exists():
+                        cursor.execute("INSERT INTO written VALUES (%s)", (n,))
+                        self.acknowledged.append(n)
+            time.sleep(0.02)
+
+
 class World:
     """The host with its two services (``docs``: files; ``votes``: MariaDB, every migration offline) and all that is watched.
 
@@ -112,7 +134,7 @@ class World:
             [sys.executable, "-m", "tests.integration.remote.operators"], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )  # fmt: skip
-        self.writer = held.enter_context(Writer(self.data))
+        self.writer = held.enter_context(Requests(self.data))
         for watch in (self._sample, self._poll):
             threading.Thread(target=watch, daemon=True).start()
         return self
@@ -256,6 +278,13 @@ class World:
         """What the operators have told, in the order of time."""
         lines = self.history.read_text().splitlines() if self.history.exists() else []
         return sorted((json.loads(line) for line in lines), key=lambda event: event["at"])
+
+    def server_ended(self) -> bool:
+        """Whether the database server has ended by itself; it runs again then."""
+        if self._mariadb.process.poll() is None:
+            return False
+        self._mariadb.restart()
+        return True
 
     # -- one history
 
