@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from components.remote.client import serving
+
+_HIDDEN = re.compile(serving.PATTERN, re.IGNORECASE)
 
 
 class Site:
@@ -17,6 +22,7 @@ class Site:
         self.redirects: dict[str, str] = {}
         self.requests: list[str] = []
         self.walks_up = False
+        self.obeys = True  # the rules for what is not for the web
         self.delay = 0.0  # seconds before the answer to a probe that asks for the release's description
         self.remembers_links = False  # as PHP does, for two minutes
         self._led: dict[str, Path] = {}
@@ -54,6 +60,9 @@ class Site:
         token = request.headers.get("X-Mo-Probe", "")
         if service and (service / "maintenance").exists() and not (token and (service / f"probe-{token}").exists()):
             self.send(request, 503, b"down", {"Retry-After": "30"})
+            return
+        if self.obeys and not self.walks_up and _HIDDEN.search(path):
+            self.send(request, 404, b"not found", {})
             return
         if path in self.redirects:
             self.send(request, 302, b"", {"Location": self.redirects[path]})

@@ -55,7 +55,7 @@ def test_what_must_be_true_of_every_history_is_true_of_these(remote: Remote, sit
     assert not wrong, "\n".join(wrong)
 
 
-UNFENCED = ("host/common", "\nfence() {\n", "\nfence() { return 0; }\nno_fence() {\n")
+UNFENCED = ("host/locks", "\nfence() {\n", "\nfence() { return 0; }\nno_fence() {\n")
 ENDLESS = ("host/common", "\nwatch() {\n", "\nwatch() { watcher=''; }\nno_watch() {\n")
 
 

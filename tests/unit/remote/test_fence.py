@@ -18,6 +18,7 @@ MINE, OTHER = "a" * 16, "b" * 16
 
 SECTION = """
 . "$MO_TOOL/common"
+. "$MO_TOOL/locks"
 q_root=$1 q_service=votes q_stack=production q_generation=$2 q_lock=$3
 places
 enter_service 1

@@ -14,6 +14,7 @@ NEEDED = ("mkdir", "ln", "rm", "readlink", "sleep", "cat", "rmdir", "mv", "date"
 
 SECTION = """
 . "$MO_TOOL/common"
+. "$MO_TOOL/locks"
 PATH=$MO_PATH
 trap drop_lock EXIT
 take_lock "$1" 60
