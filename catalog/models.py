@@ -176,6 +176,9 @@ class Service(Strict):
     """What belongs to the running site (uploads): linked into each release, never deleted."""
     status_page: RelativePath | None = None
     """A file below a persistent path: each deploy replaces it by the status page of the stack (docs/monitoring.md)."""
+    web_root: RelativePath | None = None
+    """The folder of the release that is served (``public``, ``web``): the document root must be ``<path>/<web_root>``. What else the
+    release holds is out of the web's reach. Without it all of it is served but for what is not for the web (docs/runbook.md)."""
     hard_links: bool = True
     """Whether unchanged files may be hard links to the former release."""
     database: Database | None = None

@@ -84,6 +84,7 @@ def switch_request(args: ReleaseArgs) -> dict[str, Any]:
         **_common(args),
         **({"programs": programs} if programs else {}),
         "runtime": entry.runtime,
+        **({"web_root": entry.web_root} if entry.web_root else {}),
         "adopt": args.adopt,
         "persistent": list(entry.persistent),
         "migrate": {

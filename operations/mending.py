@@ -57,7 +57,7 @@ def mend(
 def _files(root: Path, stack: str, key: str, entry: Service, release: str, resources: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     request: dict[str, Any] = {"service": key, "release": release, "target": entry.path, "persistent": list(entry.persistent)}
     if entry.runtime == "php":
-        request |= {"runtime": entry.runtime, "probe": switch_request(resources, key).get("probe")}
+        request |= {"runtime": entry.runtime, "probe": switch_request(resources, key).get("probe"), "web_root": entry.web_root}
     notes = remote.run(root, stack, "mend", request, timeout=TIMEOUT).get("notes") or ()
     if entry.steps.restart is None or entry.runtime != "process":
         return notes

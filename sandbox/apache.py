@@ -208,7 +208,7 @@ def _server(site: Site, key: str, service: Service, port: int) -> str:
         key=key,
         port=port,
         domain=site.domain(service),
-        docroot=layout.root / service.path,
+        docroot=site.document_root(service),
         secure=_secure(layout, port),
         rules="" if maintenance.above(service) else maintenance.server(_deploy(site, key)),
         how=_PROXY.format(port=site.processes()[key]) if process else "",

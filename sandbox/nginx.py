@@ -160,7 +160,7 @@ def _server(site: Site, key: str, service: Service, front: bool) -> str:
         http=layout.port("http"),
         https=layout.port("https"),
         domain=site.domain(service),
-        docroot=layout.root / service.path,
+        docroot=site.document_root(service),
         maintenance=maintenance.nginx(layout.root / ".deploy" / key),
         faults=layout.etc / "faults",
         hidden=HIDDEN,

@@ -40,6 +40,11 @@ class Site:
         """The host name of a service."""
         return f"{service.host}.{DOMAIN}" if service.host else DOMAIN
 
+    def document_root(self, service: Service) -> Path:
+        """Where the web server looks, links unresolved."""
+        path = self.layout.root / service.path
+        return path / service.web_root if service.web_root else path
+
     def processes(self) -> dict[str, int]:
         """The port of each process service, in the order of the keys."""
         keys = sorted(key for key, service in self.services.items() if service.runtime == "process")

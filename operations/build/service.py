@@ -85,6 +85,8 @@ def make(context: Context, key: str, service: Service, told: Callable[[str], Non
                 state, packed, left_out = _from_cache(project, made_from, included, incoming)
             else:
                 state, (packed, left_out) = "built", _pack(project, strategy.make(project), included, incoming / "tree")
+            if serving.applies(service):
+                packed = serving.add(packed, incoming / "tree", key, service)
             told("packing")
             said = tuple(strategy.notes(project))
             manifest = _manifest(context, key, service, packed, incoming / "tree", dict(strategy.tools(project)), said)
@@ -126,7 +128,7 @@ def _digest(service: Service, inputs: dict[str, Any], parts: Sequence[tuple[str,
         "inputs": inputs,
         "content": tree.digest(parts),
         "packing": 2,
-        **({"serving": serving.VERSION} if serving.applies(service) else {}),
+        **({"serving": [serving.VERSION, service.web_root]} if serving.applies(service) else {}),
     }
     return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
 
@@ -143,8 +145,6 @@ def _pack(
     packed = packing.pack([*parts, *included], target, project.key)
     if not packed.files:
         raise BuildError(f"{project.key}: its artefact would hold no file; an empty artefact would empty the site")
-    if serving.applies(service) and serving.NAME not in service.persistent:
-        packed = serving.add(packed, target, project.key)
     return packed, tuple(sorted({name for _, part in parts for name in part.left_out}))
 
 

@@ -30,7 +30,13 @@ def look(root: Path, stack: str, domain: str, services: Mapping[str, Service], l
         if entry.runtime != "php" or release is None:
             continue
         try:
-            request = {"service": key, "release": release, "target": entry.path, "probe": probe(entry, domain)}
+            request = {
+                "service": key,
+                "release": release,
+                "target": entry.path,
+                "probe": probe(entry, domain),
+                "web_root": entry.web_root,
+            }
             found = _kind(remote.run(root, stack, "running", request), release)
         except Problem as problem:
             found = (False, str(problem))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``service``, ``release`` (live), ``target``, ``persistent``; ``runtime``, ``probe`` as of ``switch``, where PHP has to be
-    asked afterwards whether it runs what is there now. What the running site owns and what Python compiled stays.
+    """Request: ``service``, ``release`` (live), ``target``, ``persistent``; ``runtime``, ``probe``, ``web_root`` as of ``switch``, where
+    PHP has to be asked afterwards whether it runs what is there now. What the running site owns and what Python compiled stays.
     Result: ``sent``, bytes; ``notes``: what is kept of what went."""
     key, wanted = service(request), release(request)
     persistent = tuple(relative(path, "persistent") for path in request.get("persistent") or [])
@@ -33,18 +33,18 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     kept = (*(name for name in artefacts.RESERVED if name != ".mo-stage"), *persistent)
     reply, sent = transfer(host, artefact, fields, f"{key}: mending {wanted}", "mend", kept)
     if request.get("runtime") == "php" and request.get("probe"):
-        _prove(host, fields, request["probe"])
+        _prove(host, fields, request["probe"], relative(request["web_root"], "web_root") if request.get("web_root") else "")
     return {"release": wanted, "sent": sent, "notes": [values[0] for values in reply.all("note")]}
 
 
-def _prove(host: Host, fields: dict[str, str], raw: dict[str, Any]) -> None:
+def _prove(host: Host, fields: dict[str, str], raw: dict[str, Any], web_root: str) -> None:
     probe = Probe(raw, host.connection.edge, None)
     canary = Canary(probe.site, max(ACTIVATION_SECONDS, probe.timeout))
 
     def answer(line: str, values: list[str], reply: Reply) -> str | None:
         return canary.answer(values, sum(int(told[0]) for told in reply.all("renewed"))) if line == "probe" else None
 
-    asked = {**fields, "runtime": "php", "canary": canary.name, "canary_digest": canary.digest}
+    asked = {**fields, "runtime": "php", "web_root": web_root, "canary": canary.name, "canary_digest": canary.digest}
     host.call(
         "prove", asked, f"{fields['service']}: mending {fields['release']}", answer=answer, patience=MAX_TTL + PATIENCE_SECONDS
     )

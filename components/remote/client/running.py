@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Request: ``service``, ``release`` (live), ``target``, ``probe`` (its ``domain``). Nothing is cleared.
+    """Request: ``service``, ``release`` (live), ``target``, ``probe`` (its ``domain``), ``web_root``. Nothing is cleared.
 
     Result: ``how`` a release goes live (``reset``, ``expire``, ``renew``, ``clear``; ``null``: none can), ``php``, ``sapi``, ``opcache``,
     ``timestamps``, ``realpath_ttl`` (seconds), ``runs`` (the release whose code answered); all of them ``null`` where PHP did not answer.
@@ -31,6 +31,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     fields = {
         "service": key, "release": live, "target": relative(request["target"], "target"), "runtime": "php", "look": "1",
+        "web_root": relative(request["web_root"], "web_root") if request.get("web_root") else "",
         "canary": canary.name, "canary_digest": canary.digest,
     }  # fmt: skip
     host.call("prove", fields, f"{key}: asking PHP", answer=answer)

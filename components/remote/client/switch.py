@@ -61,6 +61,7 @@ class _Switch:
             "strategy": one_of(request.get("strategy", "symlink"), "strategy", ("symlink", "in-place")), "runtime": self.runtime,
             "adopt": one_of(request.get("adopt", "refuse"), "adopt", ("refuse", "replace")),
             "persistent": words([relative(path, "persistent") for path in request.get("persistent") or []]),
+            "web_root": relative(request["web_root"], "web_root") if request.get("web_root") else "",
             "page": f"{self.probe.domain} {self.probe.path}",
             "keep": str(number(request.get("keep", 5), "keep", 2, 1000)), **retention(self.host.connection),
             "kind": kind, "mode": one_of(self.migrate.get("mode", "online"), "migrate.mode", ("online", "offline")),

@@ -31,6 +31,7 @@ class Deployer:
     def __init__(self, sandbox: Sandbox, folder: Path, key: str) -> None:
         self.sandbox, self.folder, self.key = sandbox, folder, key
         self.service = sandbox.site.services[key]
+        self.target, self.web_root = self.service.path, ""
         self.path = sandbox.root / self.service.path
         self.base = sandbox.root / ".deploy" / key
         settings = sandbox.settings
@@ -83,7 +84,7 @@ class Deployer:
         }  # fmt: skip
         return {
             "release": release, "runtime": self.service.runtime, "adopt": "refuse", "persistent": [], "migrate": None, "schema": None,
-            "database": None, "restart": None, "probe": probe, **more,
+            "database": None, "restart": None, "probe": probe, "web_root": self.web_root, **more,
         }  # fmt: skip
 
     def switch(self, release: str, **more: object) -> dict[str, Any]:
@@ -116,7 +117,9 @@ class Deployer:
         """Ends the SSH connection and takes the service off the host."""
         for path in (self.folder / "run").glob("*.s"):
             subprocess.run(["ssh", "-F", "/dev/null", "-S", str(path), "-O", "exit", "x"], check=False, capture_output=True)
-        self.sandbox.ssh(f"chmod -R u+rwx '{self.base}' 2>/dev/null; rm -rf '{self.base}' '{self.path}' && mkdir '{self.path}'")
+        self.sandbox.ssh(f"chmod -R u+rwx '{self.base}' 2>/dev/null; rm -rf '{self.base}' '{self.path}'")
+        self.sandbox.ssh(f"rm -rf '{self.sandbox.root}/{self.target}' && mkdir -p '{self.path}'")
+        self.sandbox.up()
         self.sandbox.forget_php()
 
     def _done(self, step: str, **fields: object) -> dict[str, Any]:
@@ -130,7 +133,7 @@ class Deployer:
             **os.environ, "MO_STATE_DIR": f"{self.folder}/state", "MO_DIST_DIR": f"{self.folder}/dist", "MO_RUN_DIR": f"{self.folder}/run",
         }  # fmt: skip
         request = {
-            "protocol": 1, "stack": "sandbox", "host": "sandbox", "service": self.key, "target": self.service.path,
+            "protocol": 1, "stack": "sandbox", "host": "sandbox", "service": self.key, "target": self.target,
             "strategy": "symlink", "keep": 5, **fields,
         }  # fmt: skip
         run = str(CLONE / "components/remote/run")

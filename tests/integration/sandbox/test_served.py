@@ -94,3 +94,25 @@ def test_a_site_s_own_htaccess_goes_on_working(sandbox: Sandbox, votes: Deployer
         answer = sandbox.get("votes", f"/{path}")
         assert answer.status != 200 or answer.body.startswith("page of "), path
         assert "content of" not in answer.body
+
+
+def test_of_a_release_with_a_web_root_nothing_else_can_be_reached(sandbox: Sandbox, votes: Deployer) -> None:
+    # The document root is a folder of the release: the site's path is the folder above it.
+    votes.target, votes.web_root = "subdomains/votes", "httpdocs"
+    files = {f"httpdocs/{path}": text for path, text in _files(serving.HTACCESS).items()} | {
+        "src/secret.php": "<?php echo 'ran';\n"
+    }
+    release = votes.release(files)
+    # What the build makes a link to release.json; here its content is a file's.
+    votes.switch(release, adopt="replace", probe={**votes.request(release)["probe"], "release_path": None})
+    votes.warm()
+    assert sandbox.get("votes").body == "page of /"
+    for path in ("src/secret.php", "../src/secret.php", "..%2fsrc/secret.php", "migrations/0001_init.sql"):
+        assert sandbox.get("votes", f"/{path}").status != 200
+    second = votes.release({**files, "httpdocs/index.php": "<?php echo 'second';\n"})
+    result = votes.switch(second, probe={**votes.request(second)["probe"], "release_path": None})
+    assert result["activated"]["ms"] > 0
+    assert {sandbox.get("votes").body for _ in range(20)} == {"second"}
+    assert sandbox.ssh(f"find {sandbox.root} -name 'mo-canary*' -o -name 'mo-probe*'").stdout == b""
+    bad = votes.release({**files, "httpdocs/index.php": "<?php http_response_code(500);\n"})
+    assert "asked before it went live" in votes.refused(bad, probe={**votes.request(bad)["probe"], "release_path": None})
