@@ -183,7 +183,8 @@ class Service(Strict):
     """Whether unchanged files may be hard links to the former release."""
     database: Database | None = None
     secrets: tuple[EnvName, ...] = ()
-    """Application secrets that the service's ``secrets.env`` holds, by their names in spec section 4."""
+    """Application secrets that the service's ``secrets.env`` holds: names that every stack provides (``catalog.secret_names.SHARED``), and
+    those that the catalogue declares."""
     mail: str | None = None
     """Mail address, ``{domain}`` standing for the stack's domain."""
     steps: HostSteps = HostSteps()
@@ -195,11 +196,38 @@ class Service(Strict):
     stacks: tuple[Literal["production", "staging", "sandbox"], ...] = Field(min_length=1)
 
 
+class GeneratedSecret(Strict):
+    """A secret that the stack generates, once, and anew where ``bin/mo rotate NAME`` asks for it. ``bytes``: of entropy."""
+
+    kind: Literal["generated"]
+    bytes: int = Field(default=32, ge=16, le=128)
+
+
+class OwnerSecret(Strict):
+    """A secret that only the stack's owner has: ``bin/pulumi config set --secret --path 'mo:application.NAME'``. ``purpose``: what it is
+    and where it comes from, for who has to set it."""
+
+    kind: Literal["owner"]
+    purpose: str = Field(min_length=1, max_length=200)
+
+
+class PlainSetting(Strict):
+    """A value that is no secret: ``bin/pulumi config set --path 'mo:values.NAME' VALUE``, else ``default``, in which ``{domain}`` stands
+    for the stack's domain."""
+
+    kind: Literal["setting"]
+    default: str | None = Field(default=None, max_length=1000)
+
+
+SecretDeclaration = Annotated[GeneratedSecret | OwnerSecret | PlainSetting, Field(discriminator="kind")]
+
+
 class Catalog(Strict):
-    """All services, by key, in the file's order."""
+    """All services, by key, in the file's order. ``secrets``: what services read besides the names that every stack provides."""
 
     version: Literal[1]
     services: dict[ServiceKey, Service]
+    secrets: dict[EnvName, SecretDeclaration] = {}
 
     def of_stack(self, stack: str, extra: tuple[str, ...] = ()) -> dict[str, Service]:
         """The services that ``stack`` deploys: those that name it, and ``extra`` from its configuration."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from catalog import mistakes, yaml_source
-from catalog.models import Catalog, Service
+from catalog.models import Catalog, PlainSetting, Service
+from catalog.secret_names import DATABASE, PUBLIC_ENDINGS, SHARED
 from catalog.yaml_source import Document, Path_
 
 DEFAULT = Path(__file__).parent / "services.yaml"
@@ -81,6 +82,7 @@ def _contradictions(catalog: Catalog) -> Iterator[tuple[Path_, str]]:
     yield from _twice(catalog, "database.name", lambda s: s.database.name if s.database else None)
     yield from _twice(catalog, "database.user", lambda s: s.database.user if s.database else None)
     yield from _nested_paths(catalog)
+    yield from _secrets(catalog)
     for key, service in catalog.services.items():
         here: Path_ = ("services", key)
         yield from _database(here, service)
@@ -117,6 +119,25 @@ def _twice(catalog: Catalog, what: str, of: Callable[[Service], str | None]) -> 
         if value in first:
             yield ("services", key, *what.split(".")), f"is {value!r}, as that of service {first[value]}; each must be its own"
         first.setdefault(value, key)
+
+
+def _secrets(catalog: Catalog) -> Iterator[tuple[Path_, str]]:
+    """Every name that a service reads is provided by something, and none by two."""
+    for name, declared in catalog.secrets.items():
+        here: Path_ = ("secrets", name)
+        if name in (*SHARED, *DATABASE):
+            yield here, f"is {name}, which every stack provides by itself; choose another name"
+        elif not isinstance(declared, PlainSetting) and name.endswith(PUBLIC_ENDINGS):
+            ending = next(one for one in PUBLIC_ENDINGS if name.endswith(one))
+            yield here, f"is {name}; names in {ending} are of values that are no secret; choose another name, or kind: setting"
+    for key, service in catalog.services.items():
+        for n, name in enumerate(service.secrets):
+            if name not in SHARED and name not in catalog.secrets:
+                yield (
+                    ("services", key, "secrets", n),
+                    f"is {name}, which nothing provides; declare it below secrets: (kind generated, owner or setting), or name one of "
+                    f"{', '.join(sorted((*SHARED, *catalog.secrets)))}",
+                )
 
 
 def _nested_paths(catalog: Catalog) -> Iterator[tuple[Path_, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from catalog.models import Database, Service
+from catalog.models import Catalog, Database, GeneratedSecret, OwnerSecret, PlainSetting, SecretDeclaration, Service
 
 HOST = ("SSH_HOST", "SSH_PORT", "SSH_USER")
 SSH_KEY = "SSH_PRIVATE_KEY"
@@ -16,6 +16,45 @@ GENERATED = {"JWT_SECRET": 64, "SESSION_SECRET": 64, "API_KEY_KEYCLOAK": 32, "OA
 """Name → bytes of entropy."""
 SHARED = (*MAIL, *GENERATED)
 """What every stack's workflows get, besides host, key and databases."""
+DATABASE = ("DB_ENGINE", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASS", "DB_SSL_CA")
+"""What a service with a database has besides."""
+PUBLIC_ENDINGS = ("_HOST", "_PORT", "_USER", "_EMAIL", "_FROM", "_BOUNCE")
+"""How the names of values end that are no secrets, and are not masked (components/remote/client/masking.py)."""
+
+
+def generated(catalog: Catalog) -> dict[str, int]:
+    """Every generated secret of the catalogue and its bytes of entropy."""
+    own = {name: one.bytes for name, one in catalog.secrets.items() if isinstance(one, GeneratedSecret)}
+    return {**GENERATED, **own}
+
+
+def settings_key(name: str, declared: SecretDeclaration) -> str:
+    """The setting below ``mo:`` that holds the value, where the owner gives it."""
+    return f"values.{name}" if isinstance(declared, PlainSetting) else f"application.{name}"
+
+
+def missing(
+    catalog: Catalog, services: Mapping[str, Service], owners: Collection[str], plain: Collection[str]
+) -> dict[str, list[str]]:
+    """Of the declared values that ``services`` read, those that nobody has given, with who reads them. ``owners``, ``plain``: the names of
+    those that the stack's settings hold."""
+    found: dict[str, list[str]] = {}
+    for key, service in services.items():
+        for name in service.secrets:
+            one = catalog.secrets.get(name)
+            without_default = isinstance(one, PlainSetting) and one.default is None and name not in plain
+            if without_default or (isinstance(one, OwnerSecret) and name not in owners):
+                found.setdefault(name, []).append(key)
+    return found
+
+
+def way_to_set(stack: str, name: str, declared: SecretDeclaration) -> str:
+    """The command that gives a value which the stack lacks, and what it is."""
+    path = f"--path 'mo:{settings_key(name, declared)}'"
+    if isinstance(declared, PlainSetting):
+        return f"bin/pulumi config set --stack {stack} {path} VALUE"
+    purpose = f"   ({declared.purpose})" if isinstance(declared, OwnerSecret) else ""
+    return f"bin/pulumi config set --stack {stack} --secret {path}{purpose}"
 
 
 ENVIRONMENTS = ("production", "staging")

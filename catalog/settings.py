@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from catalog.activation import Activation
 from catalog.manifest import ReleaseId
-from catalog.models import ServiceKey
+from catalog.models import EnvName, ServiceKey
 
 DomainName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$")]
 
@@ -226,6 +226,8 @@ class StackSettings(Settings):
     rotate: dict[str, Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,40}$")]] = {}
     """What this update rotates: a service (its database's password) or the name of a generated secret → the rotation's id. Written by
     ``bin/mo rotate`` into the temporary configuration; an id that is in the state already changes nothing."""
+    values: dict[EnvName, Annotated[str, StringConstraints(min_length=1, max_length=10_000)]] = {}
+    """Plain settings that services read, by their names in the catalogue's ``secrets``."""
     revoke: tuple[ServiceKey, ...] = ()
     """Services with somebody else's daemon whose former passwords this update revokes."""
 
@@ -264,6 +266,9 @@ class OwnerSecrets(Settings):
     def texts(self) -> tuple[str, ...]:
         """The text of every secret here, whatever holds it: what must stand in nothing that is published."""
         return tuple(_texts([getattr(self, name) for name in type(self).model_fields]))
+
+    application: dict[EnvName, Annotated[SecretStr, Field(min_length=1)]] = {}
+    """The owner's secrets that services read, by their names in the catalogue's ``secrets``."""
 
     def admin_password(self, server: str) -> SecretStr | None:
         """The administrator's password of a server by its name."""

@@ -21,6 +21,8 @@ from catalog.settings import OwnerSecrets, StackSettings
 
 SECRET_KEYS = tuple(field.alias or name for name, field in OwnerSecrets.model_fields.items())
 """The settings that must be encrypted."""
+SECRET_MAPS = ("existing", "application")
+"""Those that hold several values, each of them encrypted."""
 _HINTS = {
     "host.hostKeys": "the host's public keys as `ssh-keyscan` prints them, compared with what the hoster publishes",
     "servers.external-mariadb.host": "MYSQL_HOST",
@@ -80,7 +82,7 @@ def load(raw: Mapping[str, str], project: Path, stack: str) -> Loaded:
 
 def _parsed(key: str, text: str) -> Any:
     """Pulumi hands an object or list as JSON and everything else as text."""
-    if (key in SECRET_KEYS and key != "existing") or not text.startswith(("{", "[")):
+    if (key in SECRET_KEYS and key not in SECRET_MAPS) or not text.startswith(("{", "[")):
         return text
     try:
         return json.loads(text)

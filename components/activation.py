@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pulumi
+
 from catalog.activation import Activation
 from catalog.manifest import Manifest
 from catalog.models import Service
@@ -69,7 +71,7 @@ def _newer(release: Manifest, live: Manifest | None) -> bool:
 
 def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice]) -> None:
     """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update goes back to it.
-    Raises ``OSError``."""
+    Raises ``pulumi.RunError``."""
     told = {
         key: {
             "release": choice.release,
@@ -78,4 +80,7 @@ def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice
         }
         for key, choice in choices.items()
     }
-    write_private(folder / FILE, json.dumps({"version": 1, "services": told}, sort_keys=True) + "\n")
+    try:
+        write_private(folder / FILE, json.dumps({"version": 1, "services": told}, sort_keys=True) + "\n")
+    except OSError as error:
+        raise pulumi.RunError(f"{folder / FILE} cannot be written: {error.strerror}.") from None

@@ -13,11 +13,22 @@ import pulumi
 
 from catalog import neighbours
 from catalog.models import Catalog, Service
-from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, panel_password
+from catalog.secret_names import GENERATED, SERVERS, SHARED, SSH_KEY, database_secrets, generated, panel_password
 from catalog.settings import RollbackSettings, ServerSettings, StackSettings
 from catalog.settings_file import Loaded, reveal
-from components import activation, artefacts, backend, existing_databases, facts, judgement, plan, trust, window
-from components.application_secrets import ApplicationSecrets, ApplicationSecretsArgs
+from components import (
+    activation,
+    application_secrets,
+    artefacts,
+    backend,
+    existing_databases,
+    facts,
+    judgement,
+    plan,
+    trust,
+    window,
+)
+from components.application_secrets import ApplicationSecrets
 from components.artefacts import Choice
 from components.component import Component
 from components.database_servers import DatabaseServers, DatabaseServersArgs
@@ -99,7 +110,7 @@ class Platform(Component):
         for note in trust.attested(settings, from_host):
             pulumi.log.warn(note, self)
         if not pulumi.runtime.is_dry_run():
-            _tell_steps(args, ruled, choices)
+            activation.write(args.project / ".mo" / args.stack, ruled, choices)
 
         found = FoundSecrets("found-secrets", FoundSecretsArgs(args.stack, _generated(args, services)), [gate], inside).found
         used = {s.database.server for s in services.values() if s.database}
@@ -113,11 +124,12 @@ class Platform(Component):
         )
         secrets = ApplicationSecrets(
             "application-secrets",
-            ApplicationSecretsArgs(settings.domain, settings.mail, args.loaded.secrets, frozenset(SHARED), settings.rotate),
+            application_secrets.args_of(args.catalog, args.loaded, entries),
             [gate, found],
             inside,
         )
-        _refuse_missing_secrets(ruled, secrets)
+        needed = {key: rules.needed for key, rules in ruled.items()}
+        application_secrets.refuse_missing(args.stack, args.catalog, needed, secrets.values)
         subdomains = self._subdomains(args, entries, choices, servers, secrets, gate, found, known)
         for key, found in plans.items():
             if pulumi.runtime.is_dry_run():
@@ -221,21 +233,6 @@ def github_values(
     return values
 
 
-def _tell_steps(args: PlatformArgs, ruled: Mapping[str, activation.Rules], choices: Mapping[str, Choice]) -> None:
-    folder = args.project / ".mo" / args.stack
-    try:
-        activation.write(folder, ruled, choices)
-    except OSError as error:
-        raise pulumi.RunError(f"{folder / activation.FILE} cannot be written: {error.strerror}.") from None
-
-
-def _refuse_missing_secrets(ruled: Mapping[str, activation.Rules], secrets: ApplicationSecrets) -> None:
-    """A secret that only a newer release reads is no reason to refuse the one that is to be live."""
-    missing = {key: [name for name in rules.needed if name not in secrets.values] for key, rules in ruled.items()}
-    if lines := [f"  {key}: {', '.join(names)}" for key, names in missing.items() if names]:
-        raise pulumi.RunError("These services read secrets that the stack does not provide:\n" + "\n".join(lines))
-
-
 def _retire(
     settings: StackSettings, services: Mapping[str, Service], subdomains: Mapping[str, Subdomain], github: GitHubEnvironment
 ) -> None:
@@ -263,7 +260,9 @@ def _may_begin(args: PlatformArgs, where: str, services: Mapping[str, Service]) 
         raise pulumi.RunError(
             f"The stack {args.stack} has no server {', '.join(absent)} (mo:servers), which its services' databases need."
         )
-    named = {*settings.services, *settings.adopt, *(settings.releases or {}), *settings.revoke, *settings.rotate} - GENERATED.keys()
+    named = {*settings.services, *settings.adopt, *(settings.releases or {}), *settings.revoke, *settings.rotate} - generated(
+        args.catalog
+    ).keys()
     unknown = sorted(named - args.catalog.services.keys())
     if unknown:
         raise pulumi.RunError(
@@ -299,7 +298,7 @@ def _generated(args: PlatformArgs, services: Mapping[str, Service]) -> list[str]
 
 def _check_existing(args: PlatformArgs, services: Mapping[str, Service]) -> None:
     """Every value of ``mo:existing`` is of something that this stack would generate, or that the panel gives out."""
-    servers, known, fixed = args.loaded.settings.servers, {*GENERATED}, set[str]()
+    servers, known, fixed = args.loaded.settings.servers, {*generated(args.catalog)}, set[str]()
     for key, service in services.items():
         if service.database is None:
             continue

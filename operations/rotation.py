@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from catalog import reader
 from catalog.models import Service
-from catalog.secret_names import GENERATED, panel_password
+from catalog.secret_names import generated, panel_password
 from components.generated_secret import NONE_YET
 from operations.display import NOT_RESTARTED
 from operations.exit_codes import USAGE
@@ -60,16 +61,17 @@ class Done:
 def subject(name: str, services: Mapping[str, Service], stack: str, panels: Collection[str] = ()) -> Subject:
     """What ``name`` stands for. ``panels``: the servers that only the hoster's panel administers. Raises ``Problem`` for what cannot be
     rotated, with the way that there is."""
+    made = generated(reader.read())
     if name in services:
         if services[name].database is None:
-            own = [secret for secret in services[name].secrets if secret in GENERATED]
+            own = [secret for secret in services[name].secrets if secret in made]
             hint = f" Its generated secrets: {', '.join(own)}." if own else ""
             raise Problem(f"{name} has no database.{hint}", USAGE)
         database = services[name].database
         if database is not None and database.server in panels:
             raise Problem(f"{panel_password(stack, name, database)}.", USAGE)
         return Subject(name, "database", (name,), services[name].runtime == "external")
-    if name in GENERATED:
+    if name in made:
         return Subject(name, "secret", tuple(key for key, service in services.items() if name in service.secrets))
     if name in OWNERS:
         raise Problem(
@@ -77,7 +79,7 @@ def subject(name: str, services: Mapping[str, Service], stack: str, panels: Coll
             f"bin/pulumi config set --stack {stack} --secret mo:{OWNERS[name]}, then bin/mo deploy --stack {stack}.",
             USAGE,
         )
-    known = [*(key for key, service in services.items() if service.database), *GENERATED]
+    known = [*(key for key, service in services.items() if service.database), *made]
     raise Problem(f"Nothing to rotate is named {name}. There are: {', '.join(known)}.", USAGE)
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from catalog import settings_file
+from catalog import reader, secret_names, settings_file
 from catalog.provenance import OWN_KEY
 from catalog.settings import ProvenanceSettings
-from catalog.settings_file import SECRET_KEYS, Loaded, SettingsError
+from catalog.settings_file import SECRET_KEYS, SECRET_MAPS, Loaded, SettingsError
 from components import backend
 from operations import left_out
 from operations import settings as decrypted
@@ -40,6 +40,7 @@ def look(root: Path, stack: str, file: StackFile) -> tuple[list[Finding], Loaded
             findings += _told(stack, error)
         return findings, None
     findings.append(Finding("settings", True, f"complete for {stack}"))
+    findings += _values(stack, loaded)
     if stack != "sandbox" and not loaded.settings.github.reviewers:
         findings.append(
             Finding(
@@ -51,6 +52,16 @@ def look(root: Path, stack: str, file: StackFile) -> tuple[list[Finding], Loaded
     findings += _signing(root, stack, loaded.settings.provenance)
     findings += [Finding(name, None, said) for name, said in left_out.of(loaded.settings, stack).items()]
     return findings, loaded
+
+
+def _values(stack: str, loaded: Loaded) -> Iterator[Finding]:
+    """What the catalogue's services read and only the owner can give."""
+    catalog = reader.read()
+    services = catalog.of_stack(stack, loaded.settings.services)
+    lacking = secret_names.missing(catalog, services, loaded.secrets.application, loaded.settings.values)
+    for name, keys in lacking.items():
+        way = secret_names.way_to_set(stack, name, catalog.secrets[name])
+        yield Finding("secrets", False, f"{name}, which {', '.join(keys)} read, is not set: {way}")
 
 
 def _signing(root: Path, stack: str, provenance: ProvenanceSettings) -> Iterator[Finding]:
@@ -89,10 +100,11 @@ def _state(root: Path, stack: str, file: StackFile) -> list[Finding]:
 def _in_clear(stack: str, file: StackFile) -> list[Finding]:
     """Secrets that were set without ``--secret``."""
     clear = {key: f"mo:{key}" for key in SECRET_KEYS if isinstance(file.settings.get(key), str)}
-    existing = file.settings.get("existing")
-    if isinstance(existing, Mapping):
-        within = [f"existing.{name}" for name, value in existing.items() if not isinstance(value, Mapping)]
-        clear |= {key: f"--path 'mo:{key}'" for key in within}
+    for several in SECRET_MAPS:
+        found = file.settings.get(several)
+        if isinstance(found, Mapping):
+            within = [f"{several}.{name}" for name, value in found.items() if not isinstance(value, Mapping)]
+            clear |= {key: f"--path 'mo:{key}'" for key in within}
     return [
         Finding(
             key,
