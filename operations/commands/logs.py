@@ -32,8 +32,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what is added, until stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the host's deployment log, the last log of a tool that the service's deployment ran, and the entries of the host's error log
-    that name its domain or its folders.
+    """Shows the host's deployment log, the last log of a tool that the service's deployment ran, the output of the service's own process
+    (`logs/SERVICE.log` below the host's root), and the entries of the host's error log that name its domain or its folders.
 
     Examples: `bin/mo logs api`; `bin/mo logs crm -n 200 --follow`; `bin/mo logs --deployment`; `bin/mo logs votes --json`.
     """
@@ -55,15 +55,22 @@ def logs(
     shown: dict[str, list[str]] = {}
     while True:
         told = remote.run(project.ROOT, stack, "logs", request)
-        deployments, tool, errors = ([printable(line) for line in told[name]] for name in ("deployments", "lines", "errors"))
+        kinds = ("deployments", "lines", "output_lines", "errors")
+        deployments, tool, output, errors = ([printable(line) for line in told[name]] for name in kinds)
         found = {DEPLOYMENTS: deployments}
         if not deployment:
-            found |= {f"log of a tool {told['log'] or ''}": tool, ERRORS: errors}
+            found |= {f"log of a tool {told['log'] or ''}": tool, f"process output {told['output'] or ''}": output, ERRORS: errors}
         if as_json:
             answer = {"service": service, "deployments": deployments}
-            typer.echo(
-                json.dumps(answer if deployment else {**answer, "log": told["log"], "deployment": tool, "errors": errors}, indent=1)
-            )
+            if not deployment:
+                answer |= {
+                    "log": told["log"],
+                    "deployment": tool,
+                    "processLog": told["output"],
+                    "process": output,
+                    "errors": errors,
+                }
+            typer.echo(json.dumps(answer, indent=1))
             return
         for title, now in found.items():
             new = added(shown.get(title, []), now)

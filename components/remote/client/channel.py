@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 ATTEMPTS = 4
-_WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note"})
+_WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note", "output-line"})
 """Keys of lines with words of a tool or about one: masked as they come, before anybody shortens them."""
 QUESTIONS = ("decide", "probe", "proved")
 """The lines at which a host program waits for an answer."""

@@ -1,4 +1,4 @@
-"""``run logs``: what the host wrote about a service: the deployment log, the last log of a tool, the host's error log. One connection."""
+"""``run logs``: what the host wrote about a service: the deployment log, the last log of a tool, its process's output, the error log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ SCRIPT = ("common", "deployment-log", "logs")
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Request: ``lines``; ``service``, ``target``, ``domain``, or none of the three. Result: ``deployments`` (lines of the deployment
-    log, of all without a service), ``log`` (name of the last log of a tool, or ``None``), ``lines`` (of that), ``errors`` (entries)."""
+    log, of all without a service), ``log`` (name of the last log of a tool, or ``None``), ``lines`` (of that), ``output`` (name of the
+    file with the process's own output, or ``None``), ``output_lines`` (of that), ``errors`` (entries)."""
     host = Host(connections.load(str(request["stack"])))
     fields = {"root": host.connection.root, "lines": str(number(request["lines"], "lines", 1, 2000)), "service": ""}
     if request.get("service") is not None:
@@ -26,7 +27,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     reply = ask(host, SCRIPT, fields, "logs")
     return {
         "host": host.connection.name, "deployments": _lines(reply, "deployed"), "log": reply.first("log") or None,
-        "lines": _lines(reply, "line"), "errors": _lines(reply, "error"),
+        "lines": _lines(reply, "line"), "output": reply.first("output") or None, "output_lines": _lines(reply, "output-line"),
+        "errors": _lines(reply, "error"),
     }  # fmt: skip
 
 

@@ -51,6 +51,36 @@ def test_both_logs_are_found_after_a_failed_first_deploy_and_in_place(service: S
     assert went(service)[1:] == [f"votes - -> {one} live"]
 
 
+def test_the_process_s_own_output_is_shown_and_a_failed_activation_quotes_its_last_lines(service: Service) -> None:
+    own = service.remote.root / "logs/votes.log"
+    own.parent.mkdir()
+    own.write_text("said by the release before\n")
+    own.chmod(0o666)
+    assert found(service, "votes")["output_lines"] == ["said by the release before"]
+    bad = service.stage({"index.html": "!500"})
+    dies = f"printf 'Starting\\n\\nImportError: no module named vote\\n' >> '{own}'; echo it ended >&2; exit 1"
+    restart = {"command": ["sh", "-c", dies], "budget": 1}
+    sentence = service.remote.refused("switch", **service.request(bad, runtime="process", restart=restart))
+    assert "ended with code 1: it ended; its last output: Starting | ImportError: no module named vote; log: " in sentence
+    assert "the release before" not in sentence
+    starts = f"for n in 1 2 3 4 5 6; do echo line $n; done >> '{own}'"
+    restart = {"command": ["sh", "-c", starts], "budget": 1}
+    probe = {**service.request(bad)["probe"], "timeout": 1}
+    sentence = service.remote.refused("switch", **service.request(bad, runtime="process", restart=restart, probe=probe))
+    assert "500" in sentence
+    assert "; its last output: line 2 | line 3 | line 4 | line 5 | line 6" in sentence
+    told = found(service, lines=2)
+    assert (told["output"], told["output_lines"]) == ("logs/votes.log", ["line 5", "line 6"])
+    # Where the log was rotated meanwhile, or is written elsewhere, nothing wrong is quoted.
+    rotates = {"command": ["sh", "-c", f"echo new > '{own}'; exit 1"], "budget": 1}
+    sentence = service.remote.refused("switch", **service.request(bad, runtime="process", restart=rotates))
+    assert "; its last output: new; log: " in sentence
+    own.unlink()
+    assert (found(service)["output"], found(service)["output_lines"]) == (None, [])
+    silent = {"command": ["sh", "-c", "exit 1"], "budget": 1}
+    assert "last output" not in service.remote.refused("switch", **service.request(bad, runtime="process", restart=silent))
+
+
 def test_the_deployment_log_has_a_line_for_each_release_that_went_live_or_was_put_back(service: Service) -> None:
     one = service.deploy({"index.html": "one"})["live"]
     bad, two = service.stage({"index.html": "!500"}), service.stage({"index.html": "two"})

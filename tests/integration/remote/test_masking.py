@@ -26,11 +26,15 @@ def canaries(service: Service) -> Canaries:
 
 
 def tool(service: Service, said: str) -> list[str]:
-    """A command that says this and fails."""
+    """A command that says this, as the service's process does in its own log, and fails."""
     folder = service.remote.root
     (folder / "said").write_text(said)
+    own = folder / "logs/votes.log"
+    own.parent.mkdir(exist_ok=True)
+    own.touch()
+    own.chmod(0o666)
     program = folder / "tool"
-    program.write_text(f'#!/bin/sh\ncat "{folder}/said"\nexit 1\n')
+    program.write_text(f'#!/bin/sh\ncat "{folder}/said"\nawk 1 "{folder}/said" >>"{own}"\nexit 1\n')
     program.chmod(0o755)
     return [str(program)]
 
@@ -55,6 +59,7 @@ def test_a_restart_that_fails_shows_no_secret(service: Service, canaries: Canari
         assert canaries.within(shown) == set(), form
         assert SECRET[:5].encode() not in shown
         assert b"***" in shown or len(before) > 190
+        assert (b"its last output: started" in shown) is (runtime == "process")
 
 
 def test_an_operator_s_command_and_the_logs_show_no_secret(service: Service, canaries: Canaries) -> None:
@@ -64,7 +69,7 @@ def test_an_operator_s_command_and_the_logs_show_no_secret(service: Service, can
     service.remote.refused("switch", **service.request(release, restart={"command": command, "budget": 1}, runtime="process"))
     logs = service.remote.run("logs", service="votes", lines=100, target=service.target, domain=service.domain)
     shown = service.remote.run("exec", service="votes", target=".deploy", command=command)["output"].split("\n")
-    for lines in (logs["lines"], shown):
+    for lines in (logs["lines"], logs["output_lines"], shown):
         assert canaries.within("\n".join(lines).encode()) == set()
         assert lines[-1] == "smtp.example.org 8080", "an address and a port are no secrets"
         assert sum("***" in line for line in lines) >= len(FORMS)

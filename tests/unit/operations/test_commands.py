@@ -639,6 +639,8 @@ def test_logs_show_each_log_and_let_no_visitor_drive_the_terminal(
         "deployments": ["2026-11-21T09:00:00Z api_stg - -> r1 live"],
         "log": "x-migrate.log",
         "lines": ["--", "first"],
+        "output": "logs/api_stg.log",
+        "output_lines": ["Started \x1b[2J"],
     }
     told["errors"] = ["GET 1 /\x1b[2J", "GET 2 /\x1b[2J"]
 
@@ -650,10 +652,12 @@ def test_logs_show_each_log_and_let_no_visitor_drive_the_terminal(
     deployments = ["== deployment log", *told["deployments"]]
     text = _mo("logs", "api_stg", "--stack", "staging")[1]
     assert text.splitlines() == [
-        *deployments, "== log of a tool x-migrate.log", "--", "first", "== host error log", "GET 2 /�[2J  (2 times)",
+        *deployments, "== log of a tool x-migrate.log", "--", "first", "== process output logs/api_stg.log", "Started �[2J",
+        "== host error log", "GET 2 /�[2J  (2 times)",
     ]  # fmt: skip
     found = json.loads(_mo("logs", "api_stg", "--stack", "staging", "--json")[1])
     assert (found["log"], found["deployment"], found["errors"][0]) == ("x-migrate.log", ["--", "first"], "GET 1 /�[2J")
+    assert (found["processLog"], found["process"]) == ("logs/api_stg.log", ["Started �[2J"])
     assert found["deployments"] == told["deployments"]
     assert _mo("logs", "--deployment", "--stack", "staging", "-n", "7")[1].splitlines() == deployments
     assert asked[-1] == {"lines": 7}
@@ -661,8 +665,8 @@ def test_logs_show_each_log_and_let_no_visitor_drive_the_terminal(
     assert found == {"service": "api_stg", "deployments": told["deployments"]}
     assert _mo("logs", "--stack", "staging")[0] == 2
     assert _mo("logs", "api_stg", "--stack", "staging", "--json", "--follow")[0] == 2
-    told |= {"deployments": [], "log": None, "lines": [], "errors": []}
-    nothing = [f"== {title}: nothing" for title in ("deployment log", "log of a tool", "host error log")]
+    told |= {"deployments": [], "log": None, "lines": [], "output": None, "output_lines": [], "errors": []}
+    nothing = [f"== {title}: nothing" for title in ("deployment log", "log of a tool", "process output", "host error log")]
     assert _mo("logs", "api_stg", "--stack", "staging")[1].splitlines() == nothing
 
 
