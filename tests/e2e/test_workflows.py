@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def passed(jobs: Mapping[str, JobResult], *names: str) -> None:
         job = jobs[name]
         failed = "\n".join(step.log[-5000:] for step in job.steps if step.outcome == "failure")
         assert job.result == "success", f"{name}: {job.result}\n{failed}"
+        assert not job.shown, f"{name} prints {job.shown}"
 
 
 def labelled(scene: Scene, label: str, sender: str, created: str | None = None) -> Mapping[str, JobResult]:
@@ -84,6 +86,18 @@ def test_the_workflow_deploy_brings_the_next_version_from_build_to_report(scene:
     assert {key for key, release in scene.live().items() if release != before[key]} == {"main"}
     assert "second version" in scene.host.get("main", "/").body
     assert "- [x] Deployment production" in scene.git("monorepo", "show", "main:TODO.md") or _pulled(scene)
+
+
+def test_no_artefact_of_a_run_holds_a_secret(scene: Scene) -> None:
+    held = {**scene.production_secrets, **scene.host.github.secrets()["production"]}
+    secret = {name: value.splitlines()[len(value.splitlines()) // 2].encode() for name, value in held.items() if len(value) > 20}
+    assert {"PULUMI_CONFIG_PASSPHRASE", "SSH_PRIVATE_KEY", "MO_SIGNING_KEY", "MO_CONSENT_DB_PASS", "JWT_SECRET"} <= set(secret)
+    archives = list(scene.folder.glob("artifact-*.zip"))
+    assert len(archives) >= 3, "dist, reports, records"
+    for archive in archives:
+        with zipfile.ZipFile(archive) as packed:
+            found = {name for entry in packed.namelist() for name, value in secret.items() if value in packed.read(entry)}
+        assert not found - {"CIVIMAIL_FROM", "CIVIMAIL_BOUNCE", "SUPPORT_EMAIL", "SMTP_USER", "SMTP_HOST"}, archive.name
 
 
 def _pulled(scene: Scene) -> bool:

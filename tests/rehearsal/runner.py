@@ -30,6 +30,9 @@ _PASSED_ON = (
 """What a machine behind a mirror needs; a runner of GitHub's has the network itself."""
 
 
+_CONFIDENTIAL = re.compile(r"(PASS|PASSPHRASE|SECRET|TOKEN|KEY|KEYCLOAK)$")
+
+
 class Run:
     """One run of one workflow. ``actions``: name of an action without its version → what stands in for it."""
 
@@ -143,7 +146,7 @@ class _Job:
             good, log, outputs = False, str(error), {}
         outcome: Result = "success" if good else "failure"
         conclusion: Result = "success" if good or step.get("continue-on-error") is True else "failure"
-        return StepResult(name, outcome, conclusion, outputs, self._masked(log), time.monotonic() - begun)
+        return StepResult(name, outcome, conclusion, outputs, self._masked(log), time.monotonic() - begun, self._shown(log))
 
     def _environment(self, step: Mapping[str, Any]) -> dict[str, str]:
         """What GitHub sets, then what earlier steps, workflow, job and step say."""
@@ -232,6 +235,15 @@ class _Job:
         }
         log = action(ActionCall(self.workflow, self.machine, given, self.permissions))
         return True, log, {}
+
+    def _shown(self, log: str) -> tuple[str, ...]:
+        """The secrets that this log shows. Addresses, ports and account names are among GitHub's secrets, too, and none in a log."""
+        return tuple(
+            name
+            for name, value in self.contexts["secrets"].items()
+            if _CONFIDENTIAL.search(name)
+            and any(line in log for line in value.splitlines() if len(line) > 8 and "-----" not in line)
+        )
 
     def _masked(self, log: str) -> str:
         """Secrets in a log are starred, line by line as GitHub does it."""

@@ -64,6 +64,8 @@ class StepResult:
     outputs: Mapping[str, str]
     log: str = ""
     seconds: float = 0.0
+    shown: tuple[str, ...] = ()
+    """Names of the secrets that stood in the log before GitHub would have starred them."""
 
 
 @dataclass
@@ -73,6 +75,11 @@ class JobResult:
     result: Result
     outputs: Mapping[str, str] = field(default_factory=dict)
     steps: list[StepResult] = field(default_factory=list)
+
+    @property
+    def shown(self) -> set[str]:
+        """The secrets that its steps have printed."""
+        return {name for step in self.steps for name in step.shown}
 
     @property
     def log(self) -> str:

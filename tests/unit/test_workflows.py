@@ -262,6 +262,17 @@ def test_the_plan_s_comment_is_edited_in_place(tmp_path: Path) -> None:
     assert (tmp_path / "comment.md").read_text().startswith("<!-- mo-deploy plan -->\n```\n22 to create\n")
 
 
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_a_plan_says_where_its_base_could_not_be_deployed(outcome: str, tmp_path: Path) -> None:
+    document = yaml.safe_load((PROJECT / ".github/workflows/preview.yml").read_text())["jobs"]["preview"]["steps"]
+    (base,) = [step for step in document if step.get("id") == "base"]
+    assert base["continue-on-error"] is True, "a pull request may be what repairs its base"
+    (step,) = [step for step in document if "--plan" in step.get("run", "")]
+    performed(step, tmp_path, BASE=outcome)
+    told = (tmp_path / "plan.txt").read_text()
+    assert ("The base could not be deployed (failure)" in told) is (outcome == "failure")
+
+
 def test_the_signing_key_is_gone_after_the_build(tmp_path: Path) -> None:
     (step,) = [step for step in steps(PROJECT / ".github/workflows/deploy.yml") if step.get("name") == "Build and sign"]
     calls = performed(step, tmp_path, STACK="staging", SIGNING_KEY="canary")

@@ -99,6 +99,7 @@ def test_secrets_are_those_of_the_environment_and_starred_in_the_log(tmp_path: P
     done = run(tmp_path, {"a": job(step, environment="${{ inputs.stack }}"), "b": job(step)})
     assert "seen: ***" in done["a"].log
     assert CANARY not in done["a"].log
+    assert (done["a"].shown, done["b"].shown) == ({"TOKEN"}, set())
     assert done["b"].log.startswith("seen: \n")
 
 
