@@ -23,6 +23,7 @@ from operations import workflow_secrets
 from operations.app import app, register
 from operations.build import build, signing
 from operations.deployment.trigger import Kind
+from tests.rehearsal.expressions import Open, condition
 from tests.unit.build.monorepo import Monorepo, service
 from tests.unit.build.test_provenance import commit
 
@@ -353,6 +354,18 @@ def test_the_deploy_has_the_programs_that_its_gates_look_for_on_the_path() -> No
     assert _named("deploy", "PHPStan")[0] < gates
     agent, _ = _named("deploy", "SSH key")
     assert _named("deploy", "aquasecurity/setup-trivy")[0] < agent, "others' actions run before a key is on the machine"
+
+
+@pytest.mark.parametrize(
+    ("private", "variable", "runs"), [(True, None, False), (True, "true", True), (True, "no", False), (False, None, True)]
+)
+def test_github_attests_where_the_plan_has_it_and_every_build_has_its_own_attestation(
+    private: bool, variable: str | None, runs: bool
+) -> None:
+    _, step = _named("build", "attest-build-provenance")
+    contexts = {"github": {"event": Open(repository={"private": private})}, "vars": Open({"MO_ATTESTATIONS": variable})}
+    functions = {"success": lambda: True, "failure": lambda: False, "always": lambda: True, "cancelled": lambda: False}
+    assert condition(step["if"], contexts, functions) is runs
 
 
 def test_what_is_judged_and_deployed_is_the_commit_that_was_built(tmp_path: Path) -> None:

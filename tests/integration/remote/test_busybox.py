@@ -18,6 +18,7 @@ from .test_facts import test_tells_live_and_finished_releases_with_manifests_onl
 from .test_logs import test_both_logs_are_found_after_a_failed_first_deploy_and_in_place as test_logs
 from .test_logs import test_of_the_error_log_whole_entries_of_the_service_are_shown as test_error_log
 from .test_logs import test_the_deployment_log_has_a_line_for_each_release_that_went_live_or_was_put_back as test_deployment_log
+from .test_logs import test_the_process_s_own_output_is_shown_and_a_failed_activation_quotes_its_last_lines as test_process_output
 from .test_migrations import server
 from .test_migrations import test_a_failing_offline_migration_restores_inside_its_window as test_offline
 from .test_migrations import test_sql_migrations_are_applied_once_recorded_and_verified as test_sql
@@ -51,6 +52,7 @@ __all__ = [
     "test_offline",
     "test_own_permissions",
     "test_permissions",
+    "test_process_output",
     "test_refusal",
     "test_sql",
     "test_stage",
