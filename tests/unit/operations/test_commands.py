@@ -55,7 +55,10 @@ class FakeEngine:
         return self.previewed
 
     def up(self, config: Path, message: str, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
-        return self._run(message, config, on_event)
+        done = self._run(message, config, on_event)
+        if done.ok:
+            type(self).live = {**self.live, **(self.asked[-1][1].get("mo:releases") or {})}
+        return done
 
     def _run(self, what: str, config: Path, on_event: Callable[[Mapping[str, Any]], None]) -> Outcome:
         self.asked.append((what, yaml.safe_load(config.read_text())["config"]))
@@ -68,7 +71,12 @@ class FakeEngine:
 
     def state(self) -> engine.State:
         resources: list[Mapping[str, Any]] = [
-            {"type": "command:local:Command", "urn": f"{URN}{key}-switch", "outputs": {"stdout": json.dumps({"live": release})}}
+            {
+                "type": "command:local:Command",
+                "urn": f"{URN}{key}-switch",
+                "inputs": {"stdin": json.dumps({"service": key})},
+                "outputs": {"stdout": json.dumps({"live": release})},
+            }
             for key, release in self.live.items()
         ]
         return engine.State(resources, ())
@@ -204,7 +212,7 @@ def test_a_failed_service_makes_the_command_fail_and_is_named_last(stack: type[F
     stack.outcome = Outcome(False, "update failed")
     code, text = _mo("deploy", "--stack", "staging", "--yes")
     assert code == 1
-    assert text.splitlines()[-2] == "✗ api_stg: no space"
+    assert "✗ api_stg: no space" in text.splitlines()[-3:]
 
 
 def test_a_site_that_does_not_answer_makes_the_command_fail(stack: type[FakeEngine], tmp_path: Path) -> None:
@@ -520,13 +528,14 @@ def test_databases_go_back_with_a_rollback_only_where_asked(stack: type[FakeEngi
     stack.live = {"api_stg": "rb"}
     code, _ = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken")
     assert (code, stack.snapshot_requests) == (0, [])
+    stack.live = {"api_stg": "rb"}
     code, text = _mo("rollback", "--stack", "staging", "--yes", "--reason", "the login is broken", "--restore-databases", "all")
     assert code == 0, text
     # Whether its site can be closed is asked first. Pinned: the switch before the restore makes a new one, and the oldest would go for it.
     assert stack.snapshot_requests == [
         ("api_stg", "list", None),
         ("api_stg", "window", None),
-        *(("api_stg", action, "2026-old") for action in ("pin", "restore", "unpin")),
+        *(("api_stg", action, "2026-old") for action in ("verify", "pin", "restore", "unpin")),
     ]
     assert "✓ restore api_stg: database of 2026-old; what it was before is in 2027-fresh" in text
     code, text = _mo(

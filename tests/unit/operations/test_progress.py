@@ -136,7 +136,7 @@ def test_the_summary_has_failures_last_and_whole() -> None:
     display.summary(out, progress, {"votes": ("r2", "r3"), "docs": ("r0", "r1")}, {"votes": "r2", "docs": "r1"}, answers)
     lines = [line.split() for line in out.export_text().splitlines()]
     assert lines[1] == ["docs", "r0", "→", "r1", "7", "3", "(to", "3)", "0.0", "200"]
-    assert lines[2][:6] == ["votes", "r2", "→", "r3", "(not", "switched)"]
+    assert lines[2][:6] == ["votes", "r2", "→", "r3", "(not", "live)"]
     assert " ".join(lines[3]) == f"✗ {long.strip()}"
     assert len(lines) == 4
 
