@@ -39,10 +39,11 @@ def site() -> Iterator[Deployment]:
         yield made
 
 
-def until(what: Callable[[], object], seconds: float = 180.0) -> None:
+def until(what: Callable[[], object], seconds: float = 180.0, command: subprocess.Popen[bytes] | None = None) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it never came to that"
+        assert command is None or command.poll() is None, f"the command ended with {command.poll() if command else None} before"
         time.sleep(0.01)
 
 
@@ -55,11 +56,13 @@ def by_line(site: Deployment) -> Iterator[Line]:
     line = Line(int(loaded["host"]["port"]))
     loaded["host"]["port"] = line.port
     path.write_text(yaml.safe_dump(loaded, sort_keys=False))
+    site.disconnect()  # two masters cannot both have the SOCKS port
     try:
         yield line
     finally:
         path.write_text(text)
         line.close()
+        site.disconnect()
 
 
 def ends(child: subprocess.Popen[bytes]) -> int:
@@ -104,7 +107,7 @@ def test_a_site_answers_again_by_itself_when_the_network_goes(site: Deployment, 
     }
     with by_line(site) as line:
         child = site.start("bin/mo", "deploy", "--yes", "--only", service, *QUICK)
-        until(moments[phase])
+        until(moments[phase], command=child)
         line.cut()
         cut = time.monotonic()
         until(lambda: "j_phase" not in journal() and not (base / "maintenance").exists(), OPEN)
@@ -136,7 +139,7 @@ def test_who_wakes_up_late_puts_nothing_over_a_later_deployment(site: Deployment
         later = {key: changed(other, key) for key in ("crm", "api")}
         child = site.start("bin/mo", "deploy", "--yes", *QUICK)
         try:
-            until(lambda: _phase(site) == "up" and _touched(site, ("crm", "api")))
+            until(lambda: _phase(site) == "up" and _touched(site, ("crm", "api")), command=child)
             frozen(child.pid, signal.SIGSTOP)
             assert held.exists()
             other.run("bin/mo", "unlock", "--yes")

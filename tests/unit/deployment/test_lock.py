@@ -258,6 +258,12 @@ def test_each_run_has_a_higher_generation_than_those_before_and_gives_it_to_what
     number.unlink()
     host.set_clock(2_000_000)
     assert ask({"action": "enter"})["generation"] == 2_000_000
+    # The file is lost, and the clock is put back: who has changed a service must be followed all the same.
+    number.unlink()
+    (host.root / ".deploy/votes").mkdir()
+    (host.root / ".deploy/votes/generation").write_text("2000007\n")
+    host.set_clock(900_000)
+    assert ask({"action": "enter"})["generation"] == 2_000_008
 
 
 def test_a_run_that_finds_its_lock_lost_stops_what_it_has_started(host: Host) -> None:
