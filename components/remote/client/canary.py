@@ -81,7 +81,7 @@ class Canary:
         self._helped = 0.0
 
     def answer(self, values: Sequence[str], renewed: int) -> str:
-        """What a host program is told at ``@probe runtime`` or ``@probe running RELEASE TURN [TOKEN]``; ``renewed``: processes so far.
+        """The answer to ``@probe runtime`` or ``@probe running RELEASE TURN [TOKEN]``; ``renewed``: processes so far.
         ``TOKEN`` passes the maintenance window."""
         if values[0] == "runtime":
             return self.before()
@@ -156,7 +156,8 @@ class Canary:
 
     def _help(self, seen: Seen | None) -> str:
         """What the host program is to do where clearing is not enough, or comes too late; empty: to wait. A process that remembers a folder
-        which is gone answers nothing, so it cannot be told to forget it."""
+        which is gone answers nothing, so nothing makes it forget.
+        """
         now = time.monotonic()
         facts = seen or self.facts
         if (facts is None or facts.sapi == "fpm-fcgi") and not self._asked_to_renew and now > self._began + PENDING_SECONDS:

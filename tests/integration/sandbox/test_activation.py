@@ -161,6 +161,18 @@ def test_php_that_goes_on_with_the_old_code_is_reverted_and_named_never_a_succes
         assert no_canary(votes)
 
 
+def test_a_release_that_is_copied_in_place_is_proven_too_and_leaves_no_canary(sandbox: Sandbox, votes: Deployer) -> None:
+    first, second = votes.php("one"), votes.php("two")
+    votes.switch(first, strategy="in-place")
+    time.sleep(2.1)  # OPcache takes no file of the last two seconds
+    assert {sandbox.get("votes").body for _ in range(20)} == {"one one"}
+    result = votes.switch(second, strategy="in-place")
+    assert result["activated"]["how"] == "reset"
+    assert {sandbox.get("votes").body for _ in range(20)} == {"two two"}
+    assert not [note for note in result["notes"] if "canary" in note]
+    assert no_canary(votes)
+
+
 def test_a_document_root_that_was_removed_by_hand_is_no_obstacle(sandbox: Sandbox, votes: Deployer) -> None:
     first = votes.php("one")
     votes.switch(first)
