@@ -45,10 +45,10 @@ def monorepo(root: Path, stack: str, settings: Mapping[str, Any]) -> Finding:
 
 
 NEEDED = {
-    "trivy": ("trivy", "install Trivy (https://trivy.dev)"),
-    "phpstan": ("phpstan", "composer require --dev phpstan/phpstan in the monorepo"),
+    "trivy": (("trivy", "go"), "install Trivy (https://trivy.dev), or Go to build it with"),
+    "phpstan": (("phpstan",), "composer require --dev phpstan/phpstan in the monorepo"),
 }
-"""A gate → the program that ``bin/mo gates --run`` takes from this machine, and how it comes here."""
+"""A gate → the programs of which ``bin/mo gates --run`` takes one from this machine, and how it comes here."""
 PHPSTAN = "vendor/bin/phpstan"
 
 
@@ -57,8 +57,10 @@ def gates(root: Path, settings: Mapping[str, Any]) -> list[Finding]:
     required = (settings.get("gates") or {}).get("required") or ()
     source = root / str(settings.get("source") or StackSettings.model_fields["source"].default)
     lacking = []
-    for gate, (program, way) in NEEDED.items():
-        there = shutil.which(program) or (gate == "phpstan" and any((*source.glob(PHPSTAN), *source.glob(f"*/{PHPSTAN}"))))
+    for gate, (programs, way) in NEEDED.items():
+        there = any(map(shutil.which, programs)) or (
+            gate == "phpstan" and any((*source.glob(PHPSTAN), *source.glob(f"*/{PHPSTAN}")))
+        )
         if gate in required and not there:
             lacking.append(f"{gate}: {way}")
     for gate, secret in secret_names.BY_GATE.items():

@@ -246,7 +246,7 @@ def test_what_the_required_gates_need_of_this_machine_is_told(tmp_path: Path, mo
     assert [one.text.partition(":")[0] for one in told] == ["gate trivy", "gate phpstan", "gate codacy"]
     assert "CODACY_API_TOKEN" in told[2].text
     monkeypatch.setenv("CODACY_API_TOKEN", "canary")
-    for name in ("trivy", "monorepo/crm/vendor/bin/phpstan"):
+    for name in ("go", "monorepo/crm/vendor/bin/phpstan"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
