@@ -65,12 +65,12 @@ def rules(
 
 
 def _newer(release: Manifest, live: Manifest | None) -> bool:
-    """Whether a rollback goes forward again, to what it had gone back from: such a release brings its migrations, as in its deploy."""
+    """Whether a rollback makes a newer release live again: such a release brings its migrations, as in its deploy."""
     return bool(live is not None and live.built_at and release.built_at and release.built_at > live.built_at)
 
 
 def write(folder: Path, found: Mapping[str, Rules], choices: Mapping[str, Choice]) -> None:
-    """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update goes back to it.
+    """Tells the host's steps, in ``folder`` (``.mo/<stack>``): the rules of each release, and whether the update rolls back to it.
     Raises ``pulumi.RunError``."""
     told = {
         key: {

@@ -9,8 +9,8 @@ MAX_BYTES = 16 << 20
 
 
 class Told:
-    """``back``: whether the update goes back to the release, so that its migrations are not run; ``text``: the rules by which it is
-    activated, one line of JSON, empty where none are told."""
+    """``back``: whether the update rolls back to the release, so that its migrations are not run; ``text``: the rules by which it is
+    activated, one line of JSON, empty where there are none."""
 
     __slots__ = ("back", "text")
 
