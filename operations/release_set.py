@@ -111,10 +111,15 @@ def of_artefacts(project: Path, services: Collection[str], only: Collection[str]
 
 
 def deployable(
-    project: Path, services: Mapping[str, Any], only: Sequence[str] | None, before: Mapping[str, str], source: Path | None = None
+    project: Path,
+    services: Mapping[str, Service],
+    only: Sequence[str] | None,
+    before: Mapping[str, str],
+    source: Path | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """The set of a deploy as ``of_artefacts`` gives it, and what to know of ``dist/``: services without an artefact, services whose last
-    build failed, so that an older artefact lies there, and those that the checkout ``source`` holds otherwise than they were built.
+    build failed, so that an older artefact lies there, those that the catalogue has other rules for, and those that the checkout
+    ``source`` holds otherwise than they were built.
     Raises ``Problem``, also where there is nothing to deploy at all."""
     chosen = list(only or services)
     found = of_artefacts(project, services, chosen, before)
@@ -134,10 +139,22 @@ def deployable(
             f"The last build of {', '.join(failed)} failed: dist/ holds the artefact of an earlier one, which is not uploaded; what the "
             f"host has already stays ({build_command(failed)})."
         )
+    if other := _built_by_other_rules(project, services, [service for service in chosen if service in built]):
+        words.append(
+            f"The catalogue has changed how {', '.join(other)} is activated or checked since its build; the artefact keeps the rules that "
+            f"it was built with ({build_command(other)} gives it today's)."
+        )
     if source is not None:
         known = {service: services[service] for service in chosen if service in built and service not in failed}
         words += unbuilt.words(project / "dist", source, known)
     return found, words
+
+
+def _built_by_other_rules(project: Path, services: Mapping[str, Service], built: Sequence[str]) -> list[str]:
+    """Those whose manifest says other rules than the catalogue; one of an earlier version of this tool says none, and follows it."""
+    manifests = artefacts.wishes(project, built, None).manifests
+    rules = {key: manifest.activation for key, manifest in manifests.items()}
+    return [key for key, own in rules.items() if own is not None and own != Activation.of(services[key])]
 
 
 def failed_since(project: Path, service: str) -> bool:

@@ -116,3 +116,14 @@ def test_the_state_has_the_rules_of_what_is_live() -> None:
     assert live.entries({"votes": VOTES})["votes"].health.path == "/of-the-state"
     other = [{**one, "outputs": {"stdout": '{"live": "r0000000000000000"}'}} for one in resources]
     assert release_set.live(other).entries({"votes": VOTES})["votes"] is VOTES
+
+
+def test_a_deploy_says_that_an_artefact_keeps_the_rules_of_its_build(tmp_path: Path) -> None:
+    made = artefact("votes").model_copy(update={"activation": SEEN})
+    put(tmp_path, made)
+    _, words = release_set.deployable(tmp_path, {"votes": VOTES}, None, {})
+    assert any("has changed how votes is activated or checked since its build" in word for word in words)
+    assert any("bin/mo build votes" in word for word in words)
+    for same in (made.model_copy(update={"activation": Activation.of(VOTES)}), made.model_copy(update={"activation": None})):
+        put(tmp_path, same)
+        assert release_set.deployable(tmp_path, {"votes": VOTES}, None, {})[1] == []
