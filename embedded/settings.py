@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from embedded import config_types
 from embedded.property_path import remove_at, set_at
 from embedded.state.checkpoint import number
 from embedded.state.encryption import Crypter
@@ -27,7 +28,7 @@ NO_PROJECT: Final = (
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """``Pulumi.yaml``: what the engine needs of it. ``config`` has its default values by full key."""
+    """``Pulumi.yaml``: what the engine needs of it. ``config`` has its default values by full key, ``types`` those that are declared."""
 
     path: Path
     name: str
@@ -37,6 +38,7 @@ class ProjectFile:
     description: str
     settings_directory: Path
     config: dict[str, Any]
+    types: dict[str, config_types.ConfigType]
 
     @property
     def directory(self) -> Path:
@@ -75,13 +77,17 @@ def _project(path: Path) -> ProjectFile:
     virtualenv = options.get("virtualenv")
     backend = document.get("backend") or {}
     directory = path.parent / str(document.get("stackConfigDir") or ".")
-    config = {}
+    config: dict[str, Any] = {}
+    types: dict[str, config_types.ConfigType] = {}
     declared = document.get("config")
     for key, entry in declared.items() if isinstance(declared, dict) else ():
         typed = isinstance(entry, dict) and bool({"type", "default", "value"} & entry.keys())
         value = entry.get("value", entry.get("default")) if typed else entry
+        full = str(key) if ":" in str(key) else f"{document['name']}:{key}"
         if value is not None:
-            config[str(key) if ":" in str(key) else f"{document['name']}:{key}"] = value
+            config[full] = value
+        if (declared_type := config_types.read(entry)) is not None:
+            types[full] = declared_type
     return ProjectFile(
         path,
         document["name"],
@@ -91,6 +97,7 @@ def _project(path: Path) -> ProjectFile:
         str(document.get("description") or ""),
         directory,
         config,
+        types,
     )
 
 
@@ -238,6 +245,7 @@ class StackSettings:
                 del self.document["config"]
         elif key in section.entries:
             first, last = section.entries[key]
+            entry = _as_quoted(lines[first:last], entry, config.get(key))
             self.text = "".join(lines[:first] + entry + lines[last:])
         else:
             self.text = "".join(lines[: section.end] + entry + lines[section.end :])
@@ -289,6 +297,15 @@ def _without_comments(lines: list[str], start: int, end: int) -> int:
     while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
     return end
+
+
+def _as_quoted(old: list[str], new: list[str], value: Any) -> list[str]:
+    """``new`` with the double quotes that the text in its place had, as the CLI leaves them."""
+    if len(old) == len(new) == 1 and isinstance(value, str) and old[0].rstrip().endswith('"'):
+        name, separator, text = new[0].partition(": ")
+        if separator and ': "' in old[0] and not text.startswith(('"', "'", "|", ">")):
+            return [f"{name}: {json.dumps(value, ensure_ascii=False)}\n"]
+    return new
 
 
 def _entry(key: str, value: Any) -> list[str]:

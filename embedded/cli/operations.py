@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from embedded import config_types
 from embedded.cli import metadata
 from embedded.cli.context import Context, note, say
 from embedded.cli.events import EventLog, EventStream, open_log
@@ -114,6 +115,7 @@ class Run:
         self.settings = context.settings(self.stack)
         self._given_config()
         self.crypter = self._unlocked()
+        config_types.check(project.types, project.name, self.stack.name, self.settings.config)
         self.log: EventLog | None = open_log(context.arguments.text("event-log"))
         self.options = self._options()
         self.project = self._project()
@@ -133,7 +135,7 @@ class Run:
             key = full_key(str(path[0]), project)
             given[key] = set_at(given.get(key), path[1:], typed(value)) if len(path) > 1 else value
         # A value given by path takes the place of the whole key, as with the CLI.
-        for key, value in given.items():
+        for key, value in sorted(given.items()):
             self.settings.set(key, value)
         if given:
             self.settings.save()

@@ -12,10 +12,11 @@ from typing import Any
 from embedded.cli.context import Context, note, say
 from embedded.cli.stack_views import blind, decrypter
 from embedded.cli.text import pretty
+from embedded.model import Snapshot
 from embedded.settings import StackSettings, has_secure, revealed
 from embedded.state import files
 from embedded.state.backend import StackName
-from embedded.state.checkpoint import Checkpoint, decode_deployment
+from embedded.state.checkpoint import Checkpoint, check_version, decode_deployment, version_of
 from embedded.state.encryption import Crypter
 from embedded.state.errors import NotSupportedError, StateError
 from embedded.state.session import locked_by
@@ -33,7 +34,7 @@ def export(context: Context) -> None:
     deployment = checkpoint.deployment
     if deployment is not None and context.arguments.on("show-secrets"):
         deployment = _plain(deployment, decrypter(context, checkpoint))
-    text = pretty({"version": 3, "deployment": deployment or {}}, 4)
+    text = pretty({**version_of(deployment), "deployment": deployment or {}}, 4)
     path = context.arguments.text("file")
     if path:
         shown = context.arguments.on("show-secrets")
@@ -69,10 +70,14 @@ def import_(context: Context) -> None:
         raise StateError(
             "could not read the deployment: expected an object with 'version' and 'deployment', as `pulumi stack export` writes it"
         )
-    if document.get("version") != 3:
+    if document.get("version") not in (3, 4):
         raise StateError(
-            f"the deployment has the version {document.get('version')}; this engine knows version 3 (the Pulumi CLI does the others)"
+            f"the deployment has the version {document.get('version')}; this engine knows 3 and 4 (the Pulumi CLI does the others)"
         )
+    try:
+        check_version(document)
+    except StateError as problem:
+        raise StateError(f"the deployment {problem}") from None
     deployment = document["deployment"]
     settings = context.settings(stack) if context.found_project else StackSettings(Path("Pulumi.yaml"))
     _check_import(context, stack, deployment)
@@ -84,6 +89,9 @@ def import_(context: Context) -> None:
     with context.backend.lock(stack):
         context.backend.recover(stack)
         current = context.backend.current(stack)
+        for operation in snapshot.pending:
+            note(f"warning: removing pending operation '{operation.type}' on '{operation.resource.urn}' from snapshot")
+        snapshot = Snapshot(snapshot.resources)
         checkpoint = imported.updated(snapshot, crypter.encrypt if crypter else None, crypter.encryption_salt if crypter else None)
         context.backend.save(stack, Checkpoint(current.stack, checkpoint.deployment, current.extra))
     say("Import complete.")
@@ -166,7 +174,7 @@ def unprotect(context: Context) -> None:
             resource.pop("protect", None)
 
     _edit(context, change)
-    say(f"{len(touched)} resources unprotected")
+    say("All resources unprotected" if context.arguments.on("all") else f"{len(touched)} resources unprotected")
 
 
 def protect(context: Context) -> None:
@@ -180,22 +188,44 @@ def protect(context: Context) -> None:
             resource["protect"] = True
 
     _edit(context, change)
-    say(f"{len(touched)} resources protected")
+    say("All resources protected" if context.arguments.on("all") else f"{len(touched)} resources protected")
+
+
+def _depending(deployment: dict[str, Any], gone: set[str]) -> list[dict[str, Any]]:
+    """The resources that need one of ``gone``, or one that does: as parent, dependency, provider, or what they are deleted with."""
+    within, found = set(gone), []
+    for resource in deployment.get("resources") or []:
+        needed = {resource.get("parent"), resource.get("deletedWith"), *resource.get("dependencies", [])}
+        needed |= {urn for urns in (resource.get("propertyDependencies") or {}).values() for urn in urns or ()}
+        needed.add(str(resource.get("provider", "")).rpartition("::")[0])
+        if resource["urn"] not in within and needed & within:
+            within.add(resource["urn"])
+            found.append(resource)
+    return found
 
 
 def state_delete(context: Context) -> None:
     """Forgets a resource without deleting what it stands for."""
 
     def change(deployment: dict[str, Any]) -> None:
-        gone = {r["urn"] for r in _named(context, deployment)}
-        for resource in deployment.get("resources") or []:
-            if resource["urn"] in gone:
-                if resource.get("protect") and not context.arguments.on("force"):
-                    raise StateError(
-                        "This resource can't be safely deleted because it is protected. Re-run this command with --force to force deletion"
-                    )
-            elif gone & {resource.get("parent"), *resource.get("dependencies", [])}:
-                raise StateError(f"This resource can't be safely deleted because other resources depend on it: {resource['urn']}")
+        chosen = _named(context, deployment)
+        gone = {r["urn"] for r in chosen}
+        dependents = _depending(deployment, gone)
+        doomed = [*chosen, *dependents] if context.arguments.on("target-dependents") else chosen
+        for resource in doomed:
+            if resource.get("protect") and not context.arguments.on("force"):
+                raise StateError(
+                    f"{resource['urn']} can't be safely deleted because it is protected. "
+                    "Re-run this command with --force to force deletion"
+                )
+        if dependents and doomed is chosen:
+            name = {r["urn"]: json.dumps(r["urn"].rpartition("::")[2]) for r in dependents}
+            listed = "".join(f" * {name[r['urn']]:<15} ({r['urn']})\n" for r in dependents)
+            raise StateError(
+                f"{chosen[0]['urn']} can't be safely deleted because the following resources depend on it:\n{listed}\n"
+                "Delete those resources first or pass --target-dependents."
+            )
+        gone = {r["urn"] for r in doomed}
         deployment["resources"] = [r for r in deployment.get("resources") or [] if r["urn"] not in gone]
 
     _edit(context, change)

@@ -8,6 +8,7 @@ from embedded.engine import paths, urns
 from embedded.engine.steps import Goal
 from embedded.model import EngineError, ResourceState
 from embedded.providers.base import Diff, Provider, Resource
+from embedded.providers.wording import go_quote
 from embedded.values import PropertyMap
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Comparison:
 
     def diff(self, goal: Goal, old: ResourceState, new: ResourceState, provider: Provider | None) -> Diff:
         """What has changed, as the provider says, unless the command line, a provider or ``replace_with`` asks for a replacement."""
-        if self.replace_wanted(new.urn):
+        if self.replace_wanted(new.urn) or old.extra.get("taint"):
             return Diff("some", replaces=["id"])
         if any(urn in self.replaces for urn in new.replace_with):
             return Diff("some", replaces=["replaceWith"])
@@ -61,7 +62,7 @@ class Comparison:
         result, failed = paths.restore(inputs, olds, ignored)
         if failed:
             listed = ", ".join(failed)
-            message = f'cannot ignore changes in added or removed elements of the path: "{listed}"'
+            message = f"cannot ignore changes in added or removed elements of the path: {go_quote(listed)}"
             self.run.events.diagnostic("info", message, urn=urn)
         return result
 

@@ -34,6 +34,14 @@ def parse(text: str) -> Path:
     return elements
 
 
+def is_path(text: str) -> bool:
+    """Whether ``parse`` takes ``text``."""
+    try:
+        return bool(parse(text))
+    except ValueError:
+        return False
+
+
 def _bracket(text: str, at: int) -> tuple[str | int, int]:
     if text[at + 1 : at + 2] == '"':
         name, at = "", at + 2

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from embedded.providers.base import CheckFailure, Diff, Log, ProviderError, Resource
-from embedded.providers.differences import bare
+from embedded.providers.differences import bare, join
 from embedded.providers.schema import DEFAULTS, Schema, field_differences, validate, with_defaults
 from embedded.values import UNKNOWN, Output, PropertyMap, PropertyValue, Secret, Unknown, contains, plain
 
@@ -140,26 +140,38 @@ class BridgedProvider(ABC):
         new = self.comparable(resource, self.complete(resource, _visible(plain(news))), False)
         detailed: dict[str, dict[str, Any]] = {}
         for name, spec in sorted(schema.fields.items()):
-            if not spec.input or any(path == name or path.startswith((name + ".", name + "[")) for path in ignore_changes):
+            if not spec.input or name in ignore_changes:
                 continue
             before, after = old.get(name), new.get(name)
             if after is None and spec.computed:
                 continue
+            if (
+                spec.kind == "map"
+                and not schema.writes_defaults
+                and before in (None, {})
+                and after in (None, {})
+                and before != after
+            ):
+                detailed[name] = {"kind": "update", "inputDiff": False}  # none and an empty one differ, and that replaces nothing
             for path, kind in field_differences(name, spec, before, after, schema.counts_sets):
                 count = spec.kind == "set" and path == name and kind == "update" and not isinstance(after, Unknown)
-                detailed[path] = {"kind": kind + ("-replace" if spec.replace and not count else ""), "inputDiff": False}
+                # At a path that is ignored the engine has put the old value back; what could not be put back replaces nothing.
+                replaces = spec.replace and not count and not _ignored(path, before, after, ignore_changes)
+                detailed[path] = {"kind": kind + ("-replace" if replaces else ""), "inputDiff": False}
         names = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in detailed})
         replaced = [path for path, entry in detailed.items() if entry["kind"].endswith("-replace")]
-        replaces = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in replaced})
+        replacing = sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in replaced})
         changes = "some" if detailed else "none"
         if not schema.detailed:
-            return Diff(changes, replaces=replaces, diffs=names)
+            return Diff(changes, replaces=replacing, diffs=names)
         same_name = any(
             spec.named and name not in news.get(DEFAULTS, []) and old.get(name) == new.get(name)
             for name, spec in schema.fields.items()
         )
-        first = bool(replaces) and (schema.delete_first or same_name)
-        return Diff(changes, replaces=replaces, diffs=names, detailed=detailed, stables=schema.stables, delete_before_replace=first)
+        first = bool(replacing) and (schema.delete_first or same_name)
+        return Diff(
+            changes, replaces=replacing, diffs=names, detailed=detailed, stables=schema.stables, delete_before_replace=first
+        )
 
     def complete(self, resource: Resource, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs with the values that an absent one stands for."""
@@ -290,6 +302,19 @@ class BridgedProvider(ABC):
     def delta(self, resource: Resource, outputs: dict[str, Any]) -> PropertyMap | None:
         """``__pulumi_raw_state_delta`` of a resource; ``None`` where its provider writes none."""
         return None
+
+
+def _ignored(path: str, before: Any, after: Any, ignored: list[str]) -> bool:
+    """Whether each element that differs is at or below one of the ``ignored`` paths; of a map that came or went, those are its keys."""
+    if not ignored:
+        return False
+    from embedded.engine import paths  # the engine, which imports the providers, has the notation
+
+    one = before or after
+    whole = isinstance(one, dict) and not (before and after)
+    elements = [join(path, str(key)) for key in one] if whole and one else [path]
+    patterns = [paths.parse(text) for text in ignored if paths.is_path(text)]
+    return all(any(paths.contains(pattern, paths.parse(element)) for pattern in patterns) for element in elements)
 
 
 def _visible(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -289,7 +289,8 @@ class PostgresqlProvider(BridgedProvider):
             "validUntil": until,
             "replication": replication,
             "bypassRowLevelSecurity": bypass,
-            "roles": set_order(roles) if roles else known.get("roles"),
+            # None where there never were any; what was taken away by hand is a difference.
+            "roles": set_order(roles) if roles else [] if known.get("roles") else known.get("roles"),
             "searchPaths": paths or known.get("searchPaths"),
             "statementTimeout": _milliseconds(settings.get("statement_timeout")),
             "idleInTransactionSessionTimeout": _milliseconds(settings.get("idle_in_transaction_session_timeout")),

@@ -1,4 +1,6 @@
-"""The checkpoint (deployment version 3) as text and as a ``Snapshot``; secrets are encrypted on the way out, decrypted on the way in."""
+"""The checkpoint (deployment version 3, or 4 with features) as text and as a ``Snapshot``.
+
+Secrets are encrypted on the way out, decrypted on the way in."""
 
 from __future__ import annotations
 
@@ -43,6 +45,8 @@ _KEYS: Final = {
     "created": "created", "modified": "modified", "sourcePosition": "source_position", "stackTrace": "stack_trace",
     "ignoreChanges": "ignore_changes", "replaceOnChanges": "replace_on_changes",
 }  # fmt: skip
+_FEATURES: Final = {"taint": "taint", "replaceWith": "replaceWith"}
+"""Field of a resource → the feature of deployment version 4 that it needs; without either the version is 3."""
 _ALWAYS: Final = frozenset({"urn", "custom", "type"})
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     f.name: {"str": (str,), "bool": (bool,), "list": (list,), "dict": (dict,), "Prop": (dict,)}[str(f.type)[:4].rstrip("[")]
@@ -207,7 +211,25 @@ class Checkpoint:
         checkpoint: dict[str, Any] = {"stack": self.stack}
         if self.deployment is not None:
             checkpoint["latest"] = self.deployment
-        return _ordered_json({"version": 3, **self.extra, "checkpoint": checkpoint})
+        return _ordered_json({**version_of(self.deployment), **self.extra, "checkpoint": checkpoint})
+
+
+def version_of(deployment: dict[str, Any] | None) -> dict[str, Any]:
+    """``version`` and ``features`` of a document that holds the undecoded ``deployment``."""
+    resources = (deployment or {}).get("resources") or []
+    features = sorted({feature for key, feature in _FEATURES.items() if any(resource.get(key) for resource in resources)})
+    return {"version": 4, "features": features} if features else {"version": 3}
+
+
+def check_version(document: dict[str, Any]) -> None:
+    """Refuses a document of a newer version, or with features that this engine does not know. Raises ``StateError``."""
+    if document["version"] > 4:
+        raise StateError(
+            f"has the version {document['version']}, newer than the 4 that this engine knows: update it, or use the Pulumi CLI"
+        )
+    unknown = [str(name) for name in document.get("features") or () if name not in _FEATURES.values()]
+    if unknown:
+        raise StateError(f"uses features of a newer Pulumi CLI ({', '.join(unknown)}): use the Pulumi CLI")
 
 
 def _ordered_json(value: Any) -> str:
@@ -234,18 +256,15 @@ def parse(text: bytes) -> Checkpoint:
         raise StateError(f"is not whole JSON ({str(problem)[:80]})") from None
     if not isinstance(document, dict) or not isinstance(document.get("version"), int):
         raise StateError("is no Pulumi checkpoint: expected an object with a version and a checkpoint")
-    if document["version"] > 3:
-        raise StateError(
-            f"has the version {document['version']}, newer than the 3 that this engine knows: update it, or use the Pulumi CLI"
-        )
-    if document.get("features"):
-        raise StateError(f"uses features of a newer Pulumi CLI ({', '.join(map(str, document['features']))}): use the Pulumi CLI")
+    check_version(document)
     checkpoint = document.get("checkpoint")
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("stack"), str):
         raise StateError("is no Pulumi checkpoint: it names no stack")
     latest = checkpoint.get("latest")
     if latest is not None and not (isinstance(latest, dict) and isinstance(latest.get("resources") or [], list)):
         raise StateError("is no Pulumi checkpoint: its deployment or resources have another type")
-    if latest is not None and document["version"] not in (0, 3):
+    if latest is not None and document["version"] not in (0, 3, 4):
         raise StateError(f"has the version {document['version']}, which only the Pulumi CLI upgrades")
-    return Checkpoint(checkpoint["stack"], latest, {k: v for k, v in document.items() if k not in ("version", "checkpoint")})
+    return Checkpoint(
+        checkpoint["stack"], latest, {k: v for k, v in document.items() if k not in ("version", "features", "checkpoint")}
+    )

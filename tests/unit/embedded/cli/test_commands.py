@@ -243,7 +243,7 @@ def test_plugins_are_listed_as_the_automation_api_reads_them(folder: Path, capsy
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b'{"version":3,"checkpoint":{"st', b"<html>", b'{"version": 4, "checkpoint": {"stack": "s"}}']
+    "damage", [b"", b'{"version":3,"checkpoint":{"st', b"<html>", b'{"version": 5, "checkpoint": {"stack": "s"}}']
 )
 @pytest.mark.parametrize(
     "words", [["up"], ["preview"], ["destroy"], ["refresh"], ["stack", "export"], ["stack"], ["stack", "output"]]

@@ -96,7 +96,7 @@ def test_numbers_are_written_as_doubles() -> None:
         (b"\xff\xfe\x00", "whole JSON"),
         (b"[]", "no Pulumi checkpoint"),
         (b'{"version": 3}', "no Pulumi checkpoint"),
-        (b'{"version": 4, "checkpoint": {}}', "newer"),
+        (b'{"version": 5, "checkpoint": {}}', "newer"),
         (b'{"version": 3, "features": ["views"], "checkpoint": {}}', "features"),
         (b'{"version": 3, "checkpoint": {"stack": "s", "latest": {"resources": "x"}}}', "another type"),
         (b'{"version": 2, "checkpoint": {"stack": "s", "latest": {}}}', "only the Pulumi CLI"),
