@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,3 +261,57 @@ def test_no_command_touches_an_unusable_state(folder: Path, words: list[str], da
     assert str(state) in str(caught.value)
     assert f"it was left as it is, and the last good copy is {good}" in str(caught.value)
     assert {path: path.read_bytes() for path in (folder / "state").rglob("*") if path.is_file()} == before
+
+
+def imported(folder: Path, resource: dict[str, Any], **document: Any) -> None:
+    """A state of one resource, which is imported."""
+    whole = {"urn": "urn:pulumi:dev::shop::t:i:T::n", "custom": True, "type": "t:i:T", "id": "i", **resource}
+    deployment = {"manifest": {}, "resources": [whole], **document.pop("deployment", {})}
+    (folder / "in.json").write_text(json.dumps({"version": 3, **document, "deployment": deployment}))
+    call(folder, "stack", "import", "--file", "in.json")
+
+
+def test_import_clears_pending_operations_and_names_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pending = {"type": "creating", "resource": {"urn": "urn:pulumi:dev::shop::t:i:T::cut", "custom": True, "type": "t:i:T"}}
+    imported(folder, {}, deployment={"pending_operations": [pending]})
+    said = capsys.readouterr()
+    assert "warning: removing pending operation 'creating' on 'urn:pulumi:dev::shop::t:i:T::cut' from snapshot" in said.err
+    call(folder, "stack", "export")
+    assert "pending_operations" not in json.loads(capsys.readouterr().out)["deployment"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("taint", True), ("replaceWith", ["urn:pulumi:dev::shop::t:i:T::other"])])
+def test_a_state_with_features_is_taken_over_and_written_back(
+    folder: Path, capsys: pytest.CaptureFixture[str], field: str, value: Any
+) -> None:
+    imported(folder, {field: value}, version=4, features=[field])
+    capsys.readouterr()
+    call(folder, "stack", "export")
+    exported = json.loads(capsys.readouterr().out)
+    assert (exported["version"], exported["features"]) == (4, [field])
+    assert exported["deployment"]["resources"][0][field] == value
+    stored = json.loads((folder / "state/.pulumi/stacks/shop/dev.json").read_bytes())
+    assert (stored["version"], stored["features"]) == (4, [field])
+
+
+def test_a_state_with_features_that_nobody_knows_here_is_refused_by_name(folder: Path) -> None:
+    with pytest.raises(StateError, match=r"uses features of a newer Pulumi CLI \(snippets\)"):
+        imported(folder, {}, version=4, features=["taint", "snippets"])
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "problem"),
+    [
+        ("{type: integer}", "many", "'size' must be of type 'integer'"),
+        ("{type: boolean}", "1", "'size' must be of type 'boolean'"),
+        ("{type: array, items: {type: integer}}", "80", "'size' must be of type 'array<integer>'"),
+        ("{type: string, secret: true}", "open", "'size' must be encrypted as it's secret"),
+        ("{type: string}", None, "is missing configuration value 'size'"),
+    ],
+)
+def test_settings_that_do_not_fit_their_type_stop_an_update(folder: Path, declared: str, value: str | None, problem: str) -> None:
+    (folder / "Pulumi.yaml").write_text(f"name: shop\nruntime: python\nconfig:\n  size: {declared}\n")
+    if value is not None:
+        call(folder, "config", "set", "--plaintext", "size", value)
+    with pytest.raises(StateError, match=problem):
+        call(folder, "up", "--yes", "--skip-preview")
