@@ -124,10 +124,11 @@ def test_what_another_machine_left_is_seen_and_ended(site: Deployment, other: De
     assert told(other, "status")["interrupted"] is None
     assert told(site, "status")["interrupted"] is None
 
-    # Killed in the middle of it, another goes back.
+    # Killed in the middle of it, another goes back. Before the host has its copy, nothing has changed there.
     another(site)
-    run = killed(site, when=at("start", "up"), engine_too=True)
-    text = mo(other, "rollback", "--yes", *REASON)
+    copies = site.sandbox.root / ".deploy/.operations/sandbox.runs"
+    killed(site, when=lambda made: made is not None and (copies / made.name).exists(), engine_too=True)
+    assert "Undoing the deployment" in mo(other, "rollback", "--yes", *REASON)
     assert shown(other) == meant
     assert told(other, "status")["interrupted"] is None
 
