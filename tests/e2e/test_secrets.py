@@ -36,8 +36,10 @@ OWN_FILES = (
     "clone/.mo/sandbox/ssh-key",
     "clone/.mo/signing.pem",
     "host/home/www/htdocs/w01234567/.deploy/[^/]+/secrets.(env|former)",
+    "host/home/www/htdocs/w01234567/.deploy/api/log/[^/]+-restart.log",
 )
-"""Where secrets belong, each file of mode 600: the checkout's connection and keys, each service's ``secrets.env``."""
+"""Where secrets belong, each file of mode 600: the checkout's connection and keys, each service's ``secrets.env``; and the log
+on the host of the tool that quotes one, which is masked where it leaves the host."""
 OTHERS_FILES = ("host/settings.yaml", "host/secrets.json", "host/ssh/id_(ed25519|new)", r"host/data/[^/]+/init\.sql")
 """The owner's own settings file and key, and what the sandbox starts its servers with: given to the deployment, not written by it."""
 SECRET = "4dabf18193072939515e22adb298388d"
