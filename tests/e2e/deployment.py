@@ -191,7 +191,7 @@ def other_clone(site: Deployment, **person: str) -> Iterator[Deployment]:
         (clone / ".sandbox").symlink_to(site.sandbox.layout.directory)
         shutil.copy(site.clone / "Pulumi.sandbox.yaml", clone)
         site.disconnect()
-        made = {"HOME": str(home), "USER": "anna", "LOGNAME": "anna", "MO_RUN_DIR": f"{scratch}/run", **person}
+        made = {"HOME": str(home), "USER": "anna", "LOGNAME": "anna", **person}
         other = Deployment(clone, site.sandbox, made)
         yield other
         other.disconnect()
