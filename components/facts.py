@@ -97,6 +97,8 @@ class ServiceFacts(_Read):
     """Whether the database takes the service's own account now; ``None`` where that could not be tried (no secrets yet, no client)."""
     interrupted: bool = False
     """Whether a switch, or a step back, has not come to its end: it is at work, or was killed."""
+    left_alone: str | None = None
+    """What became of a host program that ended by itself, for its client had ended or was silent: a sentence, until the next switch."""
     maintenance: bool = False
     """Whether visitors are answered 503."""
     opened_by: str | None = None

@@ -156,7 +156,7 @@ def summary(
             problems.append(left[entry.service].sentence)
         for problem in dict.fromkeys(problems):
             out.print(f"✗ {entry.service}: {problem.removeprefix(entry.service + ': ')}", style="red", markup=False)
-        for note in entry.results.get("switch", {}).get("left_alone") or ():
+        for note in (note for step in ("env", "switch") for note in entry.results.get(step, {}).get("left_alone") or ()):
             out.print(f"{entry.service}: {note}; it put everything back", style="yellow", markup=False)
         for note in entry.results.get("switch", {}).get("notes") or ():
             if NOT_RESTARTED in note and not (answer and answer.files_only):

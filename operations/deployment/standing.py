@@ -20,6 +20,7 @@ from operations.records import Record
 from operations.release_set import Live
 from operations.validation import smoke
 from operations.validation.smoke import Answer
+from operations.wording import on_one_line
 
 PATIENCE = 10
 """Seconds that a service has for a right answer: nothing has just been switched."""
@@ -29,7 +30,7 @@ PATIENCE = 10
 class Row:
     """One service. ``since``, ``author``: of the update that made the release live; ``problems``: a wrong answer, and drift;
     ``files_only``: an external service's files are there and its daemon is not; ``version``: as the site tells it; ``closed``: by whom its
-    site is closed to visitors."""
+    site is closed to visitors; ``left_alone``: what became of a host program that its client left alone, until the next switch."""
 
     service: str
     release: str | None
@@ -43,6 +44,7 @@ class Row:
     files_only: bool = False
     version: str | None = None
     closed: Closure | None = None
+    left_alone: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -56,6 +58,7 @@ class Row:
             "filesOnly": self.files_only,
             "version": self.version,
             "closed": self.closed.plain() if self.closed else None,
+            "leftAlone": self.left_alone,
             "problem": "; ".join(self.problems) or None,
         }
 
@@ -81,6 +84,9 @@ class Standing:
     def words(self) -> list[str]:
         """What to know besides the services, a line each."""
         told = list(self.unknown)
+        told += [
+            f"{row.service}: {row.left_alone}; bin/mo logs {row.service} shows what it did" for row in self.rows if row.left_alone
+        ]
         if self.running is not None:
             told.append(f"A {self.running.kind} of {self.running.who} is running: {self.running.id}, {self.running.where}.")
         if (run := self.unfinished) is not None:
@@ -134,11 +140,13 @@ def of(stack: str, only: list[str] | None) -> Standing:
     elsewhere: set[str] = set()
     cut: set[str] = set()
     closures: dict[str, Closure] = {}
+    alone: dict[str, str] = {}
     found = journals.runs(engine.root, stack)
     try:
         asked = host_facts.request(stack, host, deployed, {key: live.releases[key] for key in deployed})
         known = RunFacts(engine.root)(asked)
         closures = {key: how for key in deployed if (how := maintenance.of(known.of(key))) is not None}
+        alone = {key: on_one_line(text) for key in deployed if (text := known.of(key).left_alone)}
         differences = drifts.of(deployed, live.releases, known)
         for drift in differences:
             drifted.setdefault(drift.service, []).append(drift.what)
@@ -167,6 +175,7 @@ def of(stack: str, only: list[str] | None) -> Standing:
             made,
             key in elsewhere | cut or key in left,
             closures.get(key),
+            alone.get(key),
         )
         for key in services
     ]
@@ -181,6 +190,7 @@ def _row(
     made: Mapping[tuple[str, str], str],
     astray: bool,
     closed: Closure | None = None,
+    left_alone: str | None = None,
 ) -> Row:
     """``astray``: whether the host runs another release, or was cut on the way to one."""
     release = live.releases.get(key)
@@ -201,6 +211,7 @@ def _row(
         answer is not None and answer.files_only,
         answer.version if answer else None,
         closed,
+        left_alone,
     )
 
 

@@ -17,6 +17,7 @@ from . import connection as connections
 from . import mariadb_account, postgresql_account
 from .channel import Host
 from .failure import Failure
+from .generation import require_latest
 from .masking import MASK
 from .request import one_of, service, text
 
@@ -55,6 +56,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         return reply.first("password") or None
 
     with opened(connection, account) as link:
+        # The server knows of no runs, so the host is asked as late as can be.
+        require_latest(Host(connection), service(request))
         maria = account.engine == "mariadb"
         done = mariadb_account.admit(link, account, in_use) if maria else postgresql_account.admit(link, account)
     return {"server": account.server, "user": account.user, "database": account.database, **done}

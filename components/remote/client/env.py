@@ -55,7 +55,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     reply = host.call("env", fields, f"{key}: writing secrets.env", body=certificates + text, answer=answer, patience=patience)
     return {
         "changed": reply.first("changed") == "true", "restarted": reply.first("restarted") == "true",
-        "checked": reply.first("checked") == "true", "notes": [values[0] for values in reply.all("note")],
+        "checked": reply.first("checked") == "true", "left_alone": [values[0] for values in reply.all("left-alone")],
+        "notes": [values[0] for values in reply.all("note")],
     }  # fmt: skip
 
 

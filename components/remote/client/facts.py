@@ -114,6 +114,7 @@ def _result(host: Host, services: list[dict[str, Any]], reply: Reply) -> dict[st
             "database": None, "database_bytes": None, "lacks": [], "log": None, "previous": None, "at": None, "maintenance": False,
             "history": None, "begun": None, "files": {}, "tables": None,
             "opened_by": None, "closed_since": None, "closed_who": None, "closed_why": None, "interrupted": False,
+            "left_alone": None,
             "reachable": None, "unmanaged": [], "unmanaged_count": 0, "problem": None,
         }  # fmt: skip
     needs = [values[0] for values in reply.all("needs")]
@@ -164,6 +165,8 @@ def _take(known: dict[str, Any], key: str, values: list[str]) -> None:
         known["previous"], known["at"] = (None if value == "-" else value for value in values[:2])
     elif key == "interrupted":
         known["interrupted"] = True
+    elif key == "left-alone":
+        known["left_alone"] = " ".join(values)
     elif key == "maintenance":
         known["maintenance"] = True
         known["opened_by"], known["closed_since"], known["closed_who"], known["closed_why"] = closure(values).values()

@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .channel import Host
     from .connection import Connection
 
 VARIABLE = "MO_LOCK"
@@ -35,6 +36,13 @@ def held(connection: Connection) -> Run:
     except OSError:
         generation = ""
     return Run(generation) if _is_number(generation) else Run()
+
+
+def require_latest(host: Host, service: str) -> None:
+    """Asks the host whether this process belongs to the stack's latest run, for a change that is not made there, of a database server's
+    account say. To be called right before the change. Raises ``Failure`` where another run has followed."""
+    fields = {"action": "check", "service": service}
+    host.call("lock", fields, f"{service}: asking which run is the latest")
 
 
 def _is_number(text: str) -> bool:

@@ -14,6 +14,7 @@ from . import connection as connections
 from . import jsontext
 from .channel import Host
 from .failure import Failure
+from .generation import require_latest
 from .probe import Probe
 from .request import one_of, relative, service
 from .servers import Server, checked, may_administer, scratch
@@ -226,6 +227,7 @@ class _Removal:
             return
         server = Server(self.host.connection, str(self.found.server))
         try:
+            require_latest(self.host, self.key)  # the server knows of no runs
             if server.has_database(name):
                 server.drop(name)
                 self.removed.append(f"the database {name} on {self.found.server}")

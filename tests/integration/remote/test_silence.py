@@ -17,6 +17,7 @@ from tests.line import Line
 from .conftest import Remote, Service
 from .databases import MariaDB
 from .site import Poller
+from .test_facts import known
 from .test_interruption import host_processes, leftovers
 from .test_migrations import Data
 
@@ -141,6 +142,40 @@ def test_a_frozen_client_is_taken_for_gone_and_finds_its_program_ended(service: 
     _, err = child.communicate(timeout=60)
     assert child.returncode == 1
     assert f"nothing was heard from the client for {SILENCE} s" in err.decode()
+    # Told without being forgotten, until the next run has told it too.
+    alone = [known(service, one).left_alone for _ in range(2)]
+    assert alone[0] == alone[1]
+    assert str(alone[0]).endswith(f"ended by itself in its step probe (switch): nothing was heard from the client for {SILENCE} s")
+    service.site.delay = 0.0
+    assert service.switch(two)["left_alone"] == [alone[0]]
+    assert known(service, two).left_alone is None
+
+
+def test_secrets_that_a_client_left_half_way_are_told_of_by_the_next_env(service: Service, line: Line) -> None:
+    service.deploy({"index.html": "one"})
+    asked = {"service": service.key, "target": service.target, "probe": service.request("r")["probe"]}
+    service.remote.run("env", variables={"A": "1"}, **asked)
+    service.site.delay = 1.0
+    child = service.remote.popen("env", variables={"A": "2"}, **asked)
+    until(lambda: "A='2'" in (service.base / "secrets.env").read_text())
+    os.kill(child.pid, signal.SIGSTOP)
+    over_after(service, SILENCE + 15)
+    assert "A='1'" in (service.base / "secrets.env").read_text()
+    os.kill(child.pid, signal.SIGCONT)
+    child.communicate(timeout=60)
+    service.site.delay = 0.0
+    (note,) = service.remote.run("env", variables={"A": "2"}, **asked)["left_alone"]
+    assert "ended by itself in its step probe (env)" in note
+
+
+@pytest.mark.parametrize("text", ["", "cut", "\t\t", "\t" * 50 + "x" * 9000, "\x1b[2J\n\x00\xff"])
+def test_a_damaged_note_of_a_run_that_was_left_alone_stops_nothing(service: Service, text: str) -> None:
+    one = service.deploy({"index.html": "one"})["live"]
+    (service.base / "left-alone").write_text(text, encoding="latin-1")
+    service.remote.own(service.base)
+    assert "ended by itself" in str(known(service, one).left_alone)
+    two = service.stage({"index.html": "two"})
+    assert len(service.switch(two)["left_alone"]) == 1
 
 
 def test_who_waits_for_a_service_says_for_whom_and_waits_no_longer_than_its_client(service: Service, line: Line) -> None:

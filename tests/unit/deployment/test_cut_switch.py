@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from catalog import reader
@@ -118,3 +120,18 @@ def test_a_deploy_whose_recovery_is_refused_ends_with_1_and_the_host_s_sentence(
     code, text = deployed.mo("deploy", "--yes")
     assert code == 1
     assert "restore it again" in text
+
+
+ALONE = "the run of 2026-11-30T06:32:09Z ended by itself in its step probe (switch): nothing was heard from the client for 45 s"
+
+
+def test_status_says_what_became_of_a_host_program_that_its_client_left_alone(deployed: Stage) -> None:
+    _host(deployed, left_alone=f"{ALONE}\x1b[2J")
+    code, text = deployed.mo("status")
+    assert code == 0, text
+    said = " ".join(text.split())
+    assert f"api_stg: {ALONE} [2J; bin/mo logs api_stg shows what it did" in said
+    rows = {row["service"]: row for row in json.loads(deployed.mo("status", "--json")[1])["services"]}
+    assert (rows["api_stg"]["leftAlone"], rows["admin_stg"]["leftAlone"]) == (f"{ALONE} [2J", None)
+    deployed.facts = {}
+    assert "ended by itself" not in deployed.mo("status")[1]
