@@ -10,6 +10,7 @@ from evidence import jsonstream
 from evidence.jsonstream import mapping
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
 from evidence.report import moment
+from evidence.wording import counted
 
 _AA = {"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"}
 _NEEDED = {"wcag2a", "wcag2aa"}
@@ -109,10 +110,10 @@ def _axe(stream: BinaryIO) -> Reading:
     if pages == 0 or seen.engines != ["axe-core"] * pages:
         raise ReportError("wrong-tool", "is no result of axe-core (testEngine)")
     if lists != pages:
-        raise ReportError("unreadable", f"holds the violations of {lists} of {pages} pages")
+        raise ReportError("unreadable", f"holds the violations of {lists} of {counted(pages, 'page')}")
     if seen.checks == 0:
         raise ReportError("nothing-checked", "holds no check that passed or failed")
-    undecided = f"{seen.incomplete} checks need a person to decide (axe-core's incomplete)"
+    undecided = f"{counted(seen.incomplete, 'check')} left for a person to decide (axe-core's incomplete)"
     return Reading(
         tool="axe-core",
         figures={"violations": Figure(seen.violations, pages, tuple(seen.findings[:MAX_FINDINGS]))},
@@ -157,8 +158,8 @@ def _pa11y(stream: BinaryIO) -> Reading:
     if not {"total", "passes", "errors"} <= set(values):
         raise ReportError("wrong-tool", "is no pa11y-ci report (total, passes, errors, results)")
     total, told = jsonstream.amount(values["total"], "total"), jsonstream.amount(values["errors"], "errors")
-    missed = (f"{total - len(pages)} of the {total} pages that it tells of",) if total > len(pages) else ()
+    missed = (f"{total - len(pages)} of the {counted(total, 'page')} that it names",) if total > len(pages) else ()
     if total < len(pages):
-        raise ReportError("unreadable", f"reports {total} pages and holds {len(pages)}")
+        raise ReportError("unreadable", f"reports {counted(total, 'page')} and holds {len(pages)}")
     worst = max(errors, told)
     return Reading(tool="pa11y-ci", figures={"violations": Figure(worst, total, tuple(findings))}, failed=worst, missed=missed)

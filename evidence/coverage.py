@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from evidence.lines import Lines, TooManyLinesError, normal
 from evidence.model import Figure, Reading, ReportError
 from evidence.report import moment
+from evidence.wording import counted
 from evidence.xmlstream import elements, whole
 
 Source = Iterator[tuple[str, Element, tuple[str, ...]]]
@@ -22,8 +23,15 @@ def reading(tool: str, lines: Lines, version: str | None = None, time: datetime 
     if known == 0:
         raise ReportError("nothing-checked", "covers no line of code")
     if covered > known:
-        raise ReportError("unreadable", f"says that {covered} of {known} lines are covered")
-    return Reading(tool=tool, figures={"coverage": Figure(100.0 * covered / known, known)}, lines=lines, version=version, time=time)
+        raise ReportError("unreadable", f"says that {covered} of {counted(known, 'line')} are covered")
+    return Reading(
+        tool=tool,
+        figures={"coverage": Figure(100.0 * covered / known, known)},
+        held=known,
+        lines=lines,
+        version=version,
+        time=time,
+    )
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -80,9 +88,9 @@ def _cobertura(root: Element, attributes: dict[str, str], source: Source) -> Rea
         # whole and of each class, shows that none of them is missing; where a tool measures none, nothing but whole sums will do.
         php = _decimal(attributes.get("complexity")) == found.complexity > 0 and 0 <= unplaced_hit <= unplaced
         if valid not in (found.held, union[1]) and not php:
-            raise ReportError("incomplete", f"reports {valid} lines and holds {found.held}: a part of it is missing")
+            raise ReportError("incomplete", f"reports {counted(valid, 'line')} and holds {found.held}: a part of it is missing")
         if covered not in (found.hit, union[0]) and not php:
-            raise ReportError("unreadable", f"reports {covered} covered lines and holds {found.hit}")
+            raise ReportError("unreadable", f"reports {counted(covered, 'covered line')} and holds {found.hit}")
         if php and unplaced > 0:
             found.lines.extra = (unplaced_hit, unplaced)
     return reading("coverage", found.lines, attributes.get("version"), moment(attributes.get("timestamp")))
@@ -138,14 +146,16 @@ def _clover(attributes: dict[str, str], source: Source) -> Reading:
         raise ReportError("unreadable", "holds no totals of the project")
     covered, statements, files = found.total
     if files not in (None, found.files) or found.measured not in (0, found.files):
-        raise ReportError("incomplete", f"reports {files if files is not None else found.files} files and holds {found.measured}")
+        raise ReportError(
+            "incomplete", f"reports {counted(found.files if files is None else files, 'file')} and holds {found.measured}"
+        )
     if found.measured and (found.told, found.told_hit) != (statements, covered):
         raise ReportError(
-            "incomplete", f"reports {covered} of {statements} statements, its files of {found.told_hit} of {found.told}"
+            "incomplete", f"reports {covered} of {counted(statements, 'statement')}, its files of {found.told_hit} of {found.told}"
         )
     if found.held > statements or (statements and not found.held):
-        raise ReportError("incomplete", f"reports {statements} statements and holds {found.held}")
+        raise ReportError("incomplete", f"reports {counted(statements, 'statement')} and holds {found.held}")
     union = found.lines.total()
     if statements == union[1] == found.held and covered != union[0]:
-        raise ReportError("unreadable", f"reports {covered} covered statements and holds {union[0]}")
+        raise ReportError("unreadable", f"reports {counted(covered, 'covered statement')} and holds {union[0]}")
     return reading("coverage", found.lines, attributes.get("clover"), moment(attributes.get("generated")))

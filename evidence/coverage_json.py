@@ -11,6 +11,7 @@ from evidence.jsonstream import amount, mapping
 from evidence.lines import Lines, TooManyLinesError, normal
 from evidence.model import Reading, ReportError
 from evidence.report import moment
+from evidence.wording import counted
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -83,7 +84,8 @@ class _Form:
             elif self.lines.total() != self.summary:
                 covered, known = self.lines.total()
                 raise ReportError(
-                    "incomplete", f"reports {self.summary[0]} of {self.summary[1]} lines, its files of {covered} of {known}"
+                    "incomplete",
+                    f"reports {self.summary[0]} of {counted(self.summary[1], 'line')}, its files of {covered} of {known}",
                 )
             return coverage.reading("istanbul", self.lines)
         raise ReportError("wrong-tool", "is neither coverage.py's JSON nor Istanbul's (coverage-final.json, coverage-summary.json)")
@@ -93,10 +95,10 @@ class _Form:
         covered = amount(totals.get("covered_lines"), "totals.covered_lines")
         known = amount(totals.get("num_statements"), "totals.num_statements")
         if covered > known:
-            raise ReportError("unreadable", f"says that {covered} of {known} lines are covered")
+            raise ReportError("unreadable", f"says that {covered} of {counted(known, 'line')} are covered")
         if self.lines.total() != (covered, known):
             held = self.lines.total()
-            raise ReportError("incomplete", f"reports {covered} of {known} lines, its files of {held[0]} of {held[1]}")
+            raise ReportError("incomplete", f"reports {covered} of {counted(known, 'line')}, its files of {held[0]} of {held[1]}")
         version = jsonstream.text(self.meta.get("version"))
         return coverage.reading("coverage", self.lines, version, moment(self.meta.get("timestamp")))
 
@@ -129,7 +131,9 @@ def _istanbul_file(lines: Lines, path: str, entry: dict[str, Any]) -> None:
     statements = mapping(entry.get("statementMap"), f"statementMap of {path[-100:]}")
     counts = mapping(entry.get("s"), f"s of {path[-100:]}")
     if set(statements) != set(counts):
-        raise ReportError("incomplete", f"reports {len(statements)} statements of {path[-100:]} and counts {len(counts)}")
+        raise ReportError(
+            "incomplete", f"reports {counted(len(statements), 'statement')} of {path[-100:]} and counts {len(counts)}"
+        )
     for key, place in statements.items():
         start = mapping(mapping(place, "a statement").get("start"), "a statement's start")
         lines.add(path, amount(start.get("line"), f"a line of {path[-100:]}"), amount(counts[key], f"a count of {path[-100:]}") > 0)

@@ -43,6 +43,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         tool=tool,
         figures={"severe": Figure(severe, components, tuple(findings))},
         failed=vulnerabilities,
+        held=components,
         version=version or None,
         time=moment(top.get("metadata.timestamp")),
     )

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from evidence import jsonstream
 from evidence.jsonstream import amount
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.wording import counted
 
 _IGNORED = "File ignored "
 """How the one message of a file that was named and not linted begins (``lib/eslint/eslint-helpers.js``, ``createIgnoreResult``)."""
@@ -71,12 +72,13 @@ def read(name: str, stream: BinaryIO) -> Reading:
         raise ReportError("wrong-tool", "is no ESLint report: a list of files, or an object with results, expected")
     linted = run.files - min(run.ignored, run.files)
     if run.files and not linted:
-        raise ReportError("nothing-checked", f"says that all of its {run.files} files were ignored")
+        raise ReportError("nothing-checked", f"looked at nothing: ESLint ignored {counted(run.files, 'file')} and linted none")
     errors = max(run.errors, run.told)
-    remarks = (f"{run.warnings - run.ignored} warnings",) if run.warnings > run.ignored else ()
+    remarks = (counted(run.warnings - run.ignored, "warning"),) if run.warnings > run.ignored else ()
     return Reading(
         tool="ESLint",
         figures={"errors": Figure(errors, linted, tuple(run.findings))},
         failed=errors,
-        remarks=(*remarks, *((f"{run.ignored} files ignored",) if run.ignored else ())),
+        held=run.files,
+        remarks=(*remarks, *((f"{counted(run.ignored, 'file')} ignored",) if run.ignored else ())),
     )

@@ -44,6 +44,21 @@ def judged(gate: Gate, path: Path, shown: str, demand: Demand) -> Judged:
     return Judged(Evidence(gate.name, shown, figure.value, figure.count, figure.findings, origin, remarks=remarks), report)
 
 
+def units(path: Path) -> int | None:
+    """How many units (files, tests, lines, …) a report holds that a tool just wrote, for its note: a part of it that is cut off later is
+    missed then, although what is left is a report of the same format. ``None`` where its format or its content does not say."""
+    gate = _gate_of(path.name)
+    try:
+        return _read(gate, path)[0].held if gate is not None else None
+    except (ReportError, RecursionError):
+        return None  # its gate says what is wrong with it
+
+
+def _gate_of(name: str) -> str | None:
+    """The first gate that reads files with this name."""
+    return next((gate.name for gate in GATES.values() for pattern in gate.files if PurePath(name).match(pattern)), None)
+
+
 def _read(gate: str, path: Path) -> tuple[Reading, str]:
     """What the reader found, and the file's digest. A ``ReportError`` carries the digest too."""
     with opened(path) as report:
@@ -65,7 +80,7 @@ def _failed(path: Path, reading: Reading, note: Note | None) -> tuple[int, tuple
         return reading.failed, names
     for name in note.same_run:
         other = path.with_name(PurePath(name).name)
-        gate = next((gate.name for gate in GATES.values() for pattern in gate.files if PurePath(other.name).match(pattern)), None)
+        gate = _gate_of(other.name)
         if gate is None or other == path:
             continue
         try:

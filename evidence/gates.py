@@ -31,8 +31,8 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One gate. ``measure`` names the figure in the report; ``files`` are patterns relative to the reports folder; ``says`` and ``limit``
-    are the figure and the threshold in words; ``counted`` what a report looks at; ``counts`` says whether it must prove that it looked at
-    more than nothing, ``of_host`` whether it must be of the host that is deployed to, ``union`` whether all reports are one figure;
+    are the figure and the threshold in words (``{}`` the number, ``{s}`` and ``{ies}`` the plural's ending); ``counted`` what a report
+    looks at; ``counts`` says whether it must prove that it looked at more than nothing, ``of_host`` whether it must be of the host that is deployed to, ``union`` whether all reports are one figure;
     ``refused`` are patterns of files that look like evidence and are none: their reader says why."""
 
     name: str
@@ -64,7 +64,13 @@ class Gate:
         # A figure that is rounded up to its threshold would contradict itself.
         number = f"{figure:g}" if self.passes(float(f"{figure:g}")) == self.passes(figure) else repr(figure)
         most = "at most" if self.comparison == "<=" else "at least"
-        return f"{self.says.format(number)}, required: {most} {self.limit.format(f'{self.threshold:g}')}"
+        return f"{_worded(self.says, number)}, required: {most} {_worded(self.limit, f'{self.threshold:g}')}"
+
+
+def _worded(words: str, number: str) -> str:
+    """``words`` with the number for ``{}``, and the endings ``{s}`` and ``{ies}`` that fit it: ``1 error``, ``2 errors``."""
+    one = number == "1"
+    return words.format(number, s="" if one else "s", ies="y" if one else "ies")
 
 
 _KNOWN = {

@@ -8,6 +8,7 @@ from evidence import jsonstream
 from evidence.jsonstream import amount, number
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
 from evidence.report import moment
+from evidence.wording import counted
 
 _TOTAL = "statistics.total."
 
@@ -34,7 +35,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     lines, duplicated = (amount(values.get(_TOTAL + key), key) for key in ("lines", "duplicatedLines"))
     declared = number(values.get(_TOTAL + "percentage"), "percentage", 0, 100)
     if amount(values.get(_TOTAL + "clones"), "clones") != clones:
-        raise ReportError("unreadable", f"reports {values[_TOTAL + 'clones']} clones and holds {clones}")
+        raise ReportError("unreadable", f"reports {counted(values[_TOTAL + 'clones'], 'clone')} and holds {clones}")
     share = 100.0 * duplicated / lines if lines else 0.0
     sources = amount(values.get(_TOTAL + "sources"), "sources")
     return Reading(

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 from evidence.model import Reading, ReportError
 from evidence.report import moment
 from evidence.units import Outcome, Units
+from evidence.wording import counted
 from evidence.xmlstream import elements, whole
 
 _NAMES = {"pytest": "pytest", "pytest tests": "pytest", "vitest tests": "vitest", "jest tests": "jest", "mocha tests": "mocha"}
@@ -69,7 +70,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     missed = list(units.missed())
     # pytest counts each subtest, re-run and late error in ``tests`` without a test case of its own; all others count what they hold.
     if tally.declared > units.held and tally.tool != "pytest":
-        missed.append(f"{tally.declared - units.held} of the {tally.declared} tests that its suites tell of")
+        missed.append(f"{tally.declared - units.held} of the {counted(tally.declared, 'test')} that its suites declare")
     failed = max(tally.declared_failed, tally.total_failed)
     figure = units.figure(failed)
     return Reading(

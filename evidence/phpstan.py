@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from evidence import jsonstream
 from evidence.jsonstream import amount
 from evidence.model import MAX_FINDINGS, Figure, Reading, ReportError
+from evidence.wording import counted
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -32,6 +33,6 @@ def read(name: str, stream: BinaryIO) -> Reading:
         raise ReportError("wrong-tool", "is no PHPStan report (totals, files, errors)")
     told = amount(totals.get("totals.errors"), "totals.errors"), amount(totals.get("totals.file_errors"), "totals.file_errors")
     if told[0] > general or told[1] > listed:
-        raise ReportError("unreadable", f"reports {sum(told)} errors and holds {general + listed}")
+        raise ReportError("unreadable", f"reports {counted(sum(told), 'error')} and holds {general + listed}")
     errors = general + listed
     return Reading(tool="PHPStan", figures={"errors": Figure(errors, None, tuple(files))}, failed=errors)

@@ -10,6 +10,7 @@ from evidence.jsonstream import amount
 from evidence.model import MAX_FINDINGS, Reading, ReportError
 from evidence.report import moment
 from evidence.units import Outcome, Units
+from evidence.wording import counted
 
 _STATS = ("expected", "unexpected", "flaky", "skipped")
 _TEST = ".specs.item.tests.item"
@@ -84,9 +85,9 @@ def read(name: str, stream: BinaryIO) -> Reading:
         expected, unexpected, flaky, skipped = (amount(values.get(f"stats.{key}"), f"stats.{key}") for key in _STATS)
         told = expected + unexpected + flaky + skipped
         if told > units.held:
-            missed.append(f"{told - units.held} of the {told} tests that its stats report")
+            missed.append(f"{told - units.held} of the {counted(told, 'test')} that its stats report")
         elif told < units.held:
-            raise ReportError("unreadable", f"reports {told} tests and holds {units.held}")
+            raise ReportError("unreadable", f"reports {counted(told, 'test')} and holds {units.held}")
     for error in run.outside:
         units.add(error or "an error outside of tests", "failed")
     return Reading(

@@ -14,6 +14,7 @@ from evidence import exit_codes
 from evidence.gates import Gate
 from evidence.model import NOWHERE, About, Figure, Provenance, Reading, ReportError
 from evidence.report import Note
+from evidence.wording import counted
 
 _NO_VERSION = re.compile(r"^\s*(fallback.*|unknown|none|null|undefined|n/?a|-|v?0+(\.0+)*([-+].*)?)?\s*$", re.IGNORECASE)
 _CLOCK = timedelta(minutes=5)
@@ -144,9 +145,8 @@ def _looked_at(gate: Gate, report: Report) -> None:
     if reading.missed:
         raise ReportError("incomplete", f"did not look at {'; '.join(reading.missed)[:300]}")
     if note is not None and note.count is not None and reading.held is not None and note.count > reading.held:
-        raise ReportError(
-            "incomplete", f"holds {reading.held} {gate.counted}, and its tool counted {note.count}: a part of it is missing"
-        )
+        units = counted(reading.held, gate.counted.removesuffix("s"))
+        raise ReportError("incomplete", f"holds {units}, and its tool counted {note.count}: a part of it is missing")
     if gate.counts and figure.count is None:
         raise ReportError("no-provenance", f"does not say how many {gate.counted} were looked at, and no note beside it does")
     if gate.counts and figure.count == 0:
@@ -177,5 +177,5 @@ def _time(report: Report, demand: Demand) -> None:
     if latest > now + _CLOCK:
         raise ReportError("future", f"was made at {latest:%Y-%m-%d %H:%M} UTC, which is still to come: a clock is wrong")
     if now - origin.time > limit:
-        hours = int((now - origin.time).total_seconds() // 3600)
-        raise ReportError("stale", f"is {hours} hours old, {int(limit.total_seconds() // 3600)} are allowed")
+        age, oldest = (counted(int(span.total_seconds() // 3600), "hour") for span in (now - origin.time, limit))
+        raise ReportError("stale", f"is {age} old; the limit is {oldest}")

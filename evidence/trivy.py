@@ -76,6 +76,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         figures={"severe": Figure(scan.severe, scan.targets, tuple(scan.findings))},
         failed=scan.found,
         missed=missed,
+        held=scan.targets,
         version=jsonstream.text(scan.top.get("Trivy.Version")),
         time=moment(scan.top.get("CreatedAt")),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from evidence.model import MAX_FINDINGS, Figure, ReportError
+from evidence.wording import counted
 
 Outcome = Literal["passed", "failed", "skipped", "did-not-run", "asserted-nothing"]
 
@@ -48,7 +49,7 @@ class Units:
         empty = suite.empty if not suite.holds_tests else []
         if not suite.ran and not may_be_empty:
             # The outermost suite without a test that ran is named, not each one below it.
-            empty = [f"{suite.name or 'a suite'}: none of its {suite.tests} tests ran"]
+            empty = [f"{suite.name or 'a suite'}: none of its {counted(suite.tests, 'test')} ran"]
         if self._open:
             self._open[-1].ran |= suite.ran
             self._open[-1].tests += suite.tests
@@ -78,20 +79,20 @@ class Units:
         failed = max(failed, self.counts["failed"])
         ran = max(self.counts["passed"] + self.counts["failed"], failed)
         if ran == 0:
-            raise ReportError("nothing-checked", f"holds {self.held} tests, none of which ran")
+            raise ReportError("nothing-checked", f"holds {counted(self.held, 'test')}, and none ran")
         units = ran + len(self.empty)
         return Figure(100.0 * (ran - failed) / units, ran, (*self.findings, *self.empty)[:MAX_FINDINGS])
 
     def missed(self) -> tuple[str, ...]:
         """What a run that was cut short did not get to."""
         number = self.counts["did-not-run"]
-        return (f"{number} tests that did not run or were interrupted ({', '.join(self.unrun[:3])})",) if number else ()
+        return (f"{counted(number, 'test')} (did not run, or interrupted: {', '.join(self.unrun[:3])})",) if number else ()
 
     def remarks(self) -> tuple[str, ...]:
         """Skipped tests, and tests without an assertion."""
         said = []
         if number := self.counts["skipped"]:
-            said.append(f"{number} tests skipped")
+            said.append(f"{counted(number, 'test')} skipped")
         if number := self.counts["asserted-nothing"]:
-            said.append(f"{number} tests assert nothing and do not count")
+            said.append(f"{counted(number, 'test')} without an assertion, not counted")
         return tuple(said)

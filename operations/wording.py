@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evidence.wording import counted
 
-def counted(number: int, noun: str) -> str:
-    """``1 service``, ``2 services``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+__all__ = ["build_command", "counted", "on_one_line"]
 
 
 def build_command(services: Sequence[str]) -> str:

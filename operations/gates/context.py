@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalog.settings import GateSettings, StackSettings
+from evidence.file import units
 from evidence.model import NOWHERE, About
 from evidence.own import Commit
 from evidence.report import NOTE_SUFFIX
@@ -125,13 +126,16 @@ class Context:
         same_run: Sequence[str] = (),
         about: About = NOWHERE,
     ) -> None:
-        """Takes a report that a tool just wrote into the reports folder, with a note beside it. ``same_run``: the other
-        reports of this run; ``about``: the stack and host of a report about a running site. Raises ``StepError`` without one."""
+        """Takes a report that a tool just wrote into the reports folder, with a note beside it. ``count``: how much the tool looked at; by
+        default the units that the report holds. ``same_run``: the other reports of this run; ``about``: the stack and host of a report
+        about a running site. Raises ``StepError`` where there is no report."""
         if not made.is_file():
             raise StepError(f"{tool} wrote no report")
         self.reports.mkdir(parents=True, exist_ok=True)
         target = self.reports / name
         data = made.read_bytes()
+        target.write_bytes(data)
+        held = units(target) if count is None else count
         note: dict[str, Any] = {
             "version": 1,
             "tool": tool,
@@ -143,13 +147,12 @@ class Context:
             "exitCode": exit_code,
             "measures": dict(measures or {}),
         }
-        if count is not None:
-            note["count"] = count
+        if held is not None:
+            note["count"] = held
         if same_run:
             note["sameRun"] = list(same_run)
         if about.host:
             note["about"] = {"stack": about.stack, "host": about.host}
-        target.write_bytes(data)
         target.with_name(name + NOTE_SUFFIX).write_text(json.dumps(note, indent=1) + "\n")
 
     @contextmanager

@@ -12,8 +12,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "gates"
 
 @dataclass(frozen=True)
 class Threshold:
-    """One gate: ``at_most`` or at least ``limit``; ``says`` and ``words``: figure and limit in words, ``{}`` for the number; ``counts``:
-    its reports must have looked at more than nothing."""
+    """One gate: ``at_most`` or at least ``limit``; ``says`` and ``words``: figure and limit in words (``{}`` the number, ``{s}``
+    and ``{ies}`` the plural's ending); ``counts``: its reports must have looked at more than nothing."""
 
     group: str
     at_most: bool
@@ -34,14 +34,14 @@ class Threshold:
 
     def required(self, limit: float) -> str:
         """The limit in words: ``at least 80 %``."""
-        return f"{'at most' if self.at_most else 'at least'} {self.words.format(f'{self.bound(limit):g}')}"
+        return f"{'at most' if self.at_most else 'at least'} {_worded(self.words, f'{self.bound(limit):g}')}"
 
     def sentence(self, figure: float, limit: float) -> str:
         """Figure and limit in words: ``coverage is 75 %, required: at least 80 %``."""
         # A figure that is rounded up to its limit would contradict itself.
         rounded = f"{figure:g}"
         number = rounded if self.passes(float(rounded), limit) == self.passes(figure, limit) else repr(figure)
-        return f"{self.says.format(number)}, required: {self.required(limit)}"
+        return f"{_worded(self.says, number)}, required: {self.required(limit)}"
 
     def schema(self, name: str) -> Mapping[str, Any]:
         """JSON schema of its setting."""
@@ -52,6 +52,12 @@ class Threshold:
             **bounds,
             "description": f"What {name} requires: {self.required(self.limit)}.",
         }
+
+
+def _worded(words: str, number: str) -> str:
+    """``words`` with the number for ``{}``, and the endings ``{s}`` and ``{ies}`` that fit it: ``1 error``, ``2 errors``."""
+    one = number == "1"
+    return words.format(number, s="" if one else "s", ies="y" if one else "ies")
 
 
 def _of_file(path: Path) -> tuple[float, str, Threshold]:

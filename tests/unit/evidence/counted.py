@@ -22,13 +22,16 @@ def junit(data: bytes) -> float:
     idle = [case for case in cases if case not in bad and ("<skipped" in case or 'assertions="0"' in case)]
     ran = len(cases) - len(idle)
     suites = re.findall(r"<testsuite\b[^>]*>", text)
-    outermost = suites[:1] if text.count("</testsuite></testsuite>") or "data set" in text else suites
+    nested = re.search(r"<testsuite\b[^>]*[^/]>\s*<testsuite\b", text) or "</testsuite></testsuite>" in text
+    outermost = suites[:1] if nested else suites
     failed = max(len(bad), sum(_attribute(tag, "failures") + _attribute(tag, "errors") for tag in outermost))
     flat = re.findall(r"<testsuite\b[^>]*>(?:(?!<testsuite\b).)*?</testsuite>", text, re.DOTALL)
     empty = [
         suite
         for suite in flat
-        if suite.count("<testcase") == len(re.findall(r"<skipped", suite)) and "<failure" not in suite and "<error" not in suite
+        if suite.count("<testcase") == len(re.findall(r'<skipped|<testcase\b[^>]*assertions="0"[^>]*/>', suite))
+        and "<failure" not in suite
+        and "<error" not in suite
     ]
     return 100 * (ran - failed) / (ran + len(empty))
 

@@ -202,7 +202,7 @@ def test_skipped_tests_are_named_and_fail_nothing(tmp_path: Path) -> None:
     xml = b'<testsuite name="s" tests="2"><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite>'
     put(tmp_path / "r", "unit.xml", xml)
     verdict = verdicts_of(tmp_path / "r", "unit-tests")["unit-tests"]
-    assert (verdict.verdict, verdict.remarks) == ("pass", ("r/unit.xml: 1 tests skipped",))
+    assert (verdict.verdict, verdict.remarks) == ("pass", ("r/unit.xml: 1 test skipped",))
 
 
 def test_a_run_of_eslint_in_which_every_file_was_ignored_looked_at_nothing(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_what_axe_could_not_decide_is_named(tmp_path: Path) -> None:
     page["incomplete"] = [{"id": "color-contrast", "tags": ["wcag2aa"], "nodes": []}]
     put(tmp_path / "r", "axe.json", json.dumps(page).encode())
     verdict = verdicts_of(tmp_path / "r", "wcag")["wcag"]
-    assert (verdict.verdict, "1 checks need a person" in verdict.remarks[0]) == ("pass", True)
+    assert (verdict.verdict, "1 check left for a person" in verdict.remarks[0]) == ("pass", True)
 
 
 @pytest.mark.parametrize(

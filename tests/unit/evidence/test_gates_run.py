@@ -71,6 +71,23 @@ def test_a_kept_report_is_evidence_at_once(tmp_path: Path) -> None:
     assert (found.problem, found.provenance.version, found.provenance.commit) == (None, "10.15.0", COMMIT)
 
 
+def test_a_kept_reports_note_counts_what_the_report_holds(tmp_path: Path) -> None:
+    """Nobody else could tell that the last file of an ESLint report is missing."""
+    context = a_context(tmp_path)
+    whole = [{"filePath": f"/src/{name}.js", "messages": [], "errorCount": 0} for name in "abc"]
+    (tmp_path / "made.json").write_text(json.dumps(whole))
+    context.keep(tmp_path / "made.json", "eslint.json", "ESLint", "10.15.0")
+    note = json.loads((tmp_path / "r/eslint.json.provenance.json").read_bytes())
+    assert note["count"] == 3
+    cut = json.dumps(whole[:2]).encode()
+    put(tmp_path / "r", "eslint.json", cut, **{key: note[key] for key in ("tool", "exitCode", "count")})
+    (found,) = evidence_of(tmp_path / "r", "eslint")
+    assert (found.problem, found.detail) == ("incomplete", "holds 2 files, and its tool counted 3: a part of it is missing")
+    (tmp_path / "made.json").write_text("no report")
+    context.keep(tmp_path / "made.json", "eslint.json", "ESLint", "10.15.0")
+    assert "count" not in json.loads((tmp_path / "r/eslint.json.provenance.json").read_bytes())
+
+
 def suites(source: Path) -> None:
     """A monorepo with tests for pytest, vitest and PHP."""
     for name in ("api.menschlichkeit-oesterreich.at/tests/test_a.py", "web/src/a.test.ts", "tests/php/run.php"):
@@ -211,7 +228,7 @@ def test_a_pytest_report_that_lacks_tests_that_its_run_counted_is_incomplete(tmp
 NEW_GATE = """
 group = "security"
 at_most = 0
-says = "{} findings of Semgrep"
+says = "{} finding{s} of Semgrep"
 remedy = "Fix the lines that Semgrep names"
 measure = "errors"
 counted = "files"
@@ -284,8 +301,8 @@ print(THRESHOLDS["semgrep"].sentence(1, 0), any("semgrep" in rule.schema for rul
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "fail semgrep: 1 findings of Semgrep, required: at most 0 (see r/semgrep.sarif)" in done.stdout
-    assert "1 findings of Semgrep, required: at most 0 True" in done.stdout
+    assert "fail semgrep: 1 finding of Semgrep, required: at most 0 (see r/semgrep.sarif)" in done.stdout
+    assert "1 finding of Semgrep, required: at most 0 True" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -295,7 +312,7 @@ print(THRESHOLDS["semgrep"].sentence(1, 0), any("semgrep" in rule.schema for rul
         (("at_most = 0", ""), "the key 'at_least' is missing"),
         (('files = ["semgrep*.sarif"]', "files = 7"), "semgrep.toml"),
         (("[formats]", "[formats"), "semgrep.toml"),
-        (('says = "{} findings of Semgrep"', 'says = "{nothing}"'), "semgrep.toml"),
+        (('says = "{} finding{s} of Semgrep"', 'says = "{nothing}"'), "semgrep.toml"),
     ],
 )
 def test_a_gates_file_that_is_broken_is_one_sentence(tmp_path: Path, change: tuple[str, str], words: str) -> None:

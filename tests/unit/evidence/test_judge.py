@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,24 @@ def test_a_figure_on_the_threshold_passes_and_one_beyond_does_not(name: str) -> 
     for figure, verdict in ((gate.threshold, "pass"), (beyond, "fail")):
         (found,) = judge([Evidence(name, "r.json", figure, 1)], commit=COMMIT, now=NOW)
         assert found.verdict == verdict
+
+
+@pytest.mark.parametrize("name", list(GATES))
+def test_a_figure_of_one_is_a_singular(name: str) -> None:
+    """The policy pack's sentence: ``test_a_new_gate_is_one_file_and_one_line_of_configuration``."""
+    sentence = GATES[name].sentence(1).partition(",")[0]
+    assert not re.search(
+        r"\b1 (\w+ )*(errors|secrets|alerts|findings|violations|places|artefacts|vulnerabilities|days)\b", sentence
+    )
+    assert "{" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(1, "eslint: 1 error, required: at most 0"), (2, "eslint: 2 errors, required: at most 0")]
+)
+def test_a_message_counts_as_people_do(number: int, reason: str) -> None:
+    (found,) = judge([Evidence("eslint", "r.json", number, 1)], commit=COMMIT, now=NOW)
+    assert found.reason.startswith(reason)
 
 
 def test_the_policy_pack_knows_the_same_gates_and_thresholds() -> None:

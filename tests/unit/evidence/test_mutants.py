@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 
+from evidence.file import units
 from evidence.gates import GATES
 from tests.unit.evidence import mutator
 from tests.unit.evidence.folder import evidence_of, put, verdicts_of
 from tests.unit.evidence.test_corpus import FORMATS, NOW, corpus, note_of
 
 _NO_SUM = (
-    "the format has no sum of its entries, and fewer entries are the report of a smaller project; the note's SHA-256 tells a cut"
+    "the format has no sum of its entries, so fewer entries are the report of a smaller project; a note with a count tells a cut "
+    "(test_a_note_with_a_count_tells_a_cut), and so does its SHA-256"
 )
+OURS = ("eslint", "js-lcov", "cyclonedx", "trivy")
+"""Formats without a sum that this program's own steps leave: they write the count into the note (``Context.keep``)."""
+THEIRS = ("eslint-meta", "coverage-lcov", "istanbul")
+"""Formats without a sum that come from elsewhere, where the note need not have a count."""
 EQUIVALENT: dict[tuple[str, str], str] = {
     **{
         (form, "exit code 1"): "Trivy ends with 1 for any finding, MEDIUM too, where --exit-code 1 asks for it"
         for form in ("trivy", "trivy-sarif", "cyclonedx")
     },
-    **{
-        (form, mutator.CUT): _NO_SUM
-        for form in ("eslint", "eslint-meta", "coverage-lcov", "js-lcov", "istanbul", "cyclonedx", "trivy")
-    },
+    **{(form, mutator.CUT): _NO_SUM for form in THEIRS},
 }
 """(format, mutant) → why it may be as green as what it was made of."""
 
@@ -42,8 +45,27 @@ def green(form: str, folder: Path) -> list[tuple[str, bytes, dict[str, Any]]]:
             put(place, file, data, **note)
             (evidence,) = evidence_of(place, gate, now=NOW, max_age_hours=24)
             if evidence.problem is None and evidence.figure is not None and GATES[gate].passes(evidence.figure):
+                if form in OURS:
+                    note["count"] = units(place / file)
                 found.append((name, data, note))
     return found if EVERY or len(found) < 4 else [found[0], found[len(found) // 2], found[-1]]
+
+
+@pytest.mark.parametrize("form", [*OURS, *THEIRS])
+def test_a_note_with_a_count_tells_a_cut(tmp_path: Path, form: str) -> None:
+    gate, file, *_ = FORMATS[form]
+    cuts = 0
+    for number, (_, data, note) in enumerate(green(form, tmp_path)):
+        count = units(put(tmp_path / f"whole-{number}", file, data, **note))
+        assert count
+        (whole,) = evidence_of(tmp_path / f"whole-{number}", gate, now=NOW, max_age_hours=24)
+        assert whole.problem is None, whole.detail
+        for _, content, changes in (mutant for mutant in mutator.mutants(form, data) if mutant[0] == mutator.CUT):
+            put(tmp_path / f"cut-{number}", file, content, **{**note, "count": count, **changes})
+            (cut,) = evidence_of(tmp_path / f"cut-{number}", gate, now=NOW, max_age_hours=24)
+            assert cut.problem in ("incomplete", "nothing-checked", "empty"), (cut.problem, cut.detail)
+            cuts += 1
+    assert cuts
 
 
 @pytest.mark.parametrize("form", list(FORMATS))
