@@ -32,8 +32,9 @@ class Run:
 class Gate:
     """One gate. ``measure`` names the figure in the report; ``files`` are patterns relative to the reports folder; ``says`` and ``limit``
     are the figure and the threshold in words (``{}`` the number, ``{s}`` and ``{ies}`` the plural's ending); ``counted`` what a report
-    looks at; ``counts`` says whether it must prove that it looked at more than nothing, ``of_host`` whether it must be of the host that is deployed to, ``union`` whether all reports are one figure;
-    ``refused`` are patterns of files that look like evidence and are none: their reader says why."""
+    looks at; ``counts`` says whether it must prove that it looked at more than nothing, ``of_host`` whether it must be of the host that is
+    deployed to, ``union`` whether all reports are one figure; ``refused`` are patterns of files that look like evidence and are none:
+    their reader says why."""
 
     name: str
     group: Group
