@@ -459,6 +459,7 @@ def test_health_asks_from_outside_and_refuses_what_must_stay_hidden(service: Ser
     )
     service.site.redirects["/r"] = "/"
     service.remote.run("health", service="votes", release=release, probe=probe | {"path": "/r"})
+    service.site.obeys = False
     (service.base / "releases" / release / ".env").write_text("DB_PASS='x'\n")
     sentence = service.remote.refused("health", service="votes", release=release, probe=probe)
     assert "/.env is served" in sentence
