@@ -49,7 +49,7 @@ def gates(
     `bin/mo gates --stack production --reports ci-reports --commit $SHA --json`.
 
     Exit code 0: every gate passes or is waived. 1: at least one is red, or with --run a tool failed; the message names gate, figure,
-    threshold and report. A tool that is not on this machine is named, and its gates are red unless CI's report lies in the folder.
+    threshold and report. A step that cannot run here is named, and its gates are red unless the folder has CI's report.
     """
     from rich.console import Console
 

@@ -11,7 +11,7 @@ from evidence.gates import GATES
 from evidence.model import ReportError
 from evidence.pages import is_same_page
 from operations.gates import served
-from operations.gates.context import Context, StepError
+from operations.gates.context import Context, NotHereError, StepError
 from operations.gates.node import installed, version
 from operations.validation.browser import BrowserError, Site, chromium, first_line
 
@@ -25,7 +25,7 @@ def _chromium() -> str:
     try:
         return chromium()
     except BrowserError as error:
-        raise StepError(str(error)) from None
+        raise NotHereError(str(error)) from None
 
 
 def ready(context: Context) -> None:
@@ -85,7 +85,6 @@ def _quoted(flags: list[str]) -> str:
 def lighthouse(context: Context) -> None:
     """Leaves ``lighthouse.json``: the results of all pages, or none."""
     name = "lighthouse.json"
-    context.forget(name)
     ready(context)
     site = served.site(context, PAGES)
     runs: list[Any] = []
@@ -108,7 +107,6 @@ def axe(context: Context) -> None:
     from playwright.sync_api import Error, sync_playwright
 
     name = "axe.json"
-    context.forget(name)
     script = (installed(context) / "node_modules/axe-core/axe.min.js").read_text()
     site = served.site(context, PAGES)
     results: list[Any] = []

@@ -18,7 +18,6 @@ def run(tool: Run, context: Context) -> None:
     if shutil.which(tool.command[0]) is None:
         raise NotHereError(f"{tool.tool} is not installed: put {tool.command[0]} on the PATH")
     found = _VERSION.search(context.run(tool.version, context.source).stdout)
-    context.forget(tool.report)
     with context.scratch() as scratch:
         done = context.run(
             [part.replace("{out}", str(scratch)) for part in tool.command],

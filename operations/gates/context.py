@@ -36,12 +36,27 @@ _USED = ("githubToken", "sshPrivateKey")
 """The stack's secrets that tools need."""
 
 
+def remedy(stack: str) -> str:
+    """What to do where the settings of ``stack``, or the site that they describe, are not there."""
+    return "start it: make sandbox-up" if stack == LOOKED_AT else f"bin/mo doctor --stack {stack} names what is missing"
+
+
 class StepError(Exception):
     """A tool that could not be run, or did not get to its end; the message says why and what to do. Its gate has no report then."""
 
 
+class ToolFailedError(StepError):
+    """A tool that ended with an exit code that means neither success nor findings. ``output``: its standard error."""
+
+    def __init__(self, message: str, exit_code: int, output: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.output = output
+
+
 class NotHereError(StepError):
-    """A tool that this machine does not have, or a service that it has no token for. A report that CI left counts then, like any other."""
+    """A step that cannot run here: this machine lacks its tool, a database or a build that the tool needs, a token for its service, or the
+    site to look at is not running. A report that CI left counts then, like any other."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +120,11 @@ class Context:
             raise StepError(f"{Path(argv[0]).name} cannot be run: {error.strerror}") from None
         if done.returncode not in accept:
             last = " | ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])[:400]
-            raise StepError(f"{Path(argv[0]).name} failed (exit {done.returncode}): {last}")
+            raise ToolFailedError(f"{Path(argv[0]).name} failed (exit {done.returncode}): {last}", done.returncode, done.stderr)
         return done
 
     def forget(self, name: str) -> None:
-        """Removes a report of an earlier run, so that a tool that fails leaves none."""
+        """Removes a report of an earlier run, and its note."""
         for path in (self.reports / name, self.reports / (name + NOTE_SUFFIX)):
             path.unlink(missing_ok=True)
 

@@ -46,8 +46,6 @@ def has_tests(context: Context) -> bool:
 def vitest(context: Context) -> None:
     """Leaves ``unit-web.xml`` (JUnit) and ``coverage-web.info`` (LCOV) of the frontend's and the games' tests."""
     names = ("unit-web.xml", "coverage-web.info")
-    for name in names:
-        context.forget(name)
     tools = installed(context)
     with context.scratch() as scratch:
         work = scratch / "work"
@@ -77,7 +75,6 @@ def vitest(context: Context) -> None:
 def eslint(context: Context) -> None:
     """Leaves ``eslint.json``."""
     name = "eslint.json"
-    context.forget(name)
     tools = installed(context)
     own = [context.source / f"eslint.config.{ending}" for ending in ("js", "mjs", "cjs")]
     config = next((path for path in own if path.is_file()), tools / "eslint.config.mjs")
@@ -96,7 +93,6 @@ def eslint(context: Context) -> None:
 def jscpd(context: Context) -> None:
     """Leaves ``jscpd-report.json``: duplicates in all that is written by hand, in any language."""
     name = "jscpd-report.json"
-    context.forget(name)
     tools = installed(context)
     with context.scratch() as scratch:
         done = context.run(

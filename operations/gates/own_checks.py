@@ -15,12 +15,14 @@ from catalog import provenance, reader
 from catalog.settings import StackSettings
 from evidence import attestation, own, personal_data, privacy_policy
 from operations.gates import served
-from operations.gates.context import Context, StepError
+from operations.gates.context import Context, NotHereError, StepError, ToolFailedError, remedy
 
 ALLOW_LIST = "personal-data-allowed.txt"
 PERSONAL_DATA = "personal-data-{stack}.json"
 PERSONAL_DATA_FORMER = "personal-data.json"
 """What the scan of any stack left before reports named their stack."""
+_SSH_FAILED = 255
+"""How ssh ends, and rsync with it, where there is no connection or no login (ssh(1), EXIT STATUS)."""
 POLICY_PAGE = "website/datenschutz.html"
 
 
@@ -28,8 +30,6 @@ def personal_data_in_logs(context: Context) -> None:
     """Fetches the host's logs into a folder of this user alone, scans them there, removes them. Leaves a report
     with the stack's name in its own, so that those of several stacks can lie side by side."""
     name = PERSONAL_DATA.format(stack=context.stack)
-    for former in (name, PERSONAL_DATA_FORMER):
-        context.forget(former)
     settings = stack_settings(context)
     try:
         allowed = personal_data.load_allowed(context.project / ALLOW_LIST)
@@ -38,6 +38,7 @@ def personal_data_in_logs(context: Context) -> None:
             found = personal_data.scan(scratch, allowed)
     except personal_data.ScanError as error:
         raise StepError(str(error)) from None
+    context.forget(PERSONAL_DATA_FORMER)
     own.write(
         context.reports / name,
         "personal-data",
@@ -51,9 +52,9 @@ def personal_data_in_logs(context: Context) -> None:
 
 
 def stack_settings(context: Context) -> StackSettings:
-    """The stack's settings. Raises ``StepError`` where they are not complete."""
+    """The stack's settings. Raises ``NotHereError`` where they are not complete, as those of a sandbox that was not started."""
     if context.settings is None:
-        raise StepError(f"the settings of the stack {context.stack} are not complete, so the host cannot be asked")
+        raise NotHereError(f"the settings of the stack {context.stack} are not complete; {remedy(context.stack)}")
     return context.settings
 
 
@@ -79,26 +80,21 @@ def _fetch_logs(context: Context, settings: StackSettings, folder: Path) -> None
         elif host.key_file:
             remote += ["-o", "IdentitiesOnly=yes", "-i", str(context.project / Path(host.key_file).expanduser())]
         elif context.undecrypted and "SSH_AUTH_SOCK" not in os.environ:
-            raise StepError(f"there is no SSH key to fetch the logs with: {context.undecrypted}")
-        context.run(
-            [
-                "rsync",
-                "-rtz",
-                "--no-links",
-                "-e",
-                shlex.join(remote),
-                f"{host.user}@{host.address}:{host.root}/logs/",
-                f"{folder}/",
-            ],
-            context.project,
-            timeout=600,
-        )
+            raise NotHereError(f"there is no SSH key to fetch the logs with: {context.undecrypted}")
+        source = f"{host.user}@{host.address}:{host.root}/logs/"
+        try:
+            context.run(
+                ["rsync", "-rtz", "--no-links", "-e", shlex.join(remote), source, f"{folder}/"], context.project, timeout=600
+            )
+        except ToolFailedError as error:
+            if error.exit_code == _SSH_FAILED:
+                raise NotHereError(f"the logs cannot be fetched, {error}; {remedy(context.stack)}") from None
+            raise
 
 
 def consent(context: Context) -> None:
     """Asks this build's consent service, where it runs, whether it is active. Leaves ``consent.json``: 1 where it is."""
     name = "consent.json"
-    context.forget(name)
     site = served.site(context, ("consent",))
     address = served.host(site, "consent")
     try:
@@ -113,7 +109,6 @@ def consent(context: Context) -> None:
 def privacy(context: Context) -> None:
     """Reads the policy's date in the website's source. Leaves ``privacy-policy.json``: its age in days."""
     name = "privacy-policy.json"
-    context.forget(name)
     try:
         html = (context.source / POLICY_PAGE).read_text(encoding="utf-8")
         days = privacy_policy.age(html, datetime.now(UTC).date())
@@ -127,7 +122,6 @@ def privacy(context: Context) -> None:
 def attested(context: Context) -> None:
     """Verifies what ``dist/`` holds against its signed attestation. Leaves ``attestation.json``: artefacts without a valid one."""
     name = "attestation.json"
-    context.forget(name)
     settings = stack_settings(context)
     services = reader.read().of_stack(context.stack, settings.services)
     found = attestation.check(

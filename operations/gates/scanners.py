@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from operations.gates.context import Context, NotHereError, StepError
+from operations.gates.context import Context, NotHereError, StepError, ToolFailedError
 
 GITLEAKS = "8.30.1"
 _GITLEAKS_MODULE = "github.com/zricethezav/gitleaks/v8"
@@ -19,8 +19,6 @@ def gitleaks(context: Context) -> None:
     """Leaves ``gitleaks.json`` and ``gitleaks.sarif``: of the whole history where the source is a repository, else of its files."""
     names = ("gitleaks.json", "gitleaks.sarif")
     program, version = _gitleaks(context)
-    for name in names:
-        context.forget(name)
     mode = "git" if (context.source / ".git").exists() else "dir"
     with context.scratch() as scratch:
         for name, form in zip(names, ("json", "sarif"), strict=True):
@@ -79,7 +77,6 @@ def has_php_tests(context: Context) -> bool:
 def php_tests(context: Context) -> None:
     """Leaves ``unit-php.xml`` (JUnit) of the monorepo's PHP tests (``tests/php/run.php``, which needs no framework)."""
     name = "unit-php.xml"
-    context.forget(name)
     runner = context.source / _PHP_TESTS
     version = re.search(r"(\d+\.\d+\.\d+)", context.run(["php", "--version"], context.source).stdout)
     with context.scratch() as scratch:
@@ -102,7 +99,6 @@ def phpunit(context: Context) -> None:
     program = str(own) if own.is_file() else shutil.which("phpunit")
     if program is None:
         raise NotHereError(f"PHPUnit is not installed: `composer install` in {settings.parent}, or put it on the PATH")
-    context.forget(name)
     version = re.search(r"(\d+\.\d+\.\d+)", context.run([program, "--version"], settings.parent).stdout)
     with context.scratch() as scratch:
         command = [program, "--configuration", str(settings), "--log-junit", str(scratch / name)]
@@ -125,7 +121,6 @@ def phpstan(context: Context) -> None:
         raise NotHereError(
             "PHPStan is not installed: `composer require --dev phpstan/phpstan` in the monorepo, or put it on the PATH"
         )
-    context.forget(name)
     version = context.run([program, "--version"], context.source).stdout
     found = re.search(r"(\d+\.\d+\.\d+\S*)", version)
     files = [
@@ -154,6 +149,9 @@ def phpstan(context: Context) -> None:
 TRIVY = "0.74.0"
 TRIVY_BUILD_SECONDS = 3600
 """Trivy is some 2,500 packages: many minutes on two cores, once for all clones."""
+_NO_DATABASE = "DB error:"
+"""Trivy's own words where its database is missing and cannot be downloaded (``pkg/commands/artifact/run.go``). Its exit code is 1, as for
+any other error."""
 _TRIVY_MODULE = Path(__file__).resolve().parent / "tools" / "trivy"
 
 
@@ -162,13 +160,18 @@ def trivy(context: Context) -> None:
     database comes from is Trivy's own affair (``TRIVY_CACHE_DIR``, ``TRIVY_SKIP_DB_UPDATE``, ``TRIVY_DB_REPOSITORY``)."""
     names = ("trivy.json", "trivy.sarif")
     program, version = _trivy(context)
-    for name in names:
-        context.forget(name)
     with context.scratch() as scratch:
         scan = [program, "fs", "--quiet", "--list-all-pkgs", "--scanners", "vuln,misconfig,secret"]
-        scanned = context.run(
-            [*scan, "--format", "json", "--output", str(scratch / names[0]), str(context.source)], context.source, timeout=900
-        )
+        try:
+            scanned = context.run(
+                [*scan, "--format", "json", "--output", str(scratch / names[0]), str(context.source)], context.source, timeout=900
+            )
+        except ToolFailedError as error:
+            if _NO_DATABASE in error.output:
+                raise NotHereError(
+                    f"Trivy has no vulnerability database: let it download one, or set TRIVY_CACHE_DIR to a folder that has one ({error})"
+                ) from None
+            raise
         converted = context.run(
             [program, "convert", "--format", "sarif", "--output", str(scratch / names[1]), str(scratch / names[0])], scratch
         )
@@ -212,8 +215,7 @@ def _trivy(context: Context) -> tuple[str, str]:
 def sbom(context: Context) -> None:
     """Takes the build's ``SBOM.json`` over as ``sbom.json``."""
     name = "sbom.json"
-    context.forget(name)
     made = context.project / "dist" / "SBOM.json"
     if not made.is_file():
-        raise StepError("dist/SBOM.json is not there: run `bin/mo build`")
+        raise NotHereError("dist/SBOM.json is not there: run `bin/mo build`")
     context.keep(made, name, "mo-deploy", "1")

@@ -12,17 +12,18 @@ import httpx
 
 from catalog import reader
 from catalog.settings import StackSettings
-from operations.gates.context import Context, StepError
+from operations.gates.context import Context, NotHereError, StepError, remedy
 from operations.validation.browser import Site
 
 
 def site(context: Context, services: Iterable[str]) -> Site:
     """The stack that is looked at (``context.at``). Raises ``StepError`` unless each of ``services`` tells there the release that the build
-    of this commit has in ``dist/``."""
+    of this commit has in ``dist/``, ``NotHereError`` where there is no such site or no build."""
     settings = context.site
     if settings is None:
-        way = "start it: make sandbox-up" if context.at == "sandbox" else f"bin/mo doctor --stack {context.at} names what they lack"
-        raise StepError(f"the settings of the stack {context.at} are not complete, so none of its pages can be looked at; {way}")
+        raise NotHereError(
+            f"the settings of the stack {context.at} are not complete, so its pages cannot be checked; {remedy(context.at)}"
+        )
     found = Site(settings, reader.read().of_stack(context.at, settings.services))
     built = _built(context)
     for key in services:
@@ -37,7 +38,7 @@ def site(context: Context, services: Iterable[str]) -> Site:
         if not release:
             way = f"bin/mo build {key} --stack {context.at} --source {context.source}"
             raise StepError(f"dist/ has no artefact of {key} of commit {context.commit.id[:12]}: {way}")
-        served = _release(settings, context.project, found, key, path)
+        served = _release(settings, context, found, key, path)
         if served != release:
             raise StepError(
                 f"{found.url(key, path)} tells {served}, and this build of {key} is release {release}: bring it there first "
@@ -69,7 +70,7 @@ def _built(context: Context) -> dict[str, Any]:
         build = json.loads((context.project / "dist" / "manifest.json").read_bytes())
         commit, dirty, services = build["commit"], build["dirty"], dict(build["services"])
     except FileNotFoundError:
-        raise StepError("dist/ holds no build to compare the site with: run bin/mo build") from None
+        raise NotHereError("dist/ holds no build to compare the site with: run bin/mo build") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise StepError("dist/manifest.json cannot be read: run bin/mo build") from None
     if commit != context.commit.id:
@@ -79,12 +80,15 @@ def _built(context: Context) -> dict[str, Any]:
     return services
 
 
-def _release(settings: StackSettings, project: Path, site: Site, key: str, path: str) -> str:
-    """What the site tells of a service, in words that fit ``tells …``."""
+def _release(settings: StackSettings, context: Context, site: Site, key: str, path: str) -> str:
+    """What the site tells of a service, in words that fit ``tells …``. Raises ``NotHereError`` where nothing listens there."""
     try:
-        answer = ask(settings, project, host(site, key), path)
+        answer = ask(settings, context.project, host(site, key), path)
         told = answer.json().get("release") if answer.status_code == 200 else None
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.ConnectError, httpx.ConnectTimeout, OSError) as error:
+        why = f"{site.url(key, path)} cannot be reached ({type(error).__name__})"
+        raise NotHereError(f"{why}, so the pages of the stack {context.at} cannot be checked; {remedy(context.at)}") from None
+    except httpx.HTTPError as error:
         return f"nothing ({type(error).__name__})"
     except (ValueError, AttributeError, RecursionError):
         return "no release"

@@ -50,7 +50,6 @@ def _alerts(context: Context, name: str, path: str) -> None:
         raise NotHereError(
             f"GitHub cannot be asked: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
         )
-    context.forget(name)
     repository = sources(settings, context.source)
     base = (settings.github.base_url or "https://api.github.com/").rstrip("/")
     url: str | None = f"{base}/repos/{repository}/{path}?state=open&per_page=100"
@@ -88,7 +87,6 @@ def codacy(context: Context) -> None:
         raise NotHereError(
             "Codacy cannot be asked: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
         )
-    context.forget(name)
     owner, _, repository = sources(stack_settings(context), context.source).partition("/")
     url = f"{_CODACY}/analysis/organizations/gh/{owner}/repositories/{repository}"
     try:

@@ -12,6 +12,7 @@ from evidence import expected
 from evidence.gates import GATES
 from operations.gates import browser, command, node, own_checks, python_tests, scanners, services
 from operations.gates.context import Context, NotHereError, StepError
+from operations.wording import counted
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Done:
-    """How a step ended. ``error``: why it left no report; empty where it did. ``is_here``: whether this machine can run it at all."""
+    """How a step ended. ``error``: why it left no report; empty where it did. ``is_here``: whether it can run here at all."""
 
     step: Step
     seconds: float
@@ -52,7 +53,7 @@ def said(done: Done) -> str:
 
 
 def not_here(ended: Sequence[Done], gates: Iterable[str]) -> str | None:
-    """Which tools this machine could not run, and for which of ``gates``; ``None`` where there is none."""
+    """Which steps could not run here, and for which of ``gates``; ``None`` where there is none."""
     lacking = [done for done in ended if not done.is_here]
     if not lacking:
         return None
@@ -62,8 +63,9 @@ def not_here(ended: Sequence[Done], gates: Iterable[str]) -> str | None:
         f"  {done.step.name} ({', '.join(name for name in done.step.gates if name in asked)}): {done.error}" for done in lacking
     )
     return (
-        f"{len(concerned)} of {len(asked)} gates cannot be made here, because {len(lacking)} of {len(ended)} tools are missing:\n{tools}\n"
-        "Lay CI's reports for this commit, each with its .provenance.json, into the reports folder and run bin/mo gates."
+        f"{len(lacking)} of {counted(len(ended), 'step')} cannot run here, so the reports of {len(concerned)} of "
+        f"{counted(len(asked), 'gate')} cannot be made:\n{tools}\n"
+        "Copy CI's reports for this commit, each with its .provenance.json, into the reports folder and run bin/mo gates."
     )
 
 
@@ -124,17 +126,28 @@ def wanted(context: Context) -> dict[str, dict[str, str]]:
 
 
 def run(context: Context, steps: Sequence[Step], tell: Callable[[Done], None], jobs: int = 2) -> list[Done]:
-    """Runs ``steps`` that apply, ``jobs`` at a time, and says of each how it ended. One that fails does not stop the others. First it is
-    written down what every step has to leave, so that a missing report is missed."""
+    """Runs ``steps`` that apply, ``jobs`` at a time, and says of each how it ended. One that fails does not stop the others, and leaves no
+    report, not even an earlier one; one that cannot run here leaves the reports that lie there, such as CI's. First it is written down what
+    every step has to leave, so that a missing report is missed."""
     expected.write(context.reports, context.commit.id, wanted(context))
+
+    def forget(step: Step) -> None:
+        for name in {name for names in step.reports.values() for name in names}:
+            context.forget(name.format(stack=context.stack))
 
     def one(step: Step) -> Done:
         begun = time.monotonic()
         try:
             step.run(context)
             done = Done(step, time.monotonic() - begun)
+        except NotHereError as error:
+            done = Done(step, time.monotonic() - begun, str(error), is_here=False)
         except StepError as error:
-            done = Done(step, time.monotonic() - begun, str(error), not isinstance(error, NotHereError))
+            forget(step)
+            done = Done(step, time.monotonic() - begun, str(error))
+        except BaseException:
+            forget(step)
+            raise
         tell(done)
         return done
 

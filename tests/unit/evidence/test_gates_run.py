@@ -176,7 +176,6 @@ def test_a_tool_that_fails_leaves_no_report_of_an_earlier_run(tmp_path: Path) ->
     put(tmp_path / "r", the_report("phpstan", "pass"))
 
     def fails(context: Context) -> None:
-        context.forget("phpstan.json")
         context.run(["false"], tmp_path)
 
     (done,) = steps.run(context, [steps.Step("x", {"phpstan": ("phpstan.json",)}, fails)], lambda done: None)
@@ -193,12 +192,59 @@ def test_a_tool_that_is_not_here_is_named_and_counted_and_leaves_cis_report(
     monkeypatch.setenv("PATH", "/nowhere")
     code, text = mo("--run", "--only", "phpstan", "--only", "phpstan-level")
     assert code == 1
-    assert "2 of 2 gates cannot be made here, because 1 of 1 tools are missing" in text
+    assert "1 of 1 step cannot run here, so the reports of 2 of 2 gates cannot be made:" in text
     assert "PHPStan (phpstan, phpstan-level): PHPStan is not installed" in text
     put(tmp_path / "r", the_report("phpstan", "pass"), time=datetime.now(UTC).isoformat())
     code, text = mo("--run", "--only", "phpstan", "--only", "phpstan-level")
     assert (code, (tmp_path / "r/phpstan.json").is_file()) == (0, True)
-    assert "cannot be made here" in text
+    assert "cannot run here" in text
+
+
+def test_a_trivy_without_a_database_is_named_and_counted_and_leaves_cis_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the real one says is seen in tests/integration/gates."""
+    here = a_context(tmp_path)
+    here = replace(here, gates=here.gates.model_copy(update={"max_age_hours": 1_000_000}))
+    monkeypatch.setattr("operations.gates.context.context", lambda *_, **__: here)
+    program = tmp_path / "bin/trivy"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    def says(words: str) -> None:
+        program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "Version: 0.74.0" && exit\necho "{words}" >&2; exit 1\n')
+        program.chmod(0o755)
+
+    says("FATAL Fatal error run error: init error: DB error: failed to download vulnerability DB: no route to host")
+    code, text = mo("--run", "--only", "trivy")
+    assert code == 1
+    assert "1 of 1 step cannot run here, so the reports of 1 of 1 gate cannot be made:" in text
+    assert "Trivy (trivy): Trivy has no vulnerability database" in text
+    for case, name in (("trivy", "trivy.json"), ("trivy-sarif", "trivy.sarif")):
+        put(tmp_path / "r", name, the_report(case, "pass").read_bytes(), time=datetime.now(UTC).isoformat())
+    assert mo("--run", "--only", "trivy")[0] == 0, "CI's reports, judged by their own notes"
+    assert (tmp_path / "r/trivy.json").is_file()
+    says("FATAL Fatal error run error: fs scan error: no such file")
+    code, text = mo("--run", "--only", "trivy")
+    assert (code, "cannot run here" in text) == (1, False)
+    assert not (tmp_path / "r/trivy.json").exists(), "a Trivy that failed has no report, whoever made it"
+
+
+@pytest.mark.parametrize(("code", "is_here"), [(255, False), (23, True)])
+def test_logs_of_a_host_that_cannot_be_reached_are_no_failed_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_here: bool
+) -> None:
+    context = a_context(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/rsync").write_text(f"#!/bin/sh\nexit {code}\n")
+    (tmp_path / "bin/rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    step = next(step for step in steps.STEPS if step.run is own_checks.personal_data_in_logs)
+    name = own_checks.PERSONAL_DATA.format(stack=context.stack)
+    put(tmp_path / "r", name, b"{}")
+    (done,) = steps.run(context, [step], lambda done: None)
+    assert done.is_here is is_here, done.error
+    assert (tmp_path / "r" / name).exists() is not is_here
 
 
 @pytest.mark.parametrize(
