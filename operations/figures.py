@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from catalog.settings import GateSettings
 from components import artefacts, schema
 from components.artefacts import ArtefactError
 from components.facts import Facts, ServiceFacts
-from evidence import collect, judge, waivers
-from evidence.gates import GATES
-from evidence.model import NOWHERE
+from evidence import collect, waivers
+from evidence.model import NOWHERE, ProblemKind
 from monitoring.textfile import DeploymentMetrics
 from operations.integrity import Difference
 from operations.report import FOLDER, TRENDS
@@ -104,21 +103,29 @@ def live_manifests(root: Path, services: Iterable[str], facts: Facts) -> dict[st
     return found
 
 
+_OUTRUN: tuple[ProblemKind, ...] = ("stale", "other-commit")
+"""Problems of a report that only time brought: a waiver still accepts what it found."""
+
+
 def security_alerts(root: Path, gates: GateSettings) -> dict[str, int]:
-    """Source → open findings of HIGH or CRITICAL severity in the newest reports, a waived gate's being none; a source whose reports say
-    nothing is left out. A report that is too old for a deploy still counts: what it found is open until a newer one says otherwise."""
+    """Source → open findings of HIGH or CRITICAL severity in the newest reports. A source whose reports give no figure is left out.
+
+    These are findings, not verdicts. The verdicts of a deployment were taken at its gate, and its report quotes them; what this function
+    counts is what is open *now*: a scan that is newer than the last deployment can find what was not known when the gate passed. So a
+    report counts whatever its age and commit, until a newer one takes its place. Findings that a waiver accepts for the report's commit do
+    not count until the waiver expires."""
     wanted = gates.model_copy(update={"required": SECURITY_SOURCES})
-    commit = artefacts.last_commit(root) or ""
-    evidence = collect.collect(wanted, root, commit, NOWHERE)
     try:
         accepted = waivers.load(root / "waivers.yaml")
     except waivers.WaiverError:
         accepted = []
-    waived = {v.name for v in judge.judge(evidence, GATES, accepted, commit=commit) if v.verdict == "waived"}
+    now = datetime.now(UTC)
     counts: dict[str, int] = {}
-    for entry in evidence:
+    for entry in collect.collect(wanted, root, artefacts.last_commit(root) or "", NOWHERE, now=now):
         if entry.figure is not None:
-            counts[entry.gate] = counts.get(entry.gate, 0) + (0 if entry.gate in waived else int(entry.figure))
+            sound = entry.problem in (None, *_OUTRUN)
+            waived = sound and waivers.find(accepted, entry.gate, entry.provenance.commit, now) is not None
+            counts[entry.gate] = counts.get(entry.gate, 0) + (0 if waived else int(entry.figure))
     return counts
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from components.facts import Facts, ServiceFacts
 from monitoring.textfile import DeploymentMetrics
 from operations import figures, integrity
 from operations.integrity import Difference
+from tests.unit.evidence.folder import put
 
 SERVICES = reader.read().services
 REPORTS = Path(__file__).parents[1] / "evidence/reports/dependabot"
@@ -118,6 +121,37 @@ def test_open_alerts_are_those_of_the_reports_whatever_their_age(tmp_path: Path)
         assert (found["dependabot"] > 0) is some
     (tmp_path / "quality-reports/dependabot.json").write_text("[{")
     assert figures.security_alerts(tmp_path, gates) == {}, "a report that cannot be read says nothing, not zero"
+
+
+def test_open_alerts_are_what_the_newest_scan_found_not_what_the_gate_said(tmp_path: Path) -> None:
+    """A waiver accepts what a scan of its commit found, until it expires; what a later scan of another commit finds counts at once."""
+    now = datetime.now(UTC)
+    old = (now - timedelta(days=9)).isoformat()
+    commit, later, expired = "a" * 40, "b" * 40, "c" * 40
+
+    def waiver(commit: str, days: int) -> dict[str, str]:
+        until = (now + timedelta(days=days)).isoformat()
+        return {
+            "gate": "dependabot",
+            "commit": commit,
+            "reason": "it is not reachable from outside",
+            "author": "Ada",
+            "expires": until,
+        }
+
+    (tmp_path / "waivers.yaml").write_text(json.dumps({"waivers": [waiver(commit, 3), waiver(expired, -1)]}))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for arguments in (["init", "-q"], ["add", "waivers.yaml"], ["commit", "-qm", "waive"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    for of, open_alerts in ((commit, False), (later, True), (expired, True)):
+        put(tmp_path / "quality-reports", "dependabot.json", (REPORTS / "fail/dependabot.json").read_bytes(), commit=of, time=old)
+        found = figures.security_alerts(tmp_path, GateSettings(required=()))
+        assert (found["dependabot"] > 0) is open_alerts, of
+    report = tmp_path / "quality-reports/dependabot.json"
+    put(report.parent, report.name, report.read_bytes(), commit=commit, time=old, sha256="0" * 64)
+    assert figures.security_alerts(tmp_path, GateSettings(required=()))["dependabot"] > 0, (
+        "a waiver accepts no report that was changed"
+    )
 
 
 def test_parts_add_up() -> None:
