@@ -93,6 +93,7 @@ class Case:
         self.document: dict[str, Any] = yaml.safe_load(self.text)
         self.directory = work / "case"
         self.names, self.recorded = normalise.Names(), normalise.Names()
+        self.programs = 0
         shutil.copytree(source, self.directory, ignore=shutil.ignore_patterns("expected", "case.yaml"))
         (self.directory / "state").mkdir()
         settings = self.directory / "Pulumi.dev.yaml"
@@ -194,7 +195,7 @@ class Case:
         outcome = Step(self.source.name, step["name"])
         environment = self.environment | {key: self.expand(str(value), variables) for key, value in (step.get("env") or {}).items()}
         if step.get("program"):
-            shutil.copy(self.directory / step["program"], self.directory / "__main__.py")
+            self._program(self.directory / step["program"])
         for words in step.get("config") or []:
             self.pulumi("config", *map(str, words))
         if step.get("before"):
@@ -212,6 +213,15 @@ class Case:
         else:
             done = self.run(["bash", "-c", step["shell"]], environment)
         return self._judge(outcome, expected, step, stack, done, log)
+
+    def _program(self, source: Path) -> None:
+        """Makes ``source`` the program. Its time differs from that of every program before: Python knows a module that it has compiled by
+        time (in seconds) and size, and a warm engine does several steps in one second."""
+        program = self.directory / "__main__.py"
+        shutil.copy(source, program)
+        self.programs += 1
+        time = int(program.stat().st_mtime) + self.programs
+        os.utime(program, (time, time))
 
     def _judge(
         self,
