@@ -108,7 +108,7 @@ def _axe(stream: BinaryIO) -> Reading:
             lists += path == prefix + "violations" and kind == "start_array"
             seen.take(path[len(prefix) :], kind, value)
     if pages == 0 or seen.engines != ["axe-core"] * pages:
-        raise ReportError("wrong-tool", "is no result of axe-core (testEngine)")
+        raise ReportError("wrong-tool", "is not an axe-core result (testEngine)")
     if lists != pages:
         raise ReportError("unreadable", f"holds the violations of {lists} of {counted(pages, 'page')}")
     if seen.checks == 0:
@@ -137,7 +137,7 @@ def _pa11y(stream: BinaryIO) -> Reading:
         if prefix:
             issue = mapping(value, "an issue")
             if not {"code", "type", "selector"} <= set(issue):
-                raise ReportError("wrong-tool", "is no pa11y report: an issue has no code, type and selector")
+                raise ReportError("wrong-tool", "is not a pa11y report: an issue has no code, type and selector")
             if issue["type"] not in ("warning", "notice"):
                 errors += 1
                 findings.append(str(issue["code"])[:100])
@@ -156,7 +156,7 @@ def _pa11y(stream: BinaryIO) -> Reading:
     if listed:
         return Reading(tool="pa11y", figures={"violations": Figure(errors, None, tuple(findings[:MAX_FINDINGS]))}, failed=errors)
     if not {"total", "passes", "errors"} <= set(values):
-        raise ReportError("wrong-tool", "is no pa11y-ci report (total, passes, errors, results)")
+        raise ReportError("wrong-tool", "is not a pa11y-ci report (total, passes, errors, results)")
     total, told = jsonstream.amount(values["total"], "total"), jsonstream.amount(values["errors"], "errors")
     missed = (f"{total - len(pages)} of the {counted(total, 'page')} that it names",) if total > len(pages) else ()
     if total < len(pages):

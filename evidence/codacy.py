@@ -22,7 +22,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
                 raise ReportError("unreadable", f"gives {path} twice")
             values[path] = value
     if "data.repository.name" not in values or "data.grade" not in values:
-        raise ReportError("wrong-tool", "is no Codacy analysis of a repository (data.repository, data.grade)")
+        raise ReportError("wrong-tool", "is not a Codacy analysis of a repository (data.repository, data.grade)")
     return Reading(
         tool="Codacy",
         figures={"maintainability": Figure(number(values["data.grade"], "data.grade", 0, 100))},

@@ -37,7 +37,7 @@ def collect(
     """
     unknown = [name for name in settings.required if name not in GATES]
     if unknown:
-        raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is no gate; the gates are {', '.join(GATES)}")
+        raise UnknownGateError(f"mo:gates.required names {unknown[0]!r}, which is not a gate; the gates are {', '.join(GATES)}")
     folder = reports if reports is not None else project_dir / settings.reports
     demand = Demand(commit, about, now or datetime.now(UTC), timedelta(hours=settings.max_age_hours), settings.allow_uncommitted)
     result: list[Evidence] = []
@@ -69,19 +69,17 @@ def _of_gate(
     wanted = {} if isinstance(expectation, ReportError) else expectation.get(gate.name, {})
     for name, who in wanted.items():
         if not (folder / name).is_file():
-            text = f"there is no report of {who}, which must run for this commit and leave {name} in {shown}"
+            text = f"there is no report of {who} for this commit; it must write {name} to {shown}"
             yield _absent(gate, f"{shown}/{name}", text)
     if not files and not wanted:
-        text = f"there is no report; {gate.made_by} must run for this commit and leave {' or '.join(gate.files)} in {shown}"
+        text = f"there is no report for this commit; {gate.made_by} must write {' or '.join(gate.files)} to {shown}"
         yield _absent(gate, f"{shown}/{gate.files[0]}", text)
     elif isinstance(expectation, ReportError):
         place = f"{shown}/{expected.NAME}"
         said = f"{place} {expectation.sentence}" if expectation.kind == "missing" else expectation.sentence
         yield Evidence(gate.name, place, problem=expectation.kind, detail=said)
     elif not wanted:
-        yield _absent(
-            gate, f"{shown}/{expected.NAME}", f"{shown}/{expected.NAME} names nothing in the monorepo that reports for it"
-        )
+        yield _absent(gate, f"{shown}/{expected.NAME}", f"{shown}/{expected.NAME} lists no report for this gate")
 
 
 def _about_the_stack(found: list[Judged], stack: About) -> list[Judged]:

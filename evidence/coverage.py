@@ -39,7 +39,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     source = elements(stream)
     _, root, _ = next(source)
     if root.tag != "coverage":
-        raise ReportError("wrong-tool", f"is no coverage report: its root is <{root.tag[:40]}>")
+        raise ReportError("wrong-tool", f"is not a coverage report: its root is <{root.tag[:40]}>")
     attributes = dict(root.attrib)
     try:
         if "line-rate" in attributes:

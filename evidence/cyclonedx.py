@@ -38,7 +38,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
                 if len(findings) < MAX_FINDINGS:
                     findings.append(str(entry.get("id") or "a vulnerability")[:60])
     if top.get("bomFormat") != "CycloneDX" or not isinstance(top.get("specVersion"), str):
-        raise ReportError("wrong-tool", "is no CycloneDX bill of materials")
+        raise ReportError("wrong-tool", "is not a CycloneDX bill of materials")
     return Reading(
         tool=tool,
         figures={"severe": Figure(severe, components, tuple(findings))},

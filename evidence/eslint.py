@@ -50,9 +50,9 @@ class _Run:
         elif kind == "map_key":
             self.seen.add(value)
         elif kind != "end_map":
-            raise ReportError("wrong-tool", "is no ESLint report: an entry is no object")
+            raise ReportError("wrong-tool", "is not an ESLint report: an entry is not an object")
         elif not self.seen >= {"filePath", "errorCount", "messages"}:
-            raise ReportError("wrong-tool", f"is no ESLint report: entry {self.files} has no filePath, errorCount and messages")
+            raise ReportError("wrong-tool", f"is not an ESLint report: entry {self.files} has no filePath, errorCount and messages")
 
 
 def read(name: str, stream: BinaryIO) -> Reading:
@@ -63,16 +63,16 @@ def read(name: str, stream: BinaryIO) -> Reading:
     for path, kind, value in jsonstream.events(stream):
         if prefix is None:
             if kind not in ("start_array", "start_map"):
-                raise ReportError("wrong-tool", "is no ESLint report: a list of files expected")
+                raise ReportError("wrong-tool", "is not an ESLint report: a list of files expected")
             prefix = "" if kind == "start_array" else "results."
         held |= path == prefix.rstrip(".") and kind == "start_array"
         if path.startswith(prefix):
             run.take(path[len(prefix) :], kind, value)
     if not held:
-        raise ReportError("wrong-tool", "is no ESLint report: a list of files, or an object with results, expected")
+        raise ReportError("wrong-tool", "is not an ESLint report: a list of files, or an object with results, expected")
     linted = run.files - min(run.ignored, run.files)
     if run.files and not linted:
-        raise ReportError("nothing-checked", f"looked at nothing: ESLint ignored {counted(run.files, 'file')} and linted none")
+        raise ReportError("nothing-checked", f"checked nothing: ESLint ignored {counted(run.files, 'file')} and linted none")
     errors = max(run.errors, run.told)
     remarks = (counted(run.warnings - run.ignored, "warning"),) if run.warnings > run.ignored else ()
     return Reading(

@@ -60,7 +60,7 @@ def fault(code: int, failed: int, codes: frozenset[int]) -> str | None:
         return None
     if code not in codes:
         means = f"; {' or '.join(map(str, sorted(codes)[:3]))} would mean findings" if codes else ""
-        return f"ended with exit code {code}, so it did not run to its end{means}: read its output, then run it again"
+        return f"ended with exit code {code}, so it did not finish{means}: read its output, then run it again"
     if failed == 0:
         return f"ended with exit code {code}, and its report shows no failure: read its output for what failed outside of it"
     return None

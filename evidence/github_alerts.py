@@ -23,7 +23,7 @@ def _alerts(stream: BinaryIO) -> Iterator[dict[str, Any]]:
         if path in ("item", "item.item") and kind == "start_map":
             yield jsonstream.whole_object(source)
         elif path in ("item", "item.item") and kind not in ("start_array", "end_array", "end_map"):
-            raise ReportError("wrong-tool", f"is no list of alerts: it holds {str(value)[:40]!r}")
+            raise ReportError("wrong-tool", f"is not a list of alerts: it holds {str(value)[:40]!r}")
 
 
 def _reading(stream: BinaryIO, severe: Callable[[dict[str, Any]], str | None]) -> Reading:
@@ -31,7 +31,7 @@ def _reading(stream: BinaryIO, severe: Callable[[dict[str, Any]], str | None]) -
     number = 0
     for alert in _alerts(stream):
         if str(alert.get("state")) not in _STATES or "number" not in alert:
-            raise ReportError("wrong-tool", "is no list of alerts: an entry has no number and state")
+            raise ReportError("wrong-tool", "is not a list of alerts: an entry has no number and state")
         word = severe(alert)
         if alert["state"] == "open" and word is not None:
             number += 1

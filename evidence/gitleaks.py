@@ -21,7 +21,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         if path == "" and kind == "null":
             continue
         if path == "" and kind not in ("start_array", "end_array"):
-            raise ReportError("wrong-tool", "is no Gitleaks report: a list of findings expected")
+            raise ReportError("wrong-tool", "is not a Gitleaks report: a list of findings expected")
         if path == "item" and kind == "start_map":
             found += 1
             keys, values = set(), {}
@@ -29,11 +29,13 @@ def read(name: str, stream: BinaryIO) -> Reading:
             keys.add(value)
         elif path == "item" and kind == "end_map":
             if not keys >= _NEEDED:
-                raise ReportError("wrong-tool", f"is no Gitleaks report: entry {found} has no {', '.join(sorted(_NEEDED - keys))}")
+                raise ReportError(
+                    "wrong-tool", f"is not a Gitleaks report: entry {found} has no {', '.join(sorted(_NEEDED - keys))}"
+                )
             if len(findings) < MAX_FINDINGS:
                 findings.append(f"{values.get('RuleID', '')} in {values.get('File', '')}:{values.get('StartLine', '')}")
         elif path == "item" or (path.count(".") == 0 and kind not in ("end_array", "start_array")):
-            raise ReportError("wrong-tool", "is no Gitleaks report: an entry is no object")
+            raise ReportError("wrong-tool", "is not a Gitleaks report: an entry is not an object")
         elif kind in ("string", "number") and path.removeprefix("item.") in _NEEDED:
             values[path.removeprefix("item.")] = str(value)[:150]
     return Reading(tool="Gitleaks", figures={"findings": Figure(found, None, tuple(findings))}, failed=found)

@@ -31,7 +31,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
                 raise ReportError("unreadable", f"gives {path} twice")
             values[path] = value
     if _TOTAL + "lines" not in values:
-        raise ReportError("wrong-tool", "is no jscpd report (statistics.total)")
+        raise ReportError("wrong-tool", "is not a jscpd report (statistics.total)")
     lines, duplicated = (amount(values.get(_TOTAL + key), key) for key in ("lines", "duplicatedLines"))
     declared = number(values.get(_TOTAL + "percentage"), "percentage", 0, 100)
     if amount(values.get(_TOTAL + "clones"), "clones") != clones:

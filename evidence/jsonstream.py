@@ -41,9 +41,9 @@ def events(stream: BinaryIO, root: str | None = None) -> Iterator[Event]:
     except ijson.IncompleteJSONError as error:
         # The parser raises it for any fault; its words tell where the file ended too early.
         cut = "premature eof" in str(error).lower() or "incomplete" in str(error).lower()
-        raise ReportError("unreadable", f"{'is cut short' if cut else 'is no JSON'}: {_first_line(error)}") from None
+        raise ReportError("unreadable", f"{'is cut short' if cut else 'is not JSON'}: {_first_line(error)}") from None
     except (ijson.JSONError, UnicodeDecodeError, ValueError, OverflowError) as error:
-        raise ReportError("unreadable", f"is no JSON: {_first_line(error)}") from None
+        raise ReportError("unreadable", f"is not JSON: {_first_line(error)}") from None
     if first:
         raise ReportError("empty", "holds nothing")
 

@@ -64,7 +64,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
     tally = _Tally()
     for event, element, path in elements(stream):
         if len(path) == 1 and event == "start" and element.tag not in ("testsuites", "testsuite"):
-            raise ReportError("wrong-tool", f"is no JUnit report: its root is <{element.tag[:40]}>")
+            raise ReportError("wrong-tool", f"is not a JUnit report: its root is <{element.tag[:40]}>")
         (tally.start if event == "start" else tally.end)(element, path)
     units = tally.units
     missed = list(units.missed())

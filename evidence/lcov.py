@@ -34,7 +34,7 @@ class _Records:
         elif key == "TN" and not self.open:
             self.begun = True
         elif not self.open:
-            raise ReportError("wrong-tool" if number == 1 else "unreadable", f"is no LCOV at line {number}")
+            raise ReportError("wrong-tool" if number == 1 else "unreadable", f"is not LCOV at line {number}")
         elif key == "DA":
             self._hit(rest, number)
         elif key in ("LF", "LH"):
@@ -84,7 +84,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         try:
             records.line(raw.decode("utf-8").rstrip("\r\n"), number)
         except UnicodeDecodeError:
-            raise ReportError("unreadable", f"is no text at line {number}") from None
+            raise ReportError("unreadable", f"is not text at line {number}") from None
         except TooManyLinesError as error:
             raise ReportError("too-large", str(error)) from None
         whole_line = raw.endswith(b"\n")

@@ -73,7 +73,7 @@ class Reading:
 
     ``figures``: by measure (``errors``, ``passed``, ``performance``, …), each with the number of units looked at. ``failed``: how many
     things the report shows for which the tool ends with its exit code for findings (``evidence.exit_codes``). ``missed``: what should
-    have been looked at and was not, a phrase each that fits "did not look at …"; any of them fails the gate. ``remarks``: what people
+    have been looked at and was not, a phrase each that fits "did not check …"; any of them fails the gate. ``remarks``: what people
     should know and what fails nothing (skipped tests, checks that need a person). ``is_answer``: there is no tool whose end could be
     judged, since the report is a service's answer or written by this program after its check. ``shard``: which part of how many a run
     was. ``lines``: which lines are covered, for the union over all reports of a gate.

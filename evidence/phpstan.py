@@ -30,7 +30,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         elif path == "errors.item":
             general += 1
     if not keys >= {"totals", "files", "errors"}:
-        raise ReportError("wrong-tool", "is no PHPStan report (totals, files, errors)")
+        raise ReportError("wrong-tool", "is not a PHPStan report (totals, files, errors)")
     told = amount(totals.get("totals.errors"), "totals.errors"), amount(totals.get("totals.file_errors"), "totals.file_errors")
     if told[0] > general or told[1] > listed:
         raise ReportError("unreadable", f"reports {counted(sum(told), 'error')} and holds {general + listed}")

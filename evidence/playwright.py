@@ -78,7 +78,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         run.take(path, kind, value)
     values, units = run.values, run.units
     if "stats.expected" not in values and not (run.is_old and "config.version" in values):
-        raise ReportError("wrong-tool", "is no Playwright report (config, suites, stats)")
+        raise ReportError("wrong-tool", "is not a Playwright report (config, suites, stats)")
     missed = list(units.missed())
     unexpected = 0
     if "stats.expected" in values:

@@ -70,7 +70,7 @@ def age(html: str, today: date) -> int:
     """Days since the policy's date. Raises ``PolicyError`` where that is not known, or still to come."""
     day = updated(html)
     if day > today:
-        raise PolicyError(f"the page says that it is of {day.isoformat()}, which is still to come")
+        raise PolicyError(f"the page says that it is of {day.isoformat()}, which is in the future")
     return (today - day).days
 
 

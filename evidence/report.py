@@ -80,7 +80,7 @@ def load_note(report: Path) -> Note | None:
     if note.time.tzinfo is None:
         raise ReportError("unreadable", f"its note {path.name} gives a time without a time zone")
     if any(not math.isfinite(value) for value in note.measures.values()):
-        raise ReportError("unreadable", f"its note {path.name} holds a figure that is no number")
+        raise ReportError("unreadable", f"its note {path.name} holds a figure that is not a number")
     return note
 
 

@@ -60,14 +60,14 @@ def read(name: str, stream: BinaryIO, tool: str) -> Reading:
         elif runs:
             _take(runs[-1], path, event)
     if version != "2.1.0":
-        raise ReportError("wrong-tool", "is no SARIF 2.1.0 report")
+        raise ReportError("wrong-tool", "is not a SARIF 2.1.0 report")
     if not runs:
         raise ReportError("nothing-checked", "holds no run")
     for run in runs:
         if run.tool.lower() != tool.lower():
             raise ReportError("wrong-tool", f"was written by {run.tool or 'no named tool'}, not by {tool}")
         if not run.has_results:
-            raise ReportError("unreadable", "has a run without a list of results: the tool did not get to its end")
+            raise ReportError("unreadable", "has a run without a list of results: the tool did not finish")
         if run.failed:
             raise ReportError("unreadable", "says of its own run that it was not successful (executionSuccessful)")
     return _summed(tool, runs)
@@ -92,7 +92,7 @@ def _facts(event: jsonstream.Event, source: Any) -> Any:
         yield "results", None
     elif path == "runs.item.results.item":
         if kind != "start_map":
-            raise ReportError("unreadable", "has a result that is no object")
+            raise ReportError("unreadable", "has a result that is not an object")
         yield "result", jsonstream.whole_object(source)
     elif path == "runs.item.artifacts.item" and kind == "start_map":
         yield "artifact", None

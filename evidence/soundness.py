@@ -81,7 +81,7 @@ def figure_of(gate: Gate, reading: Reading, note: Note | None) -> Figure:
     if figure is None and note is not None and gate.measure in note.measures:
         figure = Figure(note.measures[gate.measure])
     if figure is None:
-        raise ReportError("no-provenance", f"does not say its {gate.measure}, and neither does a note beside it")
+        raise ReportError("no-provenance", f"does not say its {gate.measure}, and neither does a note")
     if figure.count is None and note is not None and note.count is not None:
         figure = Figure(figure.value, note.count, figure.findings)
     return figure
@@ -115,16 +115,16 @@ def _elsewhere(gate: Gate, about: About, stack: About) -> str:
 def _maker(report: Report) -> None:
     origin, note = report.origin, report.note
     if not origin.tool:
-        raise ReportError("no-provenance", "does not say which tool wrote it, and no note beside it does")
+        raise ReportError("no-provenance", "does not say which tool wrote it, and neither does a note")
     if "fallback" in origin.tool.lower() or _NO_VERSION.match(origin.version):
         raise ReportError(
             "fallback" if origin.version else "no-provenance",
-            f"comes from {origin.tool} {origin.version or 'of no known version'}: a wrapper's stand-in is no run of the tool",
+            f"comes from {origin.tool} {origin.version or 'of no known version'}: a wrapper's placeholder does not prove a run",
         )
     # Whoever wrote the note knows what ran, whatever the report says of itself.
     if note is not None and ("fallback" in note.tool.lower() or _NO_VERSION.match(note.tool_version)):
         raise ReportError(
-            "fallback", f"comes from {note.tool} {note.tool_version} by its note: a wrapper's stand-in is no run of the tool"
+            "fallback", f"comes from {note.tool} {note.tool_version} by its note: a wrapper's placeholder does not prove a run"
         )
 
 
@@ -132,7 +132,7 @@ def _ended(report: Report) -> None:
     reading, note = report.reading, report.note
     told = [code for code in (reading.exit_code, note.exit_code if note else None) if code is not None]
     if not told and not reading.is_answer:
-        raise ReportError("no-provenance", "does not say how its tool ended, and no note beside it does (exitCode)")
+        raise ReportError("no-provenance", "does not say how its tool ended, and neither does a note (exitCode)")
     tool = note.tool if note else reading.tool
     codes = exit_codes.found_by(*report.tools)
     for code in told:
@@ -143,20 +143,20 @@ def _ended(report: Report) -> None:
 def _looked_at(gate: Gate, report: Report) -> None:
     reading, figure, note = report.reading, report.figure, report.note
     if reading.missed:
-        raise ReportError("incomplete", f"did not look at {'; '.join(reading.missed)[:300]}")
+        raise ReportError("incomplete", f"did not check {'; '.join(reading.missed)[:300]}")
     if note is not None and note.count is not None and reading.held is not None and note.count > reading.held:
         units = counted(reading.held, gate.counted.removesuffix("s"))
         raise ReportError("incomplete", f"holds {units}, and its tool counted {note.count}: a part of it is missing")
     if gate.counts and figure.count is None:
-        raise ReportError("no-provenance", f"does not say how many {gate.counted} were looked at, and no note beside it does")
+        raise ReportError("no-provenance", f"does not say how many {gate.counted} were checked, and neither does a note")
     if gate.counts and figure.count == 0:
-        raise ReportError("nothing-checked", f"looked at 0 {gate.counted}")
+        raise ReportError("nothing-checked", f"checked 0 {gate.counted}")
 
 
 def _commit(report: Report, demand: Demand) -> None:
     origin, note, commit = report.origin, report.note, demand.commit
     if not origin.commit:
-        raise ReportError("no-provenance", "does not say for which commit it was made, and no note beside it does")
+        raise ReportError("no-provenance", "does not say for which commit it was made, and neither does a note")
     if note is not None and not _same(note.commit, origin.commit):
         raise ReportError("other-commit", f"was made for commit {origin.commit[:12]}, its note says {note.commit[:12]}")
     if not commit or not _same(origin.commit, commit):
@@ -172,10 +172,10 @@ def _same(one: str, other: str) -> bool:
 def _time(report: Report, demand: Demand) -> None:
     now, limit, origin = demand.now, demand.limit, report.origin
     if origin.time is None:
-        raise ReportError("no-provenance", "does not say when it was made, and no note beside it does")
+        raise ReportError("no-provenance", "does not say when it was made, and neither does a note")
     latest = max(origin.time, report.note.time if report.note is not None else origin.time)
     if latest > now + _CLOCK:
-        raise ReportError("future", f"was made at {latest:%Y-%m-%d %H:%M} UTC, which is still to come: a clock is wrong")
+        raise ReportError("future", f"was made at {latest:%Y-%m-%d %H:%M} UTC, which is in the future: a clock is wrong")
     if now - origin.time > limit:
         age, oldest = (counted(int(span.total_seconds() // 3600), "hour") for span in (now - origin.time, limit))
         raise ReportError("stale", f"is {age} old; the limit is {oldest}")

@@ -35,7 +35,7 @@ def _all_parts(found: Sequence[Judged]) -> list[Judged]:
         lacking = sorted(set(range(1, total + 1)) - set(parts[total]))
         if lacking or total < 1 or not 1 <= current <= total or len(parts[total]) != total:
             what = f"; there is no report of part {', '.join(map(str, lacking[:5]))}" if lacking else ""
-            detail = f"is part {current} of {total} of a run (--shard){what}: lay the reports of all parts here, or merge them"
+            detail = f"is part {current} of {total} of a run (--shard){what}: add the reports of all parts, or merge them"
             evidence = replace(evidence, problem="incomplete", detail=detail)
         result.append(replace(entry, evidence=evidence))
     return result
@@ -63,7 +63,5 @@ def _united(gate: Gate, found: Sequence[Judged]) -> list[Evidence]:
 
 
 def _twice(entry: Judged, path: str) -> Evidence:
-    detail = (
-        f"and another report both speak of {path[-100:]}, and one of them gives its sum only: leave LCOV or coverage-final.json"
-    )
+    detail = f"and another report both cover {path[-100:]}, and one of them has only a total for it: keep only LCOV or coverage-final.json"
     return entry.evidence if entry.evidence.problem else replace(entry.evidence, problem="incomplete", detail=detail)

@@ -69,7 +69,7 @@ def read(name: str, stream: BinaryIO) -> Reading:
         elif path in _TOP:
             scan.top[path] = value
     if scan.top.get("SchemaVersion") != 2 or "ArtifactType" not in scan.top:
-        raise ReportError("wrong-tool", "is no Trivy report of schema 2 (SchemaVersion, ArtifactType)")
+        raise ReportError("wrong-tool", "is not a Trivy report of schema 2 (SchemaVersion, ArtifactType)")
     missed = () if scan.packages or not scan.targets else ("any package (no result of class os-pkgs or lang-pkgs)",)
     return Reading(
         tool="Trivy",

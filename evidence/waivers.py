@@ -55,7 +55,7 @@ def load(path: Path) -> list[Waiver]:
             named = f"the waiver of {waiver.gate} by {waiver.author} until {waiver.until:%Y-%m-%d %H:%M} UTC"
             raise WaiverError(
                 f"{path.name}, entry {index}: {named} is in no commit of this checkout, so nobody has reviewed it; commit the file, or "
-                "take the entry out"
+                "remove the entry"
             )
     return found
 
@@ -91,7 +91,7 @@ def _parsed(path: Path, data: bytes) -> list[Waiver]:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
-        raise WaiverError(f"{path.name} is no YAML{place}") from None
+        raise WaiverError(f"{path.name} is not YAML{place}") from None
     if content is None:
         return []
     if not isinstance(content, dict) or set(content) != {"waivers"} or not isinstance(content["waivers"], list | None):
@@ -110,7 +110,7 @@ def _entry(path: Path, index: int, entry: object) -> Waiver:
     if gate is None:
         raise WaiverError(f"{path.name}, entry {index}: there is no gate {waiver.gate!r}")
     if not gate.waivable:
-        raise WaiverError(f"{path.name}, entry {index}: the gate {waiver.gate} cannot be waived; mend what it found")
+        raise WaiverError(f"{path.name}, entry {index}: the gate {waiver.gate} cannot be waived; fix what it found")
     return waiver
 
 

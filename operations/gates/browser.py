@@ -47,7 +47,7 @@ def measure(context: Context, url: str, target: Path) -> None:
             runs.append(json.loads(target.read_bytes()))
         target.write_text(json.dumps(runs))
     except (OSError, ValueError, RecursionError):
-        raise StepError(f"Lighthouse left no whole report on {url}") from None
+        raise StepError(f"Lighthouse wrote no complete report for {url}") from None
 
 
 def _short(report: Path) -> bool:
@@ -62,7 +62,7 @@ def _short(report: Path) -> bool:
 
 def _once(context: Context, url: str, target: Path) -> None:
     if context.site is None:
-        raise StepError(f"the settings of the stack {context.at} are not complete, so {url} cannot be looked at")
+        raise StepError(f"the settings of the stack {context.at} are not complete, so {url} cannot be checked")
     site = Site(context.site, {})
     # The same as ``Site.context``: a private authority is unknown to Chromium.
     flags = ["--headless=new", *site.flags, *(["--ignore-certificate-errors"] if site.context["ignore_https_errors"] else [])]
@@ -95,7 +95,7 @@ def lighthouse(context: Context) -> None:
             try:
                 made = json.loads(target.read_bytes())
             except (OSError, ValueError, RecursionError):
-                raise StepError(f"Lighthouse left no whole report on {url}") from None
+                raise StepError(f"Lighthouse wrote no complete report for {url}") from None
             runs += made if isinstance(made, list) else [made]
         (scratch / name).write_text(json.dumps(runs))
         of, pages = version("lighthouse"), len(PAGES)
@@ -118,14 +118,14 @@ def axe(context: Context) -> None:
                 url = site.url(service)
                 answer = tab.goto(url, wait_until="networkidle", timeout=60_000)
                 if answer is None or answer.status != 200:
-                    raise StepError(f"{url} answers {answer.status if answer else 'nothing'}, so it cannot be looked at")
+                    raise StepError(f"{url} answers {answer.status if answer else 'nothing'}, so it cannot be checked")
                 if not is_same_page(url, tab.url):
-                    raise StepError(f"{url} leads to {tab.url}, so it cannot be looked at")
+                    raise StepError(f"{url} leads to {tab.url}, so it cannot be checked")
                 tab.evaluate(script)
                 results.append(tab.evaluate("tags => axe.run(document, {runOnly: tags})", _TAGS))
             browser.close()
     except Error as error:
-        raise StepError(f"Chromium could not look at the pages: {first_line(error)}") from None
+        raise StepError(f"Chromium could not check the pages: {first_line(error)}") from None
     with context.scratch() as scratch:
         (scratch / name).write_text(json.dumps(results))
         context.keep(scratch / name, name, "axe-core", version("axe-core"), count=len(PAGES), about=context.about_site)

@@ -28,11 +28,11 @@ def site(context: Context, services: Iterable[str]) -> Site:
     built = _built(context)
     for key in services:
         if key not in found.services:
-            raise StepError(f"the stack {context.at} has no service {key} to look at; look at one that has: --at sandbox")
+            raise StepError(f"the stack {context.at} has no service {key}; choose a stack that has it: --at sandbox")
         path = found.services[key].health.release_path
         if path is None:
             raise StepError(
-                f"{key} does not tell its release (release_path in the catalogue), so nothing proves what would be looked at"
+                f"{key} does not report its release (release_path in the catalogue), so nothing proves which code would be checked"
             )
         release = (built.get(key) or {}).get("release")
         if not release:
@@ -41,7 +41,7 @@ def site(context: Context, services: Iterable[str]) -> Site:
         served = _release(settings, context, found, key, path)
         if served != release:
             raise StepError(
-                f"{found.url(key, path)} tells {served}, and this build of {key} is release {release}: bring it there first "
+                f"{found.url(key, path)} reports {served}, but this build of {key} is release {release}: deploy it first "
                 f"(bin/mo deploy --stack {context.at})"
             )
     return found

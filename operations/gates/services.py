@@ -36,9 +36,10 @@ def sources(settings: StackSettings, source: Path) -> str:
     ours, theirs = f"{settings.github.owner}/{settings.github.repository}", checkout.origin(source)
     if theirs is not None and theirs.lower() == ours.lower():
         return ours
+    actual = theirs or "an unknown repository (remote origin names none)"
     raise StepError(
-        f"{source} is no clone of {ours} (mo:github) but of {theirs or 'a repository that its remote origin does not tell'}: name the one "
-        "whose alerts count, bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME"
+        f"{source} is not a clone of {ours} (mo:github) but of {actual}: name the repository whose alerts count, "
+        "bin/pulumi config set --path 'mo:gates.repository' OWNER/NAME"
     )
 
 
@@ -48,7 +49,7 @@ def _alerts(context: Context, name: str, path: str) -> None:
     if not token:
         why = f" ({context.undecrypted})" if context.undecrypted else ""
         raise NotHereError(
-            f"GitHub cannot be asked: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
+            f"GitHub cannot be queried: set mo:githubToken, or GITHUB_TOKEN, to a token that may read the repository's alerts{why}"
         )
     repository = sources(settings, context.source)
     base = (settings.github.base_url or "https://api.github.com/").rstrip("/")
@@ -62,11 +63,11 @@ def _alerts(context: Context, name: str, path: str) -> None:
                 answer = client.get(url)
                 if answer.status_code != 200:
                     raise StepError(
-                        f"GitHub answers {answer.status_code} to {path} of {repository}: are they enabled, and may the token read them?"
+                        f"GitHub responds with {answer.status_code} to {path} of {repository}: are they enabled? Can the token read them?"
                     )
                 page = answer.json()
                 if not isinstance(page, list):
-                    raise StepError(f"GitHub answers {path} with something else than a list")
+                    raise StepError(f"GitHub responds to {path} with something other than a list")
                 alerts += page
                 pages += 1
                 link = answer.links.get("next", {}).get("url")
@@ -75,7 +76,7 @@ def _alerts(context: Context, name: str, path: str) -> None:
                 if (link and url is None) or pages > _PAGES:
                     raise StepError(f"GitHub's pages of {path} lead elsewhere or do not end")
     except (httpx.HTTPError, ValueError) as error:
-        raise StepError(f"GitHub cannot be asked for {path}: {type(error).__name__}") from None
+        raise StepError(f"GitHub cannot be queried for {path}: {type(error).__name__}") from None
     _kept(context, name, alerts, "GitHub", GITHUB_API, pages)
 
 
@@ -85,17 +86,17 @@ def codacy(context: Context) -> None:
     token = os.environ.get("CODACY_API_TOKEN")
     if not token:
         raise NotHereError(
-            "Codacy cannot be asked: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
+            "Codacy cannot be queried: export CODACY_API_TOKEN (Codacy, My account, Access management, Account API tokens)"
         )
     owner, _, repository = sources(stack_settings(context), context.source).partition("/")
     url = f"{_CODACY}/analysis/organizations/gh/{owner}/repositories/{repository}"
     try:
         answer = httpx.get(url, headers={"api-token": token}, timeout=30)
         if answer.status_code != 200:
-            raise StepError(f"Codacy answers {answer.status_code}: is the repository there, and may the token read it?")
+            raise StepError(f"Codacy responds with {answer.status_code}: is the repository there, and may the token read it?")
         _kept(context, name, answer.json(), "Codacy", "API v3", None)
     except (httpx.HTTPError, ValueError) as error:
-        raise StepError(f"Codacy cannot be asked: {type(error).__name__}") from None
+        raise StepError(f"Codacy cannot be queried: {type(error).__name__}") from None
 
 
 def _kept(context: Context, name: str, content: object, tool: str, version: str, count: int | None) -> None:

@@ -42,14 +42,17 @@ class Done:
 
     @property
     def failed(self) -> bool:
-        """Whether its tool was run and failed; one that cannot be run here leaves its gates red, unless CI's report lies there."""
+        """Whether its tool was run and failed; one that cannot run here fails its gates, unless CI's report is there."""
         return bool(self.error) and self.is_here
 
 
 def said(done: Done) -> str:
     """One line on how a step ended."""
-    word = "done" if not done.error else "failed" if done.is_here else "cannot be run here"
-    return f"{done.step.name}: {word} in {done.seconds:.1f} s{': ' + done.error if done.error else ''}"
+    if not done.is_here:
+        return f"{done.step.name}: cannot run here: {done.error}"
+    return (
+        f"{done.step.name}: {f'failed after {done.seconds:.1f} s: {done.error}' if done.error else f'done in {done.seconds:.1f} s'}"
+    )
 
 
 def not_here(ended: Sequence[Done], gates: Iterable[str]) -> str | None:

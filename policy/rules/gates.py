@@ -164,12 +164,12 @@ def _faults(resource: Resource, name: str, report: dict[str, Any], hours: float,
     if committed and report.get("uncommitted") is not False:
         yield "was made with changes that the commit does not hold, or does not say that it was not"
     if THRESHOLDS[name].counts and (number(report.get("count")) or 0) <= 0:
-        yield "looked at nothing"
+        yield "checked nothing"
     time = moment(report.get("time"))
     if time is None:
         yield "does not say when it was made"
     elif time > now() + CLOCK:
-        yield f"was made at {time:%Y-%m-%d %H:%M} UTC, which is still to come"
+        yield f"was made at {time:%Y-%m-%d %H:%M} UTC, which is in the future"
     elif now() - time > timedelta(hours=hours):
         yield f"is {(now() - time).total_seconds() / 3600:.0f} hours old, {hours:g} are allowed"
 

@@ -128,7 +128,7 @@ def test_a_json_report_with_one_value_replaced_never_crashes_a_reader(gate: str,
 
 
 def _lists_nothing(content: bytes) -> bool:
-    """Whether it is a list of no alerts, or of pages without one: what GitHub answers where all is well."""
+    """Whether it is a list of no alerts, or of pages without one: what GitHub responds with where all is well."""
     found = json.loads(content)
     return isinstance(found, list) and all(page == [] for page in found)
 

@@ -403,7 +403,7 @@ def test_what_tells_no_tool_is_named_by_none() -> None:
     ("name", "content", "words", "never"),
     [
         ("eslint.json", b'[{"filePath": "a"', "is cut short", "no JSON"),
-        ("eslint.json", b"Oops! Something went wrong", "is no JSON", "cut short"),
+        ("eslint.json", b"Oops! Something went wrong", "is not JSON", "cut short"),
         ("unit.xml", b"<testsuites><testsuite", "is cut short", "no XML"),
         ("unit.xml", b"<testsuites></testsuite>", "is no XML", "cut short"),
         ("unit.xml", b"Segmentation fault", "is no XML", "cut short"),

@@ -144,7 +144,7 @@ def test_one_of_a_scanners_two_reports_is_not_enough(tmp_path: Path) -> None:
     put(tmp_path / "r", the_report("trivy-sarif", "pass"))
     found = verdicts_of(tmp_path / "r", "trivy")["trivy"]
     assert found.verdict == "fail"
-    assert "leave trivy.json" in found.reason
+    assert "write trivy.json" in found.reason
 
 
 def test_reports_of_which_nobody_says_what_belongs_to_them_pass_no_gate(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_reports_of_which_nobody_says_what_belongs_to_them_pass_no_gate(tmp_path
     (tmp_path / "r/expected.json").write_text("{")
     assert verdicts_of(tmp_path / "r", "eslint")["eslint"].verdict == "fail"
     expected.write(tmp_path / "r", COMMIT, {})
-    assert "names nothing in the monorepo" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
+    assert "lists no report for this gate" in verdicts_of(tmp_path / "r", "eslint")["eslint"].reason
 
 
 def test_the_command_ends_with_1_where_a_tool_did_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +469,7 @@ def _github(folder: Path, base: str, repository: str = "r") -> Context:
     [
         ("git@github.com:o/monorepo.git", "o/monorepo"),
         ("https://github.com/o/monorepo", "o/monorepo"),
-        ("/srv/git", "does not tell"),
+        ("/srv/git", "an unknown repository"),
     ],
 )
 def test_alerts_of_another_repository_than_that_of_the_sources_are_not_judged(
@@ -482,7 +482,7 @@ def test_alerts_of_another_repository_than_that_of_the_sources_are_not_judged(
     for asks in (services.dependabot, services.code_scanning, services.codacy):
         with pytest.raises(StepError, match=named) as caught:
             asks(context)
-        assert "no clone of o/r (mo:github)" in str(caught.value)
+        assert "is not a clone of o/r (mo:github)" in str(caught.value)
         assert "mo:gates.repository" in str(caught.value)
 
 
@@ -504,7 +504,7 @@ def test_all_pages_of_alerts_are_fetched_and_the_note_says_so(tmp_path: Path, gi
 
 
 @pytest.mark.parametrize(
-    ("repository", "words"), [("leads-away", "lead elsewhere"), ("disabled", "403"), ("object", "something else")]
+    ("repository", "words"), [("leads-away", "lead elsewhere"), ("disabled", "403"), ("object", "something other than a list")]
 )
 def test_an_answer_that_is_no_whole_list_leaves_no_report(tmp_path: Path, github: str, repository: str, words: str) -> None:
     with pytest.raises(StepError, match=words):

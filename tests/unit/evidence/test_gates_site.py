@@ -94,7 +94,7 @@ def test_no_report_is_made_of_a_site_that_serves_another_release(
         (running.reports / f"{name}.{ending}").write_text("of an earlier run")
     step = next(step for step in steps.STEPS if step.run is PAGES[name])
     (done,) = steps.run(running, [step], lambda done: None)
-    assert re.search(r"tells rfedcba9876543210, and this build of .* is release r0123456789abcdef", done.error)
+    assert re.search(r"reports rfedcba9876543210, but this build of .* is release r0123456789abcdef", done.error)
     assert "bin/mo deploy --stack sandbox" in done.error
     assert done.failed
     left = {path.suffix for path in running.reports.glob(f"{name}.*")}
@@ -139,8 +139,8 @@ def test_what_the_build_does_not_have_is_not_looked_at(running: Context, tmp_pat
     refused("holds no build")
     built(tmp_path, "consent")
     RunningSite.told = ""
-    refused("tells , and")
-    refused("has no service main to look at; look at one that has: --at sandbox", replace(running, at="staging"), "main")
+    refused("reports , but")
+    refused("has no service main; choose a stack that has it: --at sandbox", replace(running, at="staging"), "main")
     refused("make sandbox-up", replace(running, site=None))
     unreachable = running.site and running.site.model_copy(update={"edge": EdgeSettings(scheme="http", connect="127.0.0.1:1")})
     refused(r"cannot be reached \(ConnectError\), so .* make sandbox-up", replace(running, site=unreachable))

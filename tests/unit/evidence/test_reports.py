@@ -212,7 +212,7 @@ def test_a_missing_report_names_the_file_and_who_writes_it(tmp_path: Path, gate:
 NOTES: list[tuple[dict[str, Any], ProblemKind, str]] = [
     ({"commit": "f" * 40}, "other-commit", "ffffffffffff"),
     ({"dirty": True}, "uncommitted", "does not hold"),
-    ({"toolVersion": "fallback"}, "fallback", "stand-in"),
+    ({"toolVersion": "fallback"}, "fallback", "placeholder"),
     ({"toolVersion": "0.0.0"}, "fallback", "0.0.0"),
     ({"toolVersion": ""}, "no-provenance", "version"),
     ({"time": "2026-11-21T21:00:00+00:00"}, "stale", "hours old"),
@@ -224,7 +224,7 @@ NOTES: list[tuple[dict[str, Any], ProblemKind, str]] = [
     ({"count": None}, "no-provenance", "how many"),
     ({"count": 0}, "nothing-checked", "0 commits"),
     ({"wish": 1}, "unreadable", "wish"),
-    ({"measures": {"level": float("nan")}}, "unreadable", "no number"),
+    ({"measures": {"level": float("nan")}}, "unreadable", "not a number"),
 ]
 
 
