@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
+import shutil
 import socket
+import subprocess
 import threading
 from contextlib import suppress
 
@@ -71,3 +74,30 @@ class Line:
                         return
                     if not cut.is_set():
                         ends[end].sendall(data)
+
+
+class Wire:
+    """As ``Line``, of the kernel alone: connections to ``port`` are those to ``to``, and once cut each packet of them is lost, either way.
+
+    For root where there is ``nft`` (``CAN_CUT_WIRES``)."""
+
+    def __init__(self, to: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self._table = f"mo_wire_{self.port}"
+        rule = f"ip daddr 127.0.0.1 tcp dport {self.port} ct mark set {self.port} redirect to :{to}"
+        self._add(f"chain carry {{\ntype nat hook output priority -100\n{rule}\n}}")
+
+    def cut(self) -> None:
+        """From now on nothing comes through."""
+        self._add(f"chain lose {{\ntype filter hook input priority 0\nct mark {self.port} drop\n}}")
+
+    def close(self) -> None:
+        """Takes the rules away."""
+        subprocess.run(["nft", "delete", "table", "ip", self._table], check=True)
+
+    def _add(self, chain: str) -> None:
+        subprocess.run(["nft", "-f", "-"], input=f"table ip {self._table} {{\n{chain}\n}}\n", text=True, check=True)
+
+
+CAN_CUT_WIRES = os.getuid() == 0 and shutil.which("nft") is not None

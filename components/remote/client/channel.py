@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 _WORDS = frozenset({"database", "dberror", "dberror-of", "error", "fail", "line", "note", "output-line"})
 """Keys of lines with words of a tool or about one: masked as they come, before anybody shortens them."""
-QUESTIONS = ("decide", "probe", "proved")
+QUESTIONS = ("check", "decide", "probe", "proved")
 """The lines at which a host program waits for an answer."""
 STEP_SECONDS = 15
 """After so many seconds in one step, and each time as many later, it is said what a host program is at work on."""

@@ -128,7 +128,8 @@ class Deployer:
         result: dict[str, Any] = json.loads(done.stdout)
         return result
 
-    def _run(self, step: str, **fields: object) -> subprocess.CompletedProcess[str]:
+    def start(self, step: str, **fields: object) -> subprocess.Popen[str]:
+        """Starts a step and hands it its request."""
         environment = {
             **os.environ, "MO_STATE_DIR": f"{self.folder}/state", "MO_DIST_DIR": f"{self.folder}/dist", "MO_RUN_DIR": f"{self.folder}/run",
         }  # fmt: skip
@@ -136,10 +137,20 @@ class Deployer:
             "protocol": 1, "stack": "sandbox", "host": "sandbox", "service": self.key, "target": self.target,
             "strategy": "symlink", "keep": 5, **fields,
         }  # fmt: skip
-        run = str(CLONE / "components/remote/run")
-        return subprocess.run(
-            [run, step], input=json.dumps(request), capture_output=True, text=True, env=environment, timeout=300, check=False
-        )
+        child = subprocess.Popen(
+            [str(CLONE / "components/remote/run"), step],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        assert child.stdin
+        child.stdin.write(json.dumps(request))
+        child.stdin.close()
+        child.stdin = None
+        return child
+
+    def _run(self, step: str, **fields: object) -> subprocess.CompletedProcess[str]:
+        child = self.start(step, **fields)
+        out, err = child.communicate(timeout=300)
+        return subprocess.CompletedProcess(step, child.returncode, out, err)
 
 
 @contextmanager

@@ -101,6 +101,28 @@ def test_a_release_that_answers_500_only_once_it_is_live_is_reverted_and_the_for
     assert no_canary(votes)
 
 
+def test_the_former_code_runs_again_although_whoever_switched_is_gone_before_the_revert(sandbox: Sandbox, votes: Deployer) -> None:
+    """Nobody can look at what PHP runs then, nor clear its caches over the web, which hold the release that failed."""
+    page = "<?php if ($_SERVER['REQUEST_URI'] === '/') { http_response_code(500); } echo 'late';\n"
+    first, late = votes.php("one"), votes.php("late", index__php=page)
+    votes.switch(first)
+    votes.warm()
+    child = votes.start("switch", **votes.request(late))
+    end = time.monotonic() + 60
+    while sandbox.get("votes").body != "late":
+        assert time.monotonic() < end
+        assert child.poll() is None
+    child.kill()
+    child.communicate()
+    while b"there" in sandbox.ssh(f"[ ! -e '{votes.base}/switching' ] || echo there").stdout:
+        assert time.monotonic() < end
+    assert votes.live == first
+    time.sleep(3.1)  # opcache.revalidate_freq, two seconds, by a clock of whole seconds
+    answers = [sandbox.get("votes") for _ in range(40)]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, "one one")}
+    assert no_canary(votes)
+
+
 def test_php_that_never_looks_at_files_again_is_cleared_all_the_same(sandbox: Sandbox, votes: Deployer) -> None:
     with php_settings(sandbox, "opcache.validate_timestamps=0"):
         first, second = votes.php("one"), votes.php("two")
