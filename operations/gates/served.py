@@ -81,7 +81,7 @@ def _built(context: Context) -> dict[str, Any]:
 
 
 def _release(settings: StackSettings, context: Context, site: Site, key: str, path: str) -> str:
-    """What the site tells of a service, in words that fit ``tells …``. Raises ``NotHereError`` where nothing listens there."""
+    """The release that a service reports, in words that fit ``reports …``. Raises ``NotHereError`` where nothing listens there."""
     try:
         answer = ask(settings, context.project, host(site, key), path)
         told = answer.json().get("release") if answer.status_code == 200 else None

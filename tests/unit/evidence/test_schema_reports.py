@@ -1,5 +1,5 @@
-"""Reports of what cannot be had here (PHPStan, GitHub's alerts, Codacy), built from the published schemas: twelve of each, every one with
-the figure that its builder counted while it wrote. No real one of these has been read."""
+"""Reports of tools and services that are not available here (PHPStan, GitHub's alerts, Codacy), built from the published schemas: twelve
+of each, every one with the figure that its builder counted while it wrote. No real one of these has been read."""
 
 from __future__ import annotations
 
