@@ -1,5 +1,5 @@
-"""A host whose programs are wrapped in its PATH: the wrapper counts its calls, and at the one that the test names it kills the process
-group of the host program as the end of the machine would.
+"""A host whose programs are wrapped in its PATH: the wrapper counts its calls, and at the one that the test names it kills the session of
+the host program as the end of the machine would, with the groups that timeout(1) makes in it.
 
 So every point of interruption is met, each time the same (``MO_TEST_EVERY=1``; without it every third, to save time).
 """
@@ -31,7 +31,7 @@ if [ -s "$orders/at" ]; then
       while [ -e "$orders/wait" ]; do sleep 0.01; done
       exec {real} "$@"
     fi
-    kill -s KILL -- -$(ps -o pgid= -p $$ | tr -d ' ')
+    pkill -KILL -s "$(ps -o sess= -p $$ | tr -d ' ')"
     sleep 5
   fi
 fi
