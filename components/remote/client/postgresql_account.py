@@ -42,6 +42,8 @@ def admit(link: Any, account: Account) -> dict[str, Any]:
         role = next((name for name, comment in told.items() if comment == mark), None) or _free(told, account)
         if role not in told:
             _run(link, "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION", role)
+        # A role of before lost its membership where the own role was dropped and made anew.
+        if role != account.user and not link.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", (role, account.user)).fetchone()[0]:
             _run(link, "GRANT {} TO {}", account.user, role)
             _run(link, "ALTER ROLE {} SET role = {}", role, account.user)
         _password(link, role, account.password)
