@@ -90,6 +90,29 @@ def changed(site: Deployment, service: str) -> str:
     return site.releases([service])[service]
 
 
+VERSIONS = "sandbox/monorepo/api.menschlichkeit-oesterreich.at/alembic/versions"
+VERSION = """from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{new}", "{head}", None, None
+
+
+def upgrade() -> None:
+    op.execute("SELECT pg_sleep(2)")
+    op.execute("CREATE TABLE {new} (id int)")
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE {new}")
+"""
+
+
+def add_version(site: Deployment, name: str) -> None:
+    """The API's next release comes with another migration, after those that it has."""
+    folder = site.clone / VERSIONS
+    head = max(path.stem for path in folder.glob("0*.py"))
+    (folder / f"{name}.py").write_text(VERSION.format(new=name, head=head))
+
+
 def runs(site: Deployment, service: str) -> str:
     """What of the service's code visitors get: the CRM's marks, the release that the API's process names."""
     health = site.services[service].health
@@ -109,6 +132,8 @@ def test_a_site_answers_again_by_itself_when_the_network_goes(
     site: Deployment, service: str, phase: str, kind: type[Line] | type[Wire]
 ) -> None:
     former, ran = site.live(service), runs(site, service)
+    if (service, phase) == ("api", "migrate"):
+        add_version(site, "m0003_cut")
     new = changed(site, service)
     base = site.sandbox.root / ".deploy" / service
     health = site.services[service].health.path

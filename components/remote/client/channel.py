@@ -27,15 +27,18 @@ QUESTIONS = ("check", "decide", "probe", "proved")
 """The lines at which a host program waits for an answer."""
 STEP_SECONDS = 15
 """After so many seconds in one step, and each time as many later, it is said what a host program is at work on."""
+MUTE_SECONDS = 7200
+"""After so many seconds without a line a host program counts as hung, although its connection lives: no step of one takes that long, but
+for dumps, loads, migrations and commands, which say how long they may take. ``MO_MUTE`` sets another number."""
 PATIENCE_SECONDS = 120
 """How long an answer to a host program takes at most, unless the caller says otherwise."""
 
 
 class Reply:
     """What a host program said. ``facts``: its lines in order; ``steps``: what it did with milliseconds; ``output``: lines of a command
-    that it ran (marked by ``|``); ``noise``: the last lines of anything else."""
+    that it ran (marked by ``|``); ``noise``: the last lines of anything else; ``mute``: seconds that it may say nothing."""
 
-    __slots__ = ("_step", "_step_began", "facts", "failure", "noise", "output", "steps")
+    __slots__ = ("_step", "_step_began", "facts", "failure", "mute", "noise", "output", "steps")
 
     def __init__(self) -> None:
         self.facts: list[tuple[str, list[str]]] = []
@@ -43,6 +46,7 @@ class Reply:
         self.noise: list[str] = []
         self.output: list[str] = []
         self.failure: str | None = None
+        self.mute = told if (told := _number(os.environ.get("MO_MUTE", ""))) else MUTE_SECONDS
         self._step: str | None = None
         self._step_began = 0.0
 
@@ -66,6 +70,9 @@ class Reply:
             self._step, self._step_began = values[0], time.monotonic()
         elif key == "fail":
             self.failure = values[0]
+        elif key == "limit":
+            # Of one tool; a step may run three of them: a load, a count and a comparison.
+            self.mute = max(self.mute, 3 * _number(values[0]))
         else:
             self.facts.append((key, values))
         return key, values
@@ -186,18 +193,27 @@ class Host:
 
 
 def lines_of(stream: BinaryIO, reply: Reply, what: str) -> Iterator[bytes]:
-    """The lines that a host program writes; what it is at work on for long is said on this side's stderr. ``what`` names it."""
+    """The lines that a host program writes; what it is at work on for long is said on this side's stderr. ``what`` names it. Raises
+    ``Failure`` where it says nothing for longer than any of its tools may take."""
     import select
 
     descriptor, rest = stream.fileno(), b""
     watched = select.poll()
     watched.register(descriptor, select.POLLIN)
+    last = time.monotonic()
     while True:
-        if not watched.poll(STEP_SECONDS * 1000):
+        if not watched.poll(min(STEP_SECONDS, reply.mute) * 1000):
+            if time.monotonic() - last >= reply.mute:
+                at = f" ({reply.under_way})" if reply.under_way else ""
+                raise Failure(
+                    f"{what}: the host program has said nothing for {reply.mute} s{at}, which is longer than any of its tools may take, so "
+                    "it was left; see its process and its disk on the host; once it has ended, run it again, it goes on where it stopped."
+                )
             if reply.under_way:
                 tell(f"{what}: {reply.under_way}")
             continue
         data = os.read(descriptor, 65536)
+        last = time.monotonic()
         *whole, rest = (rest + data).split(b"\n")
         yield from whole
         if not data:
@@ -235,6 +251,11 @@ def tell_waiting(what: str, values: list[str]) -> None:
     name, program, by, held, left = (*values, "", "", "", "", "")[:5]
     whose = f"{program} of {by}" if by else program
     tell(f"{what}: waiting on the host for {name or 'a lock'}: {whose} has held it for {held} s; {left} s at most")
+
+
+def _number(text: str) -> int:
+    """Seconds; 0 where it is no number of them."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _by() -> str:

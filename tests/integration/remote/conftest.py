@@ -66,11 +66,12 @@ class Sshd:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: dict[str, str] | None = None, force: str | None = None) -> None:
+        variables = " ".join(f"{k}={v}" for k, v in (environment or {}).items())  # on one line: sshd takes the first alone
         lines = [
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.folder}/host",
             f"AuthorizedKeysFile {self.folder}/authorized_keys",
             "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", f"PidFile {self.folder}/pid",
-            "LogLevel VERBOSE", *(f"SetEnv {k}={v}" for k, v in (environment or {}).items()), *([f"ForceCommand {force}"] if force else []),
+            "LogLevel VERBOSE", *([f"SetEnv {variables}"] if variables else []), *([f"ForceCommand {force}"] if force else []),
         ]  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
         if os.getuid() == 0:
