@@ -104,7 +104,7 @@ def test_a_day_old_environment_goes_once_no_release_of_any_service_links_to_it(r
         release = remote.root / f".deploy/{each['service']}/releases/{each['release']}"
         subprocess.run(["rm", "-rf", str(release)], check=True)
         prune("votes")
-    assert not [left for left in (remote.root / ".deploy/.venvs").iterdir() if not left.name.endswith(".lock")]
+    assert not [left for left in (remote.root / ".deploy/.venvs").iterdir() if not left.name.endswith((".lock", ".lock.by"))]
 
 
 def test_an_environment_that_is_being_linked_is_not_pruned(remote: Remote) -> None:
