@@ -111,6 +111,7 @@ def add_version(site: Deployment, name: str) -> None:
     folder = site.clone / VERSIONS
     head = max(path.stem for path in folder.glob("0*.py"))
     (folder / f"{name}.py").write_text(VERSION.format(new=name, head=head))
+    site.run("git", "add", f"{VERSIONS}/{name}.py")  # the build takes what git knows
 
 
 def runs(site: Deployment, service: str) -> str:
