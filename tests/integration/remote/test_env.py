@@ -136,7 +136,16 @@ def test_refuses_another_host_key_and_a_wrong_key_and_no_host(remote: Remote) ->
 
 def test_a_host_that_trusts_no_authority_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     text = "DB_SSL_CA='system'\n"
-    fields = {"root": tmp_path, "service": "votes", "action": "write", "bytes": len(text), "ca_bytes": 0, "target": "", "probe": ""}
+    fields = {
+        "root": tmp_path,
+        "stack": "sandbox",
+        "service": "votes",
+        "action": "write",
+        "bytes": len(text),
+        "ca_bytes": 0,
+        "target": "",
+        "probe": "",
+    }
     request = "".join(f"q_{name}='{value}'\n" for name, value in fields.items()) + ".\n" + text
     tool = str(PROJECT / "components/remote/host")
     done = subprocess.run(
