@@ -46,7 +46,8 @@ class Entering:
             owner = holder.get("owner") if isinstance(holder, dict) else None
             who = f"{owner.get('user')}@{owner.get('machine')}" if isinstance(owner, dict) else "somebody"
             raise FactsError(
-                f"A run of {who!a} holds the lock of {self.stack}; nothing was changed. Wait for it (bin/mo status --stack {self.stack})."
+                f"A run of {who!a} holds the lock of {self.stack}; nothing was changed. Wait for it (bin/mo status --stack {self.stack}), "
+                f"or, if that run was killed, release its lock (bin/mo unlock --stack {self.stack}) and try again."
             )
         try:
             (self.project / ".mo" / self.stack / FILE).write_text(f"{generation}\n")

@@ -64,8 +64,9 @@ def test_one_of_bin_mo_and_a_preview_take_none(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_it_is_refused_while_a_run_holds_the_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(FactsError, match="A run of 'anna@laptop' holds the lock of production; nothing was changed"):
+    with pytest.raises(FactsError, match="A run of 'anna@laptop' holds the lock of production; nothing was changed") as caught:
         entered(monkeypatch, tmp_path, {"generation": None, "holder": HOLDER})
+    assert "bin/mo unlock --stack production" in str(caught.value)
     assert number(tmp_path) is None
 
 
