@@ -93,7 +93,8 @@ def changed(site: Deployment, service: str) -> str:
 VERSIONS = "sandbox/monorepo/api.menschlichkeit-oesterreich.at/alembic/versions"
 VERSION = """from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "{new}", "{head}", None, None
+revision = "{new}"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
