@@ -63,7 +63,8 @@ def test_a_display_that_fails_lets_the_engine_go_on() -> None:
 
 
 def test_another_user_can_neither_read_nor_write_events() -> None:
+    others = look(os.getpid()).doors  # of other tests in this process
     with EventPipe(lambda event: None) as pipe:
         assert stat.S_IMODE(os.stat(pipe.path).st_mode) == 0o600
         assert stat.S_IMODE(os.stat(Path(pipe.path).parent).st_mode) == 0o700
-        assert look(os.getpid()).doors == set(), "no socket either"
+        assert look(os.getpid()).doors <= others, "no socket either"
